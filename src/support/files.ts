@@ -1,0 +1,155 @@
+// Files that are either whole or absent: written under a temporary name, synced, then renamed. Also: hashing, and the
+// question "is there room?" asked before long work.
+import { createHash, randomBytes } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { type FileHandle, mkdir, open, rename, rm, statfs } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+
+import { PareError, ResourceError, messageOf } from "../errors.js";
+import { formatBytes } from "./units.js";
+
+/** Temporary files that are open now; removed when the process ends early. */
+const unfinished = new Set<AtomicFile>();
+
+/** A file under construction. Nothing is at its path until `commit()`; a discarded or interrupted one leaves nothing. */
+export class AtomicFile implements AsyncDisposable {
+  readonly path: string;
+  readonly temporaryPath: string;
+  #handle: FileHandle | undefined;
+  #position = 0;
+
+  private constructor(path: string, temporaryPath: string, handle: FileHandle) {
+    this.path = path;
+    this.temporaryPath = temporaryPath;
+    this.#handle = handle;
+    unfinished.add(this);
+  }
+
+  /**
+   * Starts a file at `path`; its folder is made when absent.
+   *
+   * @throws {PareError} when the folder can't be written
+   */
+  static async create(path: string): Promise<AtomicFile> {
+    const temporaryPath = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString("hex")}.tmp`);
+    try {
+      await mkdir(dirname(path), { recursive: true });
+      return new AtomicFile(path, temporaryPath, await open(temporaryPath, "wx+"));
+    } catch (cause) {
+      throw writeFailure(path, cause);
+    }
+  }
+
+  /** Bytes written so far, holes included. */
+  get sizeBytes(): number {
+    return this.#position;
+  }
+
+  /** Appends bytes, or puts them at `position`. */
+  async write(bytes: Uint8Array, position = this.#position): Promise<void> {
+    if (!this.#handle) throw new Error(`Cannot write "${this.path}": it is closed`);
+    try {
+      let written = 0;
+      while (written < bytes.byteLength) {
+        const step = await this.#handle.write(bytes, written, bytes.byteLength - written, position + written);
+        written += step.bytesWritten;
+      }
+    } catch (cause) {
+      throw writeFailure(this.path, cause);
+    }
+    this.#position = Math.max(this.#position, position + bytes.byteLength);
+  }
+
+  /** Syncs and renames: from here on the file is there, whole. */
+  async commit(): Promise<void> {
+    if (!this.#handle) throw new Error(`Cannot commit "${this.path}": it is closed`);
+    try {
+      await this.#handle.sync();
+      await this.#handle.close();
+      this.#handle = undefined;
+      await rename(this.temporaryPath, this.path);
+    } catch (cause) {
+      throw writeFailure(this.path, cause);
+    } finally {
+      unfinished.delete(this);
+    }
+  }
+
+  /** Removes what was written, unless it was committed. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!unfinished.has(this)) return;
+    unfinished.delete(this);
+    await this.#handle?.close().catch(() => undefined);
+    this.#handle = undefined;
+    await rm(this.temporaryPath, { force: true });
+  }
+}
+
+/** Writes a whole file at once, atomically. */
+export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {
+  await using file = await AtomicFile.create(path);
+  await file.write(typeof data === "string" ? new TextEncoder().encode(data) : data);
+  await file.commit();
+}
+
+/** Paths of temporary files that a signal handler should remove before the process ends. */
+export function unfinishedPaths(): string[] {
+  return [...unfinished].map((file) => file.temporaryPath);
+}
+
+/** SHA-256 of a file, as lower-case hex. */
+export async function sha256File(path: string, signal?: AbortSignal): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20, signal })) hash.update(chunk as Buffer);
+  return hash.digest("hex");
+}
+
+/** SHA-256 of text or bytes, as lower-case hex. */
+export function sha256(data: string | Uint8Array): string {
+  return createHash("sha256").update(data).digest("hex");
+}
+
+/**
+ * Refuses when the disk that holds `path` has less than `neededBytes` free.
+ *
+ * @throws {ResourceError} naming both numbers
+ */
+export async function requireDisk(path: string, neededBytes: number): Promise<void> {
+  const folder = await nearestFolder(dirname(path));
+  const { bavail, bsize } = await statfs(folder);
+  const freeBytes = bavail * bsize;
+  if (freeBytes >= neededBytes) return;
+  throw new ResourceError(
+    `Cannot write "${path}": it needs ${formatBytes(neededBytes)} and the disk has ${formatBytes(freeBytes)} free`,
+    { hint: "Free some space or write to another disk" },
+  );
+}
+
+async function nearestFolder(path: string): Promise<string> {
+  try {
+    await statfs(path);
+    return path;
+  } catch {
+    const parent = dirname(path);
+    return parent === path ? path : nearestFolder(parent);
+  }
+}
+
+function writeFailure(path: string, cause: unknown): PareError {
+  const code = (cause as NodeJS.ErrnoException).code;
+  if (code === "ENOSPC" || code === "EDQUOT") {
+    return new ResourceError(`Cannot write "${path}": the disk is full`, {
+      hint: "Free some space or write to another disk",
+      cause,
+    });
+  }
+  const reason =
+    code === "EACCES" || code === "EPERM" || code === "EROFS"
+      ? "no permission to write there"
+      : code === "ENOTDIR" || code === "EEXIST"
+        ? "a part of its path is a file, not a folder"
+        : code === "EISDIR"
+          ? "a folder stands there"
+          : messageOf(cause);
+  return new PareError(`Cannot write "${path}": ${reason}`, { hint: "Choose another output path", cause });
+}

@@ -1,0 +1,6 @@
+// Builds dist/ once before the tests: jobs in child processes and the `pare` command run from there.
+import { execFileSync } from "node:child_process";
+
+export default function setup(): void {
+  execFileSync("npm", ["run", "--silent", "build"], { stdio: "inherit", shell: process.platform === "win32" });
+}
