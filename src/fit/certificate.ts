@@ -1,0 +1,145 @@
+// The signed-off outcome of a fit: the verdict, the evidence for it, and what is needed to check it again. Written as
+// `certificate.json`, printed by `pare fit --json`, drawn by the report. Field names are stable.
+import { z } from "zod";
+
+/** How each verdict ends the command. */
+export const EXIT_CODES = { ACCEPT: 0, REJECT: 3, INFEASIBLE: 4, NEED_MORE: 5 } as const;
+
+export const verdictSchema = z.enum(["ACCEPT", "REJECT", "INFEASIBLE", "NEED_MORE"]).describe(
+  "ACCEPT: the winner clears the bar. REJECT: nothing that fits clears it. INFEASIBLE: nothing fits the device. " +
+    "NEED_MORE: the evidence settles neither; `casesNeeded` says how much would",
+);
+
+/** A number with its 95 % confidence interval. */
+export const estimateSchema = z.object({
+  mean: z.number(),
+  low: z.number().describe("lower end of the 95 % confidence interval"),
+  high: z.number().describe("upper end of the 95 % confidence interval"),
+});
+
+export const qualitySchema = z.object({
+  metric: z
+    .enum(["perplexityRatio", "score"])
+    .describe("perplexityRatio: baseline perplexity / candidate perplexity. score: mean score of the task's cases"),
+  part: z.enum(["selection", "confirmation"]).describe("the part of the task that it was measured on"),
+  kept: estimateSchema.describe("share of the baseline's quality that is kept, 1 is all of it"),
+  perplexity: estimateSchema.optional(),
+  klDivergence: z
+    .object({ mean: z.number(), standardError: z.number(), median: z.number(), p99: z.number() })
+    .optional(),
+  sameTopRate: z.number().optional(),
+  score: estimateSchema.optional(),
+  tokens: z.number().int().optional().describe("scored tokens"),
+  cases: z.number().int().optional().describe("scored cases"),
+});
+
+export const speedSchema = z.object({
+  decodeTokensPerSecond: z.number().nullable(),
+  prefillTokensPerSecond: z.number().nullable(),
+  source: z.enum(["measured", "predicted"]),
+});
+
+export const trialSchema = z.object({
+  id: z.string().describe("hash of what was measured: candidate, evidence, files"),
+  model: z.string().describe("base model, as named in the request"),
+  candidate: z.string().describe("short name, such as q4_K_M or q5_K+q8_0-embd"),
+  recipe: z.record(z.string(), z.unknown()),
+  sizeBytes: z.number().int(),
+  bitsPerWeight: z.number(),
+  memoryBytes: z.number().int().describe("weights, KV cache and compute buffers at the context length"),
+  fits: z.boolean(),
+  stage: z
+    .enum(["predicted", "screened", "selected", "confirmed"])
+    .describe("the dearest evidence that was bought: predicted sizes only, KL on little text, the selection part, the confirmation part"),
+  screenKlDivergence: z.object({ mean: z.number(), standardError: z.number(), tokens: z.number() }).optional(),
+  quality: qualitySchema.optional(),
+  speed: speedSchema.optional(),
+  onFront: z.boolean().default(false),
+  verdict: z.enum(["winner", "clears", "fails", "undecided", "does-not-fit", "not-measured", "error"]),
+  reason: z.string().describe("one sentence: why it stands where it stands"),
+  seconds: z.number().optional(),
+});
+
+export const modelRecordSchema = z.object({
+  path: z.string(),
+  name: z.string().optional(),
+  architecture: z.string(),
+  sizeBytes: z.number().int(),
+  bitsPerWeight: z.number(),
+  parametersTotal: z.number(),
+  memoryBytes: z.number().int(),
+  decodeTokensPerSecond: z.number().nullable(),
+  prefillTokensPerSecond: z.number().nullable().optional(),
+  quality: qualitySchema.optional(),
+  sha256: z.string(),
+});
+
+export const layerSchema = z.object({
+  name: z.string(),
+  from: z.string(),
+  to: z.string(),
+  sizeBytes: z.number().int(),
+  fallbackFrom: z.string().optional().describe("the type asked for, where the tensor's rows can't hold it"),
+});
+
+export const certificateSchema = z.object({
+  $schema: z.string().optional(),
+  format: z.literal("pare-certificate/1"),
+  verdict: verdictSchema,
+  reason: z.string().describe("the verdict in one sentence"),
+  casesNeeded: z
+    .object({ count: z.number().int(), unit: z.enum(["cases", "tokens"]) })
+    .optional()
+    .describe("with NEED_MORE: how much evidence in all would settle it"),
+  nearestFeasibleBytes: z.number().int().optional().describe("with INFEASIBLE: the smallest limit that something fits"),
+  bar: z.object({
+    keep: z.number().describe("share of the baseline's quality to keep"),
+    metric: z.enum(["perplexityRatio", "score"]),
+    confidence: z.number(),
+  }),
+  minimize: z.enum(["size", "latency", "memory"]),
+  device: z.object({
+    name: z.string(),
+    memoryBytes: z.number().int(),
+    storageBytes: z.number().int().optional(),
+    contextLength: z.number().int(),
+  }),
+  baseline: modelRecordSchema,
+  winner: modelRecordSchema.extend({ candidate: z.string(), tensors: z.array(layerSchema) }).nullable(),
+  trials: z.array(trialSchema),
+  task: z.object({
+    kind: z.enum(["text", "cases"]),
+    path: z.string(),
+    scorer: z.string().optional(),
+    calibration: z.number().int().describe("tokens (text) or cases in the calibration part"),
+    selection: z.number().int(),
+    confirmation: z.number().int(),
+  }),
+  calibration: z.object({ source: z.string(), tokens: z.number().int() }),
+  budget: z.object({
+    seconds: z.number(),
+    secondsUsed: z.number(),
+    evaluations: z.number().int(),
+    evaluationsUsed: z.number().int(),
+  }),
+  speedPrediction: z
+    .object({
+      bandwidthBytesPerSecond: z.number().describe("fitted on `this`"),
+      medianErrorShare: z.number().describe("median of |predicted - measured| / measured over the trials measured"),
+      measurements: z.number().int(),
+    })
+    .optional(),
+  notes: z.array(z.string()).describe("what the reader should know before trusting the numbers"),
+  seed: z.number().int(),
+  versions: z.record(z.string(), z.string()),
+  hashes: z.record(z.string(), z.string()).describe("SHA-256 of the model, the task and the result"),
+  startedAt: z.string(),
+  finishedAt: z.string(),
+});
+
+export type Verdict = z.infer<typeof verdictSchema>;
+export type Estimate = z.infer<typeof estimateSchema>;
+export type Quality = z.infer<typeof qualitySchema>;
+export type TrialRecord = z.infer<typeof trialSchema>;
+export type ModelRecord = z.infer<typeof modelRecordSchema>;
+export type Certificate = z.infer<typeof certificateSchema>;
