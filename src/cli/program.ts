@@ -1,0 +1,50 @@
+// The command tree. Help, shell completion and `docs/cli.md` are all made from it.
+import { Command } from "commander";
+
+import { describeCalibrate } from "./command-calibrate.js";
+import { describeChat } from "./command-chat.js";
+import { describeCompletion } from "./command-completion.js";
+import { describeDoctor } from "./command-doctor.js";
+import { describeEval } from "./command-eval.js";
+import { describeFit } from "./command-fit.js";
+import { describeInspect } from "./command-inspect.js";
+import { describeQuantize } from "./command-quantize.js";
+import { addExamples } from "./examples.js";
+import { addGlobalOptions } from "./options.js";
+import { packageVersion } from "./version.js";
+
+const EXAMPLES = [
+  "pare fit model.gguf --task cases.jsonl --device raspberry-pi-5-8gb --keep 99% --minimize size --out lean",
+  "pare inspect model.gguf",
+  'pare chat model.gguf --prompt "Once upon a time" --greedy',
+];
+
+/** Builds the whole tree, with nothing imported but what describes it. */
+export function createProgram(): Command {
+  const program = new Command("pare")
+    .description("Finds the leanest language model that still does your task, and proves it.")
+    .version(packageVersion(), "--version", "print the version")
+    .helpOption("--help", "show this help")
+    .helpCommand(false)
+    .enablePositionalOptions()
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined })
+    .configureHelp({ showGlobalOptions: false, sortSubcommands: false });
+  addGlobalOptions(program);
+  addExamples(program, EXAMPLES);
+  for (const describe of [
+    describeFit,
+    describeInspect,
+    describeQuantize,
+    describeCalibrate,
+    describeEval,
+    describeChat,
+    describeDoctor,
+    describeCompletion,
+  ]) {
+    describe(program);
+  }
+  for (const command of program.commands) addGlobalOptions(command);
+  return program;
+}
