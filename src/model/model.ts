@@ -1,0 +1,48 @@
+// A model: what the metadata say of it, and its tensors, which are read when someone asks. Passes take one and give one.
+import { GGML_TYPES, type GgmlType } from "../formats/gguf/ggml-types.js";
+import type { Metadata } from "../formats/gguf/metadata.js";
+import type { ModelSpec } from "./spec.js";
+
+/** A named tensor whose bytes are fetched in rows. */
+export interface LazyTensor {
+  readonly name: string;
+  /** Elements per dimension in ggml order: the row's length first. */
+  readonly shape: readonly number[];
+  readonly type: GgmlType;
+  readonly sizeBytes: number;
+  /**
+   * Reads `count` rows of `shape[0]` elements from row `start` on, counted over all higher dimensions.
+   *
+   * @returns memory of its own, aligned for any element type
+   * @throws {RangeError} when there are no such rows
+   */
+  readRows(start: number, count: number): Promise<Uint8Array>;
+}
+
+/** A model, open for reading. */
+export interface Model extends AsyncDisposable {
+  readonly spec: ModelSpec;
+  readonly metadata: Metadata;
+  readonly tensors: ReadonlyMap<string, LazyTensor>;
+  /** Where it came from, when it is a file. */
+  readonly path?: string;
+  close(): Promise<void>;
+}
+
+/** What arithmetic needs of a tensor; a `LazyTensor` is one. */
+export type TensorShape = Pick<LazyTensor, "name" | "shape" | "type" | "sizeBytes">;
+
+/** Elements of a tensor. */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, length) => product * length, 1);
+}
+
+/** Rows of a tensor: the product of all dimensions but the first. */
+export function rowCount(shape: readonly number[]): number {
+  return elementCount(shape.slice(1));
+}
+
+/** Bytes of a tensor of this shape and type. */
+export function tensorSizeBytes(type: GgmlType, shape: readonly number[]): number {
+  return (elementCount(shape) / GGML_TYPES[type].blockSize) * GGML_TYPES[type].typeSizeBytes;
+}
