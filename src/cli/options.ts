@@ -16,7 +16,9 @@ const completions = new WeakMap<object, Completion>();
 export function addGlobalOptions(command: Command): void {
   const options = [
     new Option("--json", "print exactly one JSON document on standard output"),
-    new Option("--backend <name>", "engine build to use (default: PARE_BACKEND, else cpu)").choices(BACKENDS),
+    new Option("--backend <name>", "engine build to use (default: PARE_BACKEND, else the best installed)").choices(
+      BACKENDS,
+    ),
     new Option("--threads <count>", "threads of the engine (default: physical cores)").argParser(wholeNumber(1, 1024)),
     new Option("--quiet", "no progress and no remarks"),
     new Option("--verbose", "more remarks; on failure also what the engine last logged"),
