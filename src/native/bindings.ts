@@ -40,23 +40,36 @@ export type Struct<N extends StructName> = {
     : Argument<F[1]>;
 };
 
-type NativeFunction<T extends readonly string[]> = T extends readonly [infer R extends string, ...infer A extends string[]]
-  ? ((...args: Arguments<A>) => Result<R>) & { async(...args: [...Arguments<A>, (error: Error | null, result: Result<R>) => void]): void }
+type NativeFunction<T extends readonly string[]> = T extends readonly [
+  infer R extends string,
+  ...infer A extends string[],
+]
+  ? ((...args: Arguments<A>) => Result<R>) & {
+      async(...args: [...Arguments<A>, (error: Error | null, result: Result<R>) => void]): void;
+    }
   : never;
 
-type Bound<Table> = { readonly [K in keyof Table]: Table[K] extends readonly string[] ? NativeFunction<Table[K]> : never };
+type Bound<Table> = {
+  readonly [K in keyof Table]: Table[K] extends readonly string[] ? NativeFunction<Table[K]> : never;
+};
 
 export type GgmlFunctions = Bound<typeof GGML_FUNCTIONS>;
 export type LlamaFunctions = Bound<typeof LLAMA_FUNCTIONS>;
 
 /** Opens the libraries in dependency order and binds their functions. */
-export function bindLibraries(paths: { base: string; ggml: string; llama: string }): { ggml: GgmlFunctions; llama: LlamaFunctions } {
+export function bindLibraries(paths: { base: string; ggml: string; llama: string }): {
+  ggml: GgmlFunctions;
+  llama: LlamaFunctions;
+} {
   registerStructs();
   const open = (path: string): LibraryHandle => {
     try {
       return koffi.load(path, { global: true });
     } catch (cause) {
-      throw new EngineError(`Cannot load the native engine "${path}": ${messageOf(cause)}`, { hint: loadHint(messageOf(cause)), cause });
+      throw new EngineError(`Cannot load the native engine "${path}": ${messageOf(cause)}`, {
+        hint: loadHint(messageOf(cause)),
+        cause,
+      });
     }
   };
   const base = open(paths.base);

@@ -4,7 +4,10 @@ import { availableParallelism } from "node:os";
 
 /** Physical cores that this process may use: hyper-threads counted once, container limits respected. */
 export function physicalCores(): number {
-  return Math.max(1, Math.min(availableParallelism(), linuxPhysicalCores() ?? halvedWhereThreaded(), cgroupCores() ?? Infinity));
+  return Math.max(
+    1,
+    Math.min(availableParallelism(), linuxPhysicalCores() ?? halvedWhereThreaded(), cgroupCores() ?? Infinity),
+  );
 }
 
 /** Distinct (package, core) pairs in sysfs. */

@@ -138,7 +138,9 @@ function listDevices(ggml: GgmlFunctions): EngineDevice[] {
 
 function requireDevice(devices: EngineDevice[], libraries: EngineLibraries, log: EngineLog): void {
   if (!devices.some(({ kind }) => kind === "cpu")) {
-    throw new EngineError(`No CPU library in "${libraries.folder}" runs on this processor`, { log: log.recent({ all: true }) });
+    throw new EngineError(`No CPU library in "${libraries.folder}" runs on this processor`, {
+      log: log.recent({ all: true }),
+    });
   }
   const needsGpu = libraries.backend === "cuda" || libraries.backend === "vulkan" || libraries.backend === "metal";
   if (needsGpu && !devices.some(({ kind }) => kind === "gpu" || kind === "igpu")) {

@@ -51,11 +51,19 @@ export function ggmlTypeInfo(engine: Engine, id: number): GgmlTypeInfo {
  * @param out where to put them; made when absent
  * @throws {RangeError} when the bytes don't hold `count` weights
  */
-export function dequantize(engine: Engine, type: string, bytes: Uint8Array, count: number, out: Float32Array = new Float32Array(count)): Float32Array {
+export function dequantize(
+  engine: Engine,
+  type: string,
+  bytes: Uint8Array,
+  count: number,
+  out: Float32Array = new Float32Array(count),
+): Float32Array {
   const info = requireType(engine, type);
   const wanted = (count / info.blockSize) * info.typeSizeBytes;
   if (bytes.byteLength < wanted || out.length < count) {
-    throw new RangeError(`Cannot decode ${count} weights of ${type}: ${bytes.byteLength} bytes given, ${wanted} needed`);
+    throw new RangeError(
+      `Cannot decode ${count} weights of ${type}: ${bytes.byteLength} bytes given, ${wanted} needed`,
+    );
   }
   if (type === "f32") {
     new Uint8Array(out.buffer, out.byteOffset, wanted).set(bytes.subarray(0, wanted));
@@ -70,7 +78,13 @@ export function dequantize(engine: Engine, type: string, bytes: Uint8Array, coun
 }
 
 /** `dequantize` on koffi's thread pool. The arrays must not change until it resolves. */
-export async function dequantizeAsync(engine: Engine, type: string, bytes: Uint8Array, count: number, out: Float32Array): Promise<Float32Array> {
+export async function dequantizeAsync(
+  engine: Engine,
+  type: string,
+  bytes: Uint8Array,
+  count: number,
+  out: Float32Array,
+): Promise<Float32Array> {
   const info = requireType(engine, type);
   if (type === "f16") await callAsync(engine.ggml.ggml_fp16_to_fp32_row, bytes, out, count);
   else if (type === "bf16") await callAsync(engine.ggml.ggml_bf16_to_fp32_row, bytes, out, count);
@@ -87,7 +101,13 @@ export async function dequantizeAsync(engine: Engine, type: string, bytes: Uint8
  * @param importance one non-negative weight per column, or absent
  * @throws {EngineError} when the type needs importance and none is given
  */
-export function quantizeRows(engine: Engine, type: string, rows: Float32Array, columns: number, importance?: Float32Array): Uint8Array {
+export function quantizeRows(
+  engine: Engine,
+  type: string,
+  rows: Float32Array,
+  columns: number,
+  importance?: Float32Array,
+): Uint8Array {
   const { out, args } = prepareQuantize(engine, type, rows, columns, importance);
   engine.ggml.ggml_quantize_chunk(...args);
   return out;
@@ -129,23 +149,38 @@ export function copyFloats(pointer: bigint, count: number): Float32Array {
   return new Float32Array(viewBytes(pointer, count * 4)).slice();
 }
 
-function prepareQuantize(engine: Engine, type: string, rows: Float32Array, columns: number, importance?: Float32Array, target?: Uint8Array) {
+function prepareQuantize(
+  engine: Engine,
+  type: string,
+  rows: Float32Array,
+  columns: number,
+  importance?: Float32Array,
+  target?: Uint8Array,
+) {
   const info = requireType(engine, type);
   const rowCount = rows.length / columns;
   if (!Number.isInteger(rowCount) || columns % info.blockSize !== 0) {
-    throw new RangeError(`Cannot quantize ${rows.length} weights in rows of ${columns} to ${type}: rows must be multiples of ${info.blockSize}`);
+    throw new RangeError(
+      `Cannot quantize ${rows.length} weights in rows of ${columns} to ${type}: rows must be multiples of ${info.blockSize}`,
+    );
   }
   if (importance && importance.length !== columns) {
     throw new RangeError(`Cannot quantize rows of ${columns} weights with ${importance.length} importance values`);
   }
   if (!importance && isImportanceRequired(engine, type)) {
-    throw new EngineError(`Cannot quantize to ${type} without importance data`, { hint: "Run pare calibrate first and pass its file with --imatrix" });
+    throw new EngineError(`Cannot quantize to ${type} without importance data`, {
+      hint: "Run pare calibrate first and pass its file with --imatrix",
+    });
   }
   const sizeBytes = (rows.length / info.blockSize) * info.typeSizeBytes;
   const out = target ?? new Uint8Array(sizeBytes);
-  if (out.byteLength < sizeBytes) throw new RangeError(`Cannot quantize into ${out.byteLength} bytes: ${sizeBytes} needed`);
+  if (out.byteLength < sizeBytes)
+    throw new RangeError(`Cannot quantize into ${out.byteLength} bytes: ${sizeBytes} needed`);
   const args = [info.id, rows, out, 0, rowCount, columns, importance ?? null] as const;
-  return { out: out.byteLength === sizeBytes ? out : out.subarray(0, sizeBytes), args: args as unknown as [number, Float32Array, Uint8Array, number, number, number, Float32Array | null] };
+  return {
+    out: out.byteLength === sizeBytes ? out : out.subarray(0, sizeBytes),
+    args: args as unknown as [number, Float32Array, Uint8Array, number, number, number, Float32Array | null],
+  };
 }
 
 function decoderOf(engine: Engine, info: GgmlTypeInfo): bigint {
@@ -162,7 +197,9 @@ function toFloat(): ReturnType<typeof koffi.proto> {
   return toFloatType;
 }
 
-type Decoder = { async(...args: [Uint8Array, Float32Array, number, (error: Error | null, result: void) => void]): void };
+type Decoder = {
+  async(...args: [Uint8Array, Float32Array, number, (error: Error | null, result: void) => void]): void;
+};
 
 function decoderFunction(engine: Engine, info: GgmlTypeInfo): Decoder {
   return koffi.decode(decoderOf(engine, info), toFloat()) as unknown as Decoder;

@@ -32,7 +32,10 @@ export interface IsolateOptions extends RunOptions {
 }
 
 /** From parent to child. */
-export type ToJob = { kind: "start"; job: string; input: unknown } | { kind: "message"; message: unknown } | { kind: "end" };
+export type ToJob =
+  | { kind: "start"; job: string; input: unknown }
+  | { kind: "message"; message: unknown }
+  | { kind: "end" };
 
 /** From child to parent. */
 export type FromJob =
@@ -65,13 +68,19 @@ export async function isolate<Input, Output>(job: string, input: Input, options:
   const child = fork(childEntry(), {
     serialization: "advanced",
     stdio: ["ignore", "ignore", "pipe", "ipc"],
-    env: { ...process.env, ...(options.backend ? { PARE_BACKEND: options.backend } : {}) },
+    env: {
+      ...process.env,
+      GGML_NO_BACKTRACE: "1" /* it would start a debugger */,
+      ...(options.backend ? { PARE_BACKEND: options.backend } : {}),
+    },
   });
   running.add(child);
   const onAbort = (): void => void child.kill("SIGKILL");
   options.signal?.addEventListener("abort", onAbort, { once: true });
   try {
-    return await new Promise<Output>((resolve, reject) => attend(child, { kind: "start", job, input }, options, resolve, reject));
+    return await new Promise<Output>((resolve, reject) =>
+      attend(child, { kind: "start", job, input }, options, resolve, reject),
+    );
   } finally {
     options.signal?.removeEventListener("abort", onAbort);
     running.delete(child);
@@ -84,7 +93,13 @@ export function killJobs(): void {
   for (const child of running) child.kill("SIGKILL");
 }
 
-function attend<Output>(child: ChildProcess, start: ToJob, options: IsolateOptions, resolve: (output: Output) => void, reject: (error: unknown) => void): void {
+function attend<Output>(
+  child: ChildProcess,
+  start: ToJob,
+  options: IsolateOptions,
+  resolve: (output: Output) => void,
+  reject: (error: unknown) => void,
+): void {
   let printed = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     printed = (printed + text).slice(-STDERR_KEPT);
@@ -101,7 +116,8 @@ function attend<Output>(child: ChildProcess, start: ToJob, options: IsolateOptio
     else reject(crashError(options.what, code, signal, printed)); // does nothing after a result
   });
   child.send(start, (error) => {
-    if (error && child.exitCode === null && !child.killed) reject(new EngineError(`Cannot send work to a process for ${options.what}`, { cause: error }));
+    if (error && child.exitCode === null && !child.killed)
+      reject(new EngineError(`Cannot send work to a process for ${options.what}`, { cause: error }));
   });
   options.onStart?.((message) => {
     if (child.connected) child.send({ kind: "message", message } satisfies ToJob);
@@ -110,18 +126,30 @@ function attend<Output>(child: ChildProcess, start: ToJob, options: IsolateOptio
 
 /** Children run the build: plain Node 20 can't read TypeScript, and the tests import src/. */
 function childEntry(): string {
-  const url = new URL(import.meta.url.endsWith(".ts") ? "../../dist/native/isolate-child.js" : "./isolate-child.js", import.meta.url);
+  const url = new URL(
+    import.meta.url.endsWith(".ts") ? "../../dist/native/isolate-child.js" : "./isolate-child.js",
+    import.meta.url,
+  );
   return fileURLToPath(url);
 }
 
 /** Says why a child died, from what ggml printed before it did. */
 function crashError(what: string, code: number | null, signal: NodeJS.Signals | null, printed: string): EngineError {
-  const lines = printed.split("\n").map((line) => line.trim()).filter(Boolean);
-  const assertion = lines.find((line) => /GGML_ASSERT|GGML_ABORT|assert|terminate called|what\(\):|fatal error|std::/i.test(line));
+  const lines = printed
+    .split("\n")
+    .map((line) => line.trim())
+    .filter(Boolean);
+  const assertion = lines.find((line) =>
+    /GGML_ASSERT|GGML_ABORT|assert|terminate called|what\(\):|fatal error|std::/i.test(line),
+  );
   const killed = signal === "SIGKILL" ? "it was killed, probably for want of memory" : undefined;
-  const reason = assertion?.replace(/^.*?: (?=GGML_ASSERT)/, "") ?? killed ?? (signal ? `signal ${signal}` : `exit code ${code}`);
+  const reason =
+    assertion?.replace(/^.*?: (?=GGML_ASSERT)/, "") ?? killed ?? (signal ? `signal ${signal}` : `exit code ${code}`);
   return new EngineError(`The engine stopped while ${what}: ${reason}`, {
-    hint: signal === "SIGKILL" ? "Free some memory or choose a shorter context" : "The file may be damaged or made for another version of llama.cpp",
+    hint:
+      signal === "SIGKILL"
+        ? "Free some memory or choose a shorter context"
+        : "The file may be damaged or made for another version of llama.cpp",
     log: lines.slice(-20),
   });
 }

@@ -55,7 +55,13 @@ export class LlamaContext extends NativeHandle {
   #logits: Float32Array = new Float32Array(0);
   #logitsAddress = 0n;
 
-  private constructor(model: LlamaModel, pointer: bigint, threads: number, memory: ContextMemory, observer?: ObserverCallback) {
+  private constructor(
+    model: LlamaModel,
+    pointer: bigint,
+    threads: number,
+    memory: ContextMemory,
+    observer?: ObserverCallback,
+  ) {
     super(pointer, (p) => model.engine.llama.llama_free(p));
     const llama = model.engine.llama;
     this.model = model;
@@ -95,12 +101,21 @@ export class LlamaContext extends NativeHandle {
     if (pointer === null) {
       observer?.[Symbol.dispose]();
       const log = engine.log.recent();
-      throw new EngineError(`Cannot make a context of ${parameters.n_ctx} tokens for "${model.path}": ${log.at(-1) ?? "no reason given"}`, {
-        hint: "Choose a shorter context or a smaller cache type",
-        log,
-      });
+      throw new EngineError(
+        `Cannot make a context of ${parameters.n_ctx} tokens for "${model.path}": ${log.at(-1) ?? "no reason given"}`,
+        {
+          hint: "Choose a shorter context or a smaller cache type",
+          log,
+        },
+      );
     }
-    return new LlamaContext(model, pointer, threads, allocatedBytes(engine.log.recent({ all: true, count: 200 })), observer);
+    return new LlamaContext(
+      model,
+      pointer,
+      threads,
+      allocatedBytes(engine.log.recent({ all: true, count: 200 })),
+      observer,
+    );
   }
 
   /** A batch of the size that one decode call of this context takes. */
@@ -117,8 +132,15 @@ export class LlamaContext extends NativeHandle {
     const status = this.#llama.llama_decode(this.pointer, batch.struct());
     this.#observer?.rethrow();
     if (status === 0) return;
-    const reason = status === 1 ? "the context is full" : status === 2 ? "it was stopped" : (this.model.engine.log.recent().at(-1) ?? `status ${status}`);
-    throw new EngineError(`Cannot decode ${batch.size} tokens with "${this.model.path}": ${reason}`, { log: this.model.engine.log.recent() });
+    const reason =
+      status === 1
+        ? "the context is full"
+        : status === 2
+          ? "it was stopped"
+          : (this.model.engine.log.recent().at(-1) ?? `status ${status}`);
+    throw new EngineError(`Cannot decode ${batch.size} tokens with "${this.model.path}": ${reason}`, {
+      log: this.model.engine.log.recent(),
+    });
   }
 
   /**

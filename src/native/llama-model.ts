@@ -105,7 +105,15 @@ export class LlamaModel extends NativeHandle {
     const byteLength = Buffer.byteLength(text);
     let tokens = new Int32Array(byteLength + 16);
     const call = (): number =>
-      this.#llama.llama_tokenize(this.#vocabulary, text, byteLength, tokens, tokens.length, options.addSpecial ?? false, options.parseSpecial ?? false);
+      this.#llama.llama_tokenize(
+        this.#vocabulary,
+        text,
+        byteLength,
+        tokens,
+        tokens.length,
+        options.addSpecial ?? false,
+        options.parseSpecial ?? false,
+      );
     let count = call();
     if (count < 0) {
       tokens = new Int32Array(-count);
@@ -168,8 +176,12 @@ let progressType: ReturnType<typeof koffi.proto> | undefined;
 
 function loadFailure(engine: Engine, path: string): EngineError {
   const log = engine.log.recent();
-  const reason = log.findLast((line) => /error|fail|unknown|missing|unsupported|invalid/i.test(line)) ?? log.at(-1) ?? "no reason given";
-  return new EngineError(`Cannot load "${path}": ${reason.replace(/^\w+: /, "")}`, { log, hint: "Run: pare inspect, to see what is in the file" });
+  const first = log[0] ?? "no reason given"; // later lines only say that it failed
+  const reason = first.replace(/^\w+: (?:error loading model: )?/, "");
+  return new EngineError(`Cannot load "${path}": ${reason}`, {
+    log,
+    hint: "Run: pare inspect, to see what is in the file",
+  });
 }
 
 function readText(call: (buffer: Uint8Array) => number): string | undefined {

@@ -23,7 +23,10 @@ export class EngineLog {
   static capture(llama: LlamaFunctions): EngineLog {
     const log = new EngineLog();
     const type = koffi.proto("void EngineLogCallback(int level, const char *text, void *user_data)");
-    const callback = koffi.register((level: number, text: string | null) => log.#append(level, text ?? ""), koffi.pointer(type));
+    const callback = koffi.register(
+      (level: number, text: string | null) => log.#append(level, text ?? ""),
+      koffi.pointer(type),
+    );
     llama.llama_log_set(callback, null); // never unregistered: the engine may log until the process ends
     return log;
   }

@@ -33,12 +33,22 @@ export class CpuBackend extends NativeHandle {
  * @param rowLength k
  * @returns [m × n]: element (i, j) is the dot product of a's row i and b's row j
  */
-export function matmulTransposed(backend: CpuBackend, a: Float32Array, b: Float32Array, rowLength: number): Float32Array {
+export function matmulTransposed(
+  backend: CpuBackend,
+  a: Float32Array,
+  b: Float32Array,
+  rowLength: number,
+): Float32Array {
   const m = a.length / rowLength;
   const n = b.length / rowLength;
-  if (!Number.isInteger(m) || !Number.isInteger(n)) throw new RangeError(`Cannot multiply: ${a.length} and ${b.length} values are not whole rows of ${rowLength}`);
+  if (!Number.isInteger(m) || !Number.isInteger(n))
+    throw new RangeError(`Cannot multiply: ${a.length} and ${b.length} values are not whole rows of ${rowLength}`);
   const { ggml } = backend.engine;
-  const context = ggml.ggml_init({ mem_size: ggml.ggml_tensor_overhead() * 8 + ggml.ggml_graph_overhead(), mem_buffer: null, no_alloc: true });
+  const context = ggml.ggml_init({
+    mem_size: ggml.ggml_tensor_overhead() * 8 + ggml.ggml_graph_overhead(),
+    mem_buffer: null,
+    no_alloc: true,
+  });
   if (context === null) throw new EngineError("Cannot make a ggml context");
   let buffer: bigint | null = null;
   try {

@@ -99,7 +99,15 @@ function librariesIn(packageFolder: string, packageName: string, backend: Backen
       hint: "Remove node_modules and run npm ci again",
     });
   };
-  return { backend, packageName, packageVersion: version, folder, base: find("ggml-base"), ggml: find("ggml"), llama: find("llama") };
+  return {
+    backend,
+    packageName,
+    packageVersion: version,
+    folder,
+    base: find("ggml-base"),
+    ggml: find("ggml"),
+    llama: find("llama"),
+  };
 }
 
 function missingPackage(platform: string, packages: Partial<Record<Backend, string>>, backend?: Backend): EngineError {

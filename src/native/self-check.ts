@@ -11,7 +11,14 @@ export const GGML_VERSION = "0.23.0";
 
 /** Defaults of the library in use that tell its fields apart; pointers and zeros are left out. */
 const DEFAULTS = {
-  llama_model_default_params: { n_gpu_layers: -1, split_mode: 1, load_mode: -1, lazy_mode: 1, use_extra_bufts: true, vocab_only: false },
+  llama_model_default_params: {
+    n_gpu_layers: -1,
+    split_mode: 1,
+    load_mode: -1,
+    lazy_mode: 1,
+    use_extra_bufts: true,
+    vocab_only: false,
+  },
   llama_context_default_params: {
     n_ctx: 512,
     n_batch: 2048,
