@@ -1,0 +1,127 @@
+// `quantize`: a model file in, a smaller one out. Native work runs in a child process; the file appears whole or not at all.
+import { rm, stat } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+
+import { readImportance } from "../../calibrate/read-imatrix.js";
+import { UsageError } from "../../errors.js";
+import { readGguf } from "../../formats/gguf/read.js";
+import { ggufSizeBytes } from "../../formats/gguf/write.js";
+import { openModel } from "../../model/open.js";
+import { isolate } from "../../native/isolate.js";
+import type { RunOptions } from "../../support/progress.js";
+import { type TensorOutcome, bitsPerWeightOf, countTypes, outcomes } from "./outcome.js";
+import { parseChoices } from "./parse-choices.js";
+import { planQuantization } from "./plan.js";
+import type { QuantizeOptions } from "./quantize-options.js";
+import type { QuantizeJobInput, QuantizeJobOutput, UnfinishedEvent } from "./quantize.job.js";
+
+/** What to quantize, and how. */
+export interface QuantizeRequest extends QuantizeOptions {
+  /** GGUF model; of a split one any part. */
+  input: string;
+  /** Where the result goes; not needed for a dry run. */
+  output?: string | undefined;
+  /** Importance data, from `calibrate` or llama-imatrix. */
+  importance?: string | undefined;
+  /** The name under which the file mentions the importance data; its path by default. */
+  importanceName?: string | undefined;
+  /** Say what would be written, and write nothing. */
+  dryRun?: boolean | undefined;
+  /** Native calls at once; by default as many as there are cores. The result does not depend on it. */
+  threads?: number | undefined;
+}
+
+/** What was written, or would be. */
+export interface QuantizeResult {
+  sizeBytes: number;
+  bitsPerWeight: number;
+  seconds: number;
+  /** How many tensors have each type. */
+  types: Record<string, number>;
+  tensors: TensorOutcome[];
+  /** Of the file; absent after a dry run. */
+  sha256?: string;
+}
+
+/**
+ * Quantizes a model file. In every tensor the result equals that of `llama_model_quantize` with the same importance data.
+ *
+ * @throws {UsageError} when a name is unknown, input and output are one file, importance data are missing or of another
+ * model, or the model is quantized already
+ * @throws {FormatError} when the model or the importance data are unsound
+ * @throws {ResourceError} when the disk has no room
+ * @example
+ * await quantize({ input: "model-f16.gguf", output: "model-q4.gguf", type: "q4_K_M", importance: "imatrix.gguf" });
+ */
+export async function quantize(request: QuantizeRequest, options: RunOptions = {}): Promise<QuantizeResult> {
+  const startMs = performance.now();
+  parseChoices(request); // complains about names before anything is opened
+  const written = request.dryRun ? await foresee(request, options) : await carryOut(request, options);
+  return {
+    ...written,
+    bitsPerWeight: bitsPerWeightOf(written.tensors),
+    seconds: (performance.now() - startMs) / 1000,
+    types: countTypes(written.tensors),
+  };
+}
+
+type Written = Pick<QuantizeResult, "sizeBytes" | "tensors" | "sha256">;
+
+/** The dry run: headers only, and no engine. */
+async function foresee(request: QuantizeRequest, { signal }: RunOptions): Promise<Written> {
+  await using model = await openModel(request.input, { signal });
+  const path = request.importance;
+  const importance = path
+    ? { path: request.importanceName ?? path, data: await readImportance(path, { signal }) }
+    : undefined;
+  const { assignments, metadata } = planQuantization(model, request, importance);
+  const tensors = outcomes(model, assignments);
+  return { tensors, sizeBytes: ggufSizeBytes({ metadata, tensors }) };
+}
+
+async function carryOut(request: QuantizeRequest, options: RunOptions): Promise<Written> {
+  const { input, output, importance, importanceName, threads = availableParallelism(), ...rest } = request;
+  if (output === undefined)
+    throw new UsageError("No output path is given", { hint: "Name the file to write, or ask for a dry run" });
+  if (!Number.isInteger(threads) || threads < 1) throw new UsageError(`Threads are ${threads}, 1 or more are wanted`);
+  await refuseReplacing(output, input, importance, options.signal);
+  const job: QuantizeJobInput = {
+    input,
+    output,
+    options: pickOptions(rest),
+    importance: importance === undefined ? undefined : { path: importance, name: importanceName ?? importance },
+    threads,
+  };
+  let unfinished: string[] = [];
+  try {
+    return await isolate<QuantizeJobInput, QuantizeJobOutput>("passes/quantize/quantize.job", job, {
+      ...options,
+      what: `quantizing "${input}"`,
+      onEvent: (event) => (unfinished = (event as UnfinishedEvent).unfinishedPaths),
+    });
+  } finally {
+    await Promise.all(unfinished.map((path) => rm(path, { force: true }))); // gone already, unless the child was killed
+  }
+}
+
+/** The options alone: what else a caller's object may hold does not travel. */
+function pickOptions(options: QuantizeOptions): QuantizeOptions {
+  const { type, tensorTypes, outputType, tokenEmbeddingType, pure, keepOutput, allowRequantize } = options;
+  return { type, tensorTypes, outputType, tokenEmbeddingType, pure, keepOutput, allowRequantize };
+}
+
+/** The source must outlive its copy: a part of it, or the importance data, is no place to write to. */
+async function refuseReplacing(output: string, input: string, importance: string | undefined, signal?: AbortSignal) {
+  const target = await stat(output).catch(() => undefined);
+  if (!target) return;
+  if (target.isDirectory()) {
+    throw new UsageError(`Cannot write "${output}": a folder stands there`, { hint: "Name the file in it, too" });
+  }
+  await using gguf = await readGguf(input, { signal });
+  const sources = [...gguf.parts, ...(importance === undefined ? [] : [importance])];
+  for (const path of sources) {
+    const source = await stat(path).catch(() => undefined);
+    if (source?.dev !== target.dev || source.ino !== target.ino) continue;
+    throw new UsageError(`Input and output are the same file: "${path}"`, { hint: "Choose another output path" });
+  }
+}
