@@ -1,24 +1,15 @@
 // `pare fit`: the leanest model that fits the device and still does the task.
 import type { Command } from "commander";
 
+import type { Certificate } from "../fit/certificate.js";
+import { formatBytes, formatCount, formatDuration } from "../support/units.js";
 import { addExamples } from "./examples.js";
+import type { FitOptions } from "./fit-request.js";
 import { perform } from "./invocation.js";
-import { argument, durationMs, oneOf, option, share, wholeNumber } from "./options.js";
+import { argument, bytes, durationMs, oneOf, option, share, wholeNumber } from "./options.js";
+import { printable, renderFacts, renderTable } from "./table.js";
 
 const GOALS = ["size", "latency", "memory"] as const;
-
-interface FitOptions {
-  task?: string;
-  text?: string;
-  device?: string;
-  keep?: number;
-  minimize?: (typeof GOALS)[number];
-  budget?: number;
-  out?: string;
-  context?: number;
-  seed?: number;
-  config?: string;
-}
 
 export function describeFit(program: Command): void {
   const command = program
@@ -26,29 +17,47 @@ export function describeFit(program: Command): void {
     .summary("find the leanest model that still does the task")
     .description(
       "Finds the leanest model that fits a device and keeps the quality asked for, proves it on held-out cases or text, " +
-        "and writes the model, its recipe, a certificate and a report.",
+        "and writes the model, its recipe, a certificate and a report. Run again, it goes on where it was interrupted.",
     )
-    .addArgument(argument("[model...]", "GGUF files to start from, best at full precision", "file"))
+    .addArgument(argument("[model...]", "GGUF files to start from, the first is the baseline", "file"))
     .addOption(
       option("--task <file>", "task file: JSON Lines, one case a line", { completes: "file" }).conflicts("text"),
     )
-    .addOption(option("--text <file>", "text to keep the perplexity on, instead of a task", { completes: "file" }))
+    .addOption(
+      option("--text <file>", "text to keep the perplexity on, in place of a task; repeatable", {
+        completes: "file",
+        repeatable: true,
+      }),
+    )
     .addOption(option("--device <name|file>", "what it must run on: a name, a file, or this", { completes: "device" }))
-    .addOption(option("--keep <share>", "share of the quality to keep, such as 99%", { parse: share }))
+    .addOption(option("--memory <size>", "memory for the model, in place of the device's", { parse: bytes }))
+    .addOption(option("--keep <share>", "share of the quality to keep (default: 99%)", { parse: share }))
     .addOption(
-      option("--minimize <goal>", `what to minimize: ${GOALS.join(", ")}`, { parse: oneOf(GOALS), completes: GOALS }),
+      option("--minimize <goal>", `what to minimize: ${GOALS.join(", ")} (default: size)`, {
+        parse: oneOf(GOALS),
+        completes: GOALS,
+      }),
     )
-    .addOption(option("--budget <time>", "time to spend, such as 90s or 10m", { parse: durationMs }))
-    .addOption(option("--out <folder>", "folder for the results", { completes: "folder" }))
+    .addOption(option("--budget <time>", "time to spend, such as 90s (default: 10m)", { parse: seconds }))
+    .addOption(option("--evaluations <count>", "measurements to buy at most", { parse: wholeNumber(4, 1e6) }))
+    .addOption(option("--out <folder>", "folder for the results (default: pare-out)", { completes: "folder" }))
     .addOption(option("--context <tokens>", "context length to plan for", { parse: wholeNumber(8, 1 << 24) }))
+    .addOption(option("--scorer <name>", "scorer of cases that name none"))
+    .addOption(option("--candidates <name...>", "try only these, such as q4_K_M", { completes: "preset" }))
+    .addOption(option("--imatrix <file>", "importance file to use, in place of calibrating", { completes: "file" }))
     .addOption(option("--seed <number>", "seed of every random choice", { parse: wholeNumber(0, 2 ** 32 - 1) }))
-    .addOption(
-      option("--config <file>", "YAML file that holds the request; options here go before it", { completes: "file" }),
-    )
+    .addOption(option("--config <file>", "YAML file with the request; options go before it", { completes: "file" }))
     .addHelpText("after", "\nExit code: 0 ACCEPT, 3 REJECT, 4 INFEASIBLE, 5 NEED_MORE; 1 failure, 2 usage")
     .action(
-      perform(async (_invocation, _options: FitOptions, _models: string[]) => {
-        throw new Error("not wired yet");
+      perform(async (invocation, options: FitOptions, models: string[]) => {
+        const { fitRequest } = await import("./fit-request.js");
+        const request = await fitRequest(models, options, invocation);
+        const module: string = "../fit/fit.js";
+        const { fit } = (await import(module)) as { fit: (request: unknown, options: unknown) => Promise<Certificate> };
+        const { EXIT_CODES } = await import("../fit/certificate.js");
+        const certificate = await fit(request, invocation.runOptions);
+        invocation.print(certificate, () => renderCertificate(certificate, request.out));
+        return EXIT_CODES[certificate.verdict];
       }),
     );
   addExamples(command, [
@@ -56,4 +65,49 @@ export function describeFit(program: Command): void {
     "pare fit a.gguf b.gguf --task cases.jsonl --device this --keep 99% --minimize latency --out lean",
     "pare fit --config pare.yaml --seed 7",
   ]);
+}
+
+function seconds(text: string): number {
+  return durationMs(text) / 1000;
+}
+
+function renderCertificate(certificate: Certificate, out: string): string {
+  const { verdict, reason, winner, notes, budget, nearestFeasibleBytes, casesNeeded } = certificate;
+  const sections = [`${verdict}: ${reason}`];
+  sections.push(renderModels(certificate));
+  sections.push(
+    renderFacts([
+      ["nearest feasible", nearestFeasibleBytes === undefined ? undefined : formatBytes(nearestFeasibleBytes)],
+      ["evidence needed", casesNeeded && `${formatCount(casesNeeded.count)} ${casesNeeded.unit} in all`],
+      [
+        "trials",
+        `${certificate.trials.length}, ${budget.evaluationsUsed} measurements in ${formatDuration(budget.secondsUsed * 1000)}`,
+      ],
+      ["seed", String(certificate.seed)],
+      ["results", out],
+      ["run it", winner ? `pare chat ${winner.path}` : undefined],
+    ]),
+  );
+  if (notes.length > 0) sections.push(notes.map((note) => `note: ${printable(note)}`).join("\n"));
+  return sections.join("\n\n");
+}
+
+function renderModels({ baseline, winner }: Certificate): string {
+  const row = (role: string, model: NonNullable<typeof winner> | typeof baseline): string[] => [
+    role,
+    "candidate" in model ? model.candidate : printable(model.name ?? model.path),
+    formatBytes(model.sizeBytes),
+    model.bitsPerWeight.toFixed(2),
+    formatBytes(model.memoryBytes),
+    model.decodeTokensPerSecond === null ? "" : model.decodeTokensPerSecond.toFixed(1),
+    model.quality ? renderKept(model.quality.kept) : "",
+  ];
+  const rows = [row("baseline", baseline), ...(winner ? [row("winner", winner)] : [])];
+  const header = ["", "model", "size", "bits/weight", "memory", "tokens/s", "quality kept"];
+  return renderTable(rows, { header, align: ["left", "left", "right", "right", "right", "right", "left"] });
+}
+
+function renderKept({ mean, low, high }: { mean: number; low: number; high: number }): string {
+  const percent = (value: number): string => `${(100 * value).toFixed(2)}%`;
+  return `${percent(mean)} (${percent(low)} to ${percent(high)})`;
 }

@@ -1,7 +1,7 @@
 // From anything thrown to what the user reads: one message, one hint, one exit code.
 import { CommanderError } from "commander";
 
-import { EngineError, PareError, isAbortError, messageOf } from "../errors.js";
+import { EngineError, FormatError, PareError, isAbortError, messageOf } from "../errors.js";
 
 export interface Failure {
   message: string;
@@ -51,9 +51,17 @@ function usageHint(code: string): string {
 }
 
 function ownFailure(error: unknown): Described | undefined {
-  if (error instanceof PareError) return { message: error.message, hint: error.hint, exitCode: error.exitCode };
+  if (error instanceof PareError) {
+    return { message: error.message, hint: error.hint ?? generalHint(error), exitCode: error.exitCode };
+  }
   if (isAbortError(error)) return { message: "Interrupted", hint: "Nothing half-written was left", exitCode: 130 };
   return undefined;
+}
+
+function generalHint(error: PareError): string | undefined {
+  if (error instanceof FormatError) return "Check that this is the file you mean and that it is whole";
+  if (error instanceof EngineError) return "Run again with --verbose to see what the engine logged";
+  return error.message.startsWith("Cannot read ") ? "Check the path and its permissions" : undefined;
 }
 
 function systemFailure(error: unknown): Described | undefined {

@@ -39,21 +39,24 @@ class Interruption {
     };
   }
 
+  /**
+   * Ends the process without leaving half-written files or children: their jobs end with the signal they were given.
+   */
+  endNow(exitCode: number): never {
+    this.#controller.abort(new DOMException("Interrupted", "AbortError"));
+    for (const path of unfinishedPaths()) rmSync(path, { force: true });
+    process.exit(exitCode);
+  }
+
   #receive(name: Signal): void {
     if (name === "SIGINT" && !this.#received && this.#listeners.some((listener) => listener())) return;
     const isSecond = this.#received !== undefined;
     this.#received ??= name;
-    if (isSecond) endNow(EXIT_CODE[name]);
+    if (isSecond) this.endNow(EXIT_CODE[name]);
     this.#controller.abort(new DOMException("Interrupted", "AbortError"));
-    setTimeout(() => endNow(EXIT_CODE[name]), GRACE_MS).unref();
+    setTimeout(() => this.endNow(EXIT_CODE[name]), GRACE_MS).unref();
   }
 }
 
 /** The one of this process. */
 export const interruption = new Interruption();
-
-/** Ends the process without leaving half-written files. */
-export function endNow(exitCode: number): never {
-  for (const path of unfinishedPaths()) rmSync(path, { force: true });
-  process.exit(exitCode);
-}

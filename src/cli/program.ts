@@ -14,7 +14,7 @@ import { addGlobalOptions } from "./options.js";
 import { packageVersion } from "./version.js";
 
 const EXAMPLES = [
-  "pare fit model.gguf --task cases.jsonl --device raspberry-pi-5-8gb --keep 99% --minimize size --out lean",
+  "pare fit model.gguf --task cases.jsonl --device raspberry-pi-5 --keep 99% --minimize size --out lean",
   "pare inspect model.gguf",
   'pare chat model.gguf --prompt "Once upon a time" --greedy',
 ];

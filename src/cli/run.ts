@@ -2,7 +2,7 @@
 import { type Command, CommanderError } from "commander";
 
 import { type Failure, failureOf } from "./failure.js";
-import { endNow, interruption } from "./interruption.js";
+import { interruption } from "./interruption.js";
 
 /** Parses and performs, prints what failed, and ends the process. */
 export async function runProgram(program: Command, args: readonly string[]): Promise<never> {
@@ -11,7 +11,7 @@ export async function runProgram(program: Command, args: readonly string[]): Pro
   const exitCode = await performProgram(program, args);
   await flushed(process.stdout);
   await flushed(process.stderr);
-  return endNow(exitCode);
+  return interruption.endNow(exitCode);
 }
 
 async function performProgram(program: Command, args: readonly string[]): Promise<number> {
@@ -43,7 +43,7 @@ function printFailure(failure: Failure, args: readonly string[]): void {
 /** `pare inspect model.gguf | head` is no failure. */
 function endQuietlyWhenPipeCloses(): void {
   for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => endNow(error.code === "EPIPE" ? 0 : 1));
+    stream.on("error", (error: NodeJS.ErrnoException) => interruption.endNow(error.code === "EPIPE" ? 0 : 1));
   }
 }
 

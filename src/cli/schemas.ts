@@ -7,13 +7,40 @@ import { certificateSchema } from "../fit/certificate.js";
 const sizeBytes = z.number().int().nonnegative();
 const share = z.number().min(0).max(1);
 
+const perLayer = z.union([z.number().int(), z.array(z.number().int())]);
+const metadataValue = z.union([
+  z.string(),
+  z.number(),
+  z.boolean(),
+  z.array(z.unknown()),
+  z.object({ elementType: z.string(), length: z.number().int() }),
+]);
+
 export const inspectSchema = z
   .object({
+    path: z.string(),
     architecture: z.string().describe("model family as llama.cpp spells it, such as `llama`"),
-    parametersTotal: z.number().int(),
-    parametersActive: z.number().int().describe("parameters that one token uses; less than the total with experts"),
-    sizeBytes: sizeBytes.describe("size of the file, of all parts of a split one"),
+    name: z.string().optional(),
+    parametersTotal: z.number().int().describe("parameters of all tensors"),
+    parametersActive: z.number().int().describe("parameters that take part in one token; fewer than all with experts"),
+    sizeBytes: sizeBytes.describe("bytes of all tensors, without the header"),
     bitsPerWeight: z.number().describe("bits of the tensors per parameter"),
+    contextLength: z.number().int().describe("tokens that the model was trained for"),
+    kvCacheBytesPerToken: z.number().describe("bytes of KV cache per token at f16"),
+    layers: z.number().int(),
+    embeddingLength: z.number().int(),
+    heads: perLayer.describe("attention heads per layer; one number where all layers agree"),
+    kvHeads: perLayer.describe("heads of keys and values per layer; one number where all layers agree"),
+    experts: z.number().int().describe("0 for a dense model"),
+    expertsUsed: z.number().int(),
+    vocabularySize: z.number().int(),
+    tiedEmbeddings: z.boolean().describe("true when the token embedding is the output layer too"),
+    slidingWindow: z.number().int().optional().describe("tokens that windowed layers look back"),
+    fileType: z.number().int().optional().describe("`general.file_type`: the number of llama.cpp's preset"),
+    quantizedBy: z.string().optional(),
+    types: z
+      .record(z.string(), z.number().int())
+      .describe("how many tensors are of each type, the most frequent first"),
     tensors: z.array(
       z.object({
         name: z.string(),
@@ -22,15 +49,19 @@ export const inspectSchema = z
         sizeBytes,
       }),
     ),
-    contextLength: z.number().int().describe("tokens that the model was trained for"),
-    kvCacheBytesPerToken: z.number().describe("bytes of KV cache per token at f16"),
+    metadata: z
+      .record(z.string(), metadataValue)
+      .describe("every key; long arrays by their length only, integers beyond 2^53 as strings"),
   })
   .describe("what `pare inspect --json` prints");
 
-const assignedTensorSchema = z.object({
+const tensorOutcomeSchema = z.object({
   name: z.string(),
+  shape: z.array(z.number().int()),
+  from: z.string().describe("the type it had"),
   type: z.string(),
-  fallbackFrom: z.string().optional().describe("the type asked for, where the tensor's rows can't hold it"),
+  fallbackFrom: z.string().optional().describe("the type that was meant, where the row length did not allow it"),
+  because: z.string().describe("why it has this type, as one phrase"),
   sizeBytes,
 });
 
@@ -40,7 +71,7 @@ export const quantizeSchema = z
     bitsPerWeight: z.number(),
     seconds: z.number(),
     types: z.record(z.string(), z.number().int()).describe("how many tensors became each type"),
-    tensors: z.array(assignedTensorSchema),
+    tensors: z.array(tensorOutcomeSchema),
     sha256: z.string().optional().describe("of the file written; absent with --dry-run"),
   })
   .describe("what `pare quantize --json` prints");
@@ -67,7 +98,34 @@ export const evalTaskSchema = z
   })
   .describe("what `pare eval --task --json` prints");
 
-export const calibrateSchema = z.looseObject({}).describe("what `pare calibrate --json` prints");
+const layerSimilaritySchema = z.object({
+  layer: z.number().int(),
+  cosine: z.number().describe("mean cosine between the block's input and output"),
+  blockInfluence: z.number().describe("1 − cosine: what the block contributes"),
+  tokens: z.number().int(),
+});
+
+const expertUseSchema = z.object({
+  weight: z.string().describe("the first weight of the layer's experts"),
+  tokensPerExpert: z.array(z.number()),
+  tokensTotal: z.number(),
+  expertsUnused: z.number().int(),
+});
+
+export const calibrateSchema = z
+  .object({
+    output: z.string().optional().describe("the importance file"),
+    weights: z.number().int().describe("weights that have importance data"),
+    contextLength: z.number().int().describe("tokens per window"),
+    windows: z.number().int(),
+    tokens: z.number().int(),
+    seconds: z.number().describe("computing time, without loading the model"),
+    experts: z.array(expertUseSchema).optional().describe("with --experts"),
+    similarity: z.array(layerSimilaritySchema).optional().describe("with --similarity"),
+    hessians: z.object({ path: z.string(), weights: z.number().int() }).optional().describe("with --hessians"),
+    warnings: z.array(z.string()).describe("what may make the statistics less useful"),
+  })
+  .describe("what `pare calibrate --json` prints");
 
 export const chatSchema = z.looseObject({ text: z.string() }).describe("what `pare chat --prompt --json` prints");
 
