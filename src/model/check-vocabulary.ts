@@ -45,7 +45,7 @@ function* duplicateFaults(tokens: MetadataArray): Generator<string> {
     const key =
       bytes.byteLength === 0
         ? `[EMPTY_${id}]`
-        : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).latin1Slice();
+        : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
     const twin = idByBytes.get(key);
     if (twin !== undefined) {
       const text = JSON.stringify(new TextDecoder().decode(bytes));
