@@ -1,0 +1,53 @@
+// Measures how fast a model file runs on this machine, the way llama.cpp's own bench does: random tokens, one warm-up, a
+// fresh cache for each repeat, medians. In a child process, because a bad file can end it.
+import { isolate } from "../native/isolate.js";
+import type { Backend } from "../native/platform.js";
+import type { RunOptions } from "../support/progress.js";
+
+export interface SpeedRequest {
+  /** Path of a GGUF file. */
+  model: string;
+  /** Tokens of the prompt that prefill computes in one call; 512 by default, never more than the model's trained length. */
+  promptTokens?: number;
+  /** Tokens decoded one after another; 64 by default, limited likewise. */
+  decodeTokens?: number;
+  /** Measurements of each kind after the warm-up; 3 by default. */
+  repeats?: number;
+  /** One per physical core by default. More than there are free cores is many times slower. */
+  threads?: number;
+  /** Rearrange weights for speed, as programs that serve models do; on by default. */
+  repack?: boolean;
+  /** Choose each token greedily instead of at random: adds the search through the logits. Off by default. */
+  greedy?: boolean;
+  /** No new repeat starts after this many seconds; 30 by default. */
+  secondsMax?: number;
+  seed?: number;
+  backend?: Backend;
+}
+
+export interface SpeedResult {
+  /** Medians over the samples. */
+  prefillTokensPerSecond: number;
+  decodeTokensPerSecond: number;
+  prefillSamples: number[];
+  decodeSamples: number[];
+  /** What was really measured, after the model's limits. */
+  promptTokens: number;
+  decodeTokens: number;
+  threads: number;
+  repack: boolean;
+}
+
+/**
+ * Measures prefill and decode speed of a model file.
+ *
+ * @throws {EngineError} when the engine refuses the file or stops; {FormatError} when there is no such file
+ */
+export function measureSpeed(request: SpeedRequest, options: RunOptions = {}): Promise<SpeedResult> {
+  const { backend, ...input } = request;
+  return isolate<Omit<SpeedRequest, "backend">, SpeedResult>("fit/speed.job", input, {
+    ...options,
+    what: `measuring the speed of "${request.model}"`,
+    backend,
+  });
+}
