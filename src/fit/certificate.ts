@@ -5,10 +5,12 @@ import { z } from "zod";
 /** How each verdict ends the command. */
 export const EXIT_CODES = { ACCEPT: 0, REJECT: 3, INFEASIBLE: 4, NEED_MORE: 5 } as const;
 
-export const verdictSchema = z.enum(["ACCEPT", "REJECT", "INFEASIBLE", "NEED_MORE"]).describe(
-  "ACCEPT: the winner clears the bar. REJECT: nothing that fits clears it. INFEASIBLE: nothing fits the device. " +
-    "NEED_MORE: the evidence settles neither; `casesNeeded` says how much would",
-);
+export const verdictSchema = z
+  .enum(["ACCEPT", "REJECT", "INFEASIBLE", "NEED_MORE"])
+  .describe(
+    "ACCEPT: the winner clears the bar. REJECT: nothing that fits clears it. INFEASIBLE: nothing fits the device. " +
+      "NEED_MORE: the evidence settles neither; `casesNeeded` says how much would",
+  );
 
 /** A number with its 95 % confidence interval. */
 export const estimateSchema = z.object({
@@ -50,7 +52,9 @@ export const trialSchema = z.object({
   fits: z.boolean(),
   stage: z
     .enum(["predicted", "screened", "selected", "confirmed"])
-    .describe("the dearest evidence that was bought: predicted sizes only, KL on little text, the selection part, the confirmation part"),
+    .describe(
+      "the dearest evidence that was bought: predicted sizes only, KL on little text, the selection part, the confirmation part",
+    ),
   screenKlDivergence: z.object({ mean: z.number(), standardError: z.number(), tokens: z.number() }).optional(),
   quality: qualitySchema.optional(),
   speed: speedSchema.optional(),
@@ -105,7 +109,13 @@ export const certificateSchema = z.object({
     contextLength: z.number().int(),
   }),
   baseline: modelRecordSchema,
-  winner: modelRecordSchema.extend({ candidate: z.string(), tensors: z.array(layerSchema) }).nullable(),
+  winner: modelRecordSchema
+    .extend({
+      candidate: z.string(),
+      microBatchSize: z.number().int().optional().describe("most tokens to compute at once, so that memory suffices; llama.cpp's --ubatch-size"),
+      tensors: z.array(layerSchema),
+    })
+    .nullable(),
   trials: z.array(trialSchema),
   task: z.object({
     kind: z.enum(["text", "cases"]),

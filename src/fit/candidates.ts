@@ -1,0 +1,147 @@
+// What could be made of the models, and what of it fits the device: arithmetic on tensor tables, before anything is measured.
+import type { GgmlType } from "../formats/gguf/ggml-types.js";
+import { GGML_TYPES } from "../formats/gguf/ggml-types.js";
+import { bitsPerWeight, bytesTouchedPerToken, memoryBytes } from "../model/memory.js";
+import { type Model, type TensorShape, tensorSizeBytes } from "../model/model.js";
+import type { TypeAssignments, TypeChoices } from "../passes/quantize/assign-types.js";
+import { enumerateCandidates } from "../passes/quantize/mixes.js";
+import { UsageError } from "../errors.js";
+import { sha256 } from "../support/files.js";
+import { type DeviceSpec, misfit } from "./device.js";
+
+/** The name of a model that is left as it is. */
+export const ORIGINAL = "original";
+
+/** A model that candidates are made from. */
+export interface BaseModel {
+  path: string;
+  model: Model;
+  sha256: string;
+  /** All parts together. */
+  sizeBytes: number;
+}
+
+/** A base model and what is done to it, with everything that can be known without measuring. */
+export interface PlannedCandidate {
+  /** Stable across runs: of the model's hash and what is done to it. */
+  id: string;
+  name: string;
+  base: BaseModel;
+  /** The first model, left as it is: what all others are compared with. */
+  isBaseline: boolean;
+  /** Absent for the original. */
+  quantize?: { preset: string } & Pick<TypeChoices, "outputType" | "tokenEmbeddingType" | "overrides">;
+  assignments?: TypeAssignments;
+  sizeBytes: number;
+  bitsPerWeight: number;
+  /** Weights, KV cache and compute buffers at the context length and micro-batch. */
+  memoryBytes: number;
+  /** Most tokens computed at once that the device's memory allows; llama.cpp's `--ubatch-size`. */
+  microBatchSize: number;
+  bytesTouchedPerToken: number;
+  /** Why it does not fit the device; absent when it does. */
+  misfit?: string;
+}
+
+/** llama.cpp's default and what a small device can be told instead: less memory for a slower prefill. */
+const MICRO_BATCH_SIZES = [512, 256, 128, 64, 32, 16, 8] as const;
+
+export interface CandidateOptions {
+  device: DeviceSpec;
+  contextLength: number;
+  /** Only these names. */
+  only?: readonly string[] | undefined;
+}
+
+/**
+ * Every candidate of every model, smallest first.
+ *
+ * @throws {UsageError} when a name in `only` is no candidate of any model
+ */
+export function planCandidates(bases: readonly BaseModel[], options: CandidateOptions): PlannedCandidate[] {
+  const all = bases.flatMap((base, index) => [
+    ...enumerateCandidates(base.model, { hasImportance: true }).map(
+      ({ name, assignments, sizeBytes, preset, outputType, tokenEmbeddingType, overrides }) =>
+        planned(base, name, options, {
+          sizeBytes,
+          assignments,
+          quantize: { preset, outputType, tokenEmbeddingType, overrides },
+        }),
+    ),
+    planned(base, ORIGINAL, options, { isBaseline: index === 0 }),
+  ]);
+  const unknown = options.only?.find(
+    (name) => !all.some((candidate) => candidate.name.toLowerCase() === name.toLowerCase()),
+  );
+  if (unknown !== undefined) {
+    throw new UsageError(`No candidate is called "${unknown}"`, {
+      hint: `There are ${[...new Set(all.map(({ name }) => name))].join(", ")}`,
+    });
+  }
+  const wanted = new Set(options.only?.map((name) => name.toLowerCase()));
+  return all
+    .filter(({ name }) => wanted.size === 0 || wanted.has(name.toLowerCase()))
+    .sort((a, b) => a.sizeBytes - b.sizeBytes || (a.id < b.id ? -1 : 1));
+}
+
+/** The smallest memory in which anything runs: what an impossible limit would have to be. */
+export function nearestFeasible(candidates: readonly PlannedCandidate[]): PlannedCandidate | undefined {
+  return candidates.reduce<PlannedCandidate | undefined>(
+    (least, candidate) => (!least || candidate.memoryBytes < least.memoryBytes ? candidate : least),
+    undefined,
+  );
+}
+
+/** True when a model's weights have been rounded before: what is made of it loses twice. */
+export function isQuantizedSource(model: Pick<Model, "tensors">): boolean {
+  return [...model.tensors.values()].some(({ type }) => GGML_TYPES[type].quantized);
+}
+
+function planned(
+  base: BaseModel,
+  name: string,
+  { device, contextLength }: CandidateOptions,
+  made: {
+    isBaseline?: boolean;
+    sizeBytes?: number;
+    assignments?: TypeAssignments;
+    quantize?: PlannedCandidate["quantize"];
+  },
+): PlannedCandidate {
+  const outcome = { spec: base.model.spec, tensors: tensorsAfter(base.model, made.assignments) };
+  const sizeBytes = made.sizeBytes ?? base.sizeBytes;
+  const plans = MICRO_BATCH_SIZES.map((batch) => ({
+    batch,
+    memory: memoryBytes(outcome, { contextLength, batch }).total,
+  }));
+  const plan =
+    plans.find(({ memory }) => misfit(device, { memoryBytes: memory, fileBytes: 0 }) === undefined) ?? plans.at(-1)!;
+  return {
+    id: sha256(JSON.stringify([base.sha256, name])).slice(0, 16),
+    name,
+    base,
+    isBaseline: made.isBaseline ?? false,
+    ...(made.quantize ? { quantize: made.quantize } : {}),
+    ...(made.assignments ? { assignments: made.assignments } : {}),
+    sizeBytes,
+    bitsPerWeight: bitsPerWeight(outcome),
+    memoryBytes: plan.memory,
+    microBatchSize: plan.batch,
+    bytesTouchedPerToken: bytesTouchedPerToken(outcome, contextLength),
+    ...optional("misfit", misfit(device, { memoryBytes: plan.memory, fileBytes: sizeBytes })),
+  };
+}
+
+/** The tensor table as it will be. */
+function tensorsAfter(model: Pick<Model, "tensors">, assignments?: TypeAssignments): Model["tensors"] {
+  if (!assignments) return model.tensors;
+  const retyped = [...model.tensors].map(([name, tensor]): [string, TensorShape] => {
+    const type: GgmlType = assignments.get(name)?.type ?? tensor.type;
+    return [name, { name, shape: tensor.shape, type, sizeBytes: tensorSizeBytes(type, tensor.shape) }];
+  });
+  return new Map(retyped) as unknown as Model["tensors"]; // sizes and shapes are all that is asked of it
+}
+
+function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return (value === undefined ? {} : { [key]: value }) as { [P in K]?: V };
+}

@@ -1,0 +1,206 @@
+// `fit`: models, a task and a device in; the leanest model that clears the bar out, with a certificate and a report. This
+// file is the story in order; each step lives in a file of its own. Everything that is measured goes through the journal,
+// so an interrupted fit goes on where it stopped.
+import { mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+import { PareError, UsageError } from "../errors.js";
+import { checkForEngine } from "../model/check.js";
+import { openModel } from "../model/open.js";
+import { physicalCores } from "../native/cores.js";
+import { AtomicFile, sha256File } from "../support/files.js";
+import type { RunOptions } from "../support/progress.js";
+import { type BaseModel, type PlannedCandidate, planCandidates } from "./candidates.js";
+import type { Certificate } from "./certificate.js";
+import { deviceSchema, readDevice } from "./device.js";
+import { type EvidencePlan, planEvidence } from "./evidence-plan.js";
+import { Journal } from "./journal.js";
+import { Laboratory } from "./laboratory.js";
+import { certify } from "./outcome.js";
+import { type FitRequest, type FitRequestInput, fitRequestSchema } from "./request.js";
+import { type SearchOutcome, search } from "./search.js";
+import { createTaskYardstick } from "./task-yardstick.js";
+import { createTextYardstick } from "./text-yardstick.js";
+import { versions } from "./versions.js";
+import { Workspace } from "./workspace.js";
+import { writeResults } from "./write-results.js";
+import type { Yardstick } from "./yardstick.js";
+
+/**
+ * Finds the leanest model that fits a device and keeps the quality asked for, and writes it with its evidence.
+ *
+ * In `request.out`: `certificate.json` and `report.html` always, `model.gguf` and `recipe.yaml` only on ACCEPT. Killed and
+ * called again with the same request, it goes on from its journal and comes to the same end.
+ *
+ * @returns the certificate; `EXIT_CODES[certificate.verdict]` is what the command exits with
+ * @throws {UsageError} when the request can't be meant as written
+ * @throws {FormatError} when a model, the task or the device file is unsound
+ * @throws {PareError} when the task is too small to be split, or the output folder can't be written
+ * @example
+ * const certificate = await fit({ models: ["model-f16.gguf"], text: "heldout.txt", device: "laptop-8gb", keep: "98%", out: "lean" });
+ */
+export async function fit(input: FitRequestInput, options: RunOptions = {}): Promise<Certificate> {
+  const request = parseFitRequest(input);
+  const startedAt = new Date().toISOString();
+  await requireWritableFolder(request.out);
+  await using models = await openModels(request.models, options);
+  const { bases } = models;
+  const yardstick = await createYardstick(request, bases, options);
+  const workspace = new Workspace(request.out, await identity(request, bases, yardstick));
+  await using journal = await Journal.open(workspace.journalPath);
+
+  const device = await journal.step("device", async () => ({
+    ...(await readDevice(request.device, options)),
+    ...(request.memory === undefined ? {} : { memoryBytes: request.memory, memoryForModelsShare: 1 }),
+  }));
+  const trained = Math.min(...bases.map(({ model }) => model.spec.contextLength || Infinity));
+  const contextLength = request.context ?? Math.min(trained, yardstick.contextNeeded);
+  const candidates = planCandidates(bases, {
+    device: deviceSchema.parse(device),
+    contextLength,
+    only: request.candidates,
+  });
+  const feasible = candidates.filter(({ misfit }) => misfit === undefined);
+  const plan = planFor(request, bases[0]!, yardstick, feasible);
+
+  const laboratory = new Laboratory({ request, bases, yardstick, workspace, journal, plan, contextLength }, options);
+  const outcome = feasible.length === 0 ? nothingFits() : await runSearch(request, feasible, plan, laboratory);
+  if (feasible.length > 0) await laboratory.measureSpeeds(outcome);
+  const certificate = await certify(
+    {
+      request,
+      bases,
+      yardstick,
+      device: deviceSchema.parse(device),
+      contextLength,
+      candidates,
+      plan,
+      laboratory,
+      outcome,
+      startedAt,
+    },
+    options,
+  );
+  await writeResults({ certificate, request, outcome, laboratory, workspace }, options);
+  return certificate;
+}
+
+/** Reads a request. @throws {UsageError} naming the field, what is there and what is wanted */
+export function parseFitRequest(input: unknown): FitRequest {
+  const parsed = fitRequestSchema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  const field = issue.path.join(".");
+  throw new UsageError(`Cannot fit: ${field ? `"${field}": ` : ""}${issue.message}`, { hint: "Run: pare fit --help" });
+}
+
+async function openModels(
+  paths: readonly string[],
+  options: RunOptions,
+): Promise<{ bases: BaseModel[] } & AsyncDisposable> {
+  const bases: BaseModel[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(bases.map(({ model }) => model.close()));
+  };
+  try {
+    for (const path of paths) {
+      const model = await openModel(path, options);
+      bases.push({ path, model, sha256: "", sizeBytes: (await stat(path)).size });
+      await checkForEngine(model);
+      options.onProgress?.({
+        stage: "hashing",
+        done: bases.length - 1,
+        total: paths.length,
+        unit: "models",
+        detail: path,
+      });
+      bases.at(-1)!.sha256 = await sha256File(path, options.signal);
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { bases, [Symbol.asyncDispose]: close };
+}
+
+function createYardstick(request: FitRequest, bases: readonly BaseModel[], options: RunOptions): Promise<Yardstick> {
+  return request.text ? createTextYardstick(request, bases, options) : createTaskYardstick(request, bases, options);
+}
+
+/** Everything that the results depend on, and nothing else: no paths, no clock. */
+async function identity(request: FitRequest, bases: readonly BaseModel[], yardstick: Yardstick): Promise<unknown> {
+  const { keep, minimize, budget, evaluations, context, memory, candidates, seed, scorer } = request;
+  return {
+    models: bases.map(({ sha256 }) => sha256),
+    task: yardstick.sha256,
+    importance: request.importance && (await sha256File(request.importance)),
+    device: request.device === "this" ? "this" : await readDevice(request.device),
+    keep,
+    minimize,
+    budget,
+    evaluations,
+    context,
+    memory,
+    candidates,
+    seed,
+    scorer,
+    threads: request.threads ?? physicalCores(),
+    versions: versions(),
+  };
+}
+
+function planFor(
+  request: FitRequest,
+  base: BaseModel,
+  yardstick: Yardstick,
+  feasible: readonly PlannedCandidate[],
+): EvidencePlan {
+  return planEvidence({
+    budgetSeconds: request.budget,
+    evaluations: request.evaluations,
+    cores: request.threads ?? physicalCores(),
+    parametersActive: base.model.spec.parametersActive,
+    tokensEach: yardstick.tokensEach,
+    selectionAvailable: yardstick.available.selection,
+    confirmationAvailable: yardstick.available.confirmation,
+    candidates: feasible.length,
+  });
+}
+
+function runSearch(
+  request: FitRequest,
+  candidates: readonly PlannedCandidate[],
+  plan: EvidencePlan,
+  laboratory: Laboratory,
+): Promise<SearchOutcome> {
+  const cost = { size: sizeOf, memory: memoryOf, latency: bytesTouchedBy }[request.minimize];
+  return search({ candidates, cost, keep: request.keep, plan }, laboratory);
+}
+
+const sizeOf = ({ sizeBytes }: PlannedCandidate): number => sizeBytes;
+const memoryOf = ({ memoryBytes }: PlannedCandidate): number => memoryBytes;
+/** Decoding is bound by memory bandwidth, so the fewest bytes touched is the least predicted latency on any device. */
+const bytesTouchedBy = ({ bytesTouchedPerToken }: PlannedCandidate): number => bytesTouchedPerToken;
+
+function nothingFits(): SearchOutcome {
+  return {
+    screened: new Map(),
+    selected: new Map(),
+    confirmed: new Map(),
+    front: [],
+    winner: undefined,
+    closest: undefined,
+  };
+}
+
+/** Finds out before the work, not after it. */
+async function requireWritableFolder(out: string): Promise<void> {
+  const existing = await stat(out).catch(() => undefined);
+  if (existing && !existing.isDirectory()) {
+    throw new PareError(`Cannot write results to "${out}": it is a file, a folder is wanted`, {
+      hint: "Choose another --out",
+    });
+  }
+  await mkdir(out, { recursive: true }).catch(() => undefined); // the next line says why not
+  await using _probe = await AtomicFile.create(join(out, "certificate.json"));
+}

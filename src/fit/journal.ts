@@ -1,0 +1,99 @@
+// The journal of a fit: one JSON line for every finished step, synced before the next begins. A step that is in the
+// journal is never done again, so an interrupted fit goes on where it stopped and decides as it would have decided.
+import { type FileHandle, mkdir, open, readFile, truncate } from "node:fs/promises";
+import { dirname } from "node:path";
+
+import { FormatError } from "../errors.js";
+
+/** One finished step. */
+export interface JournalEntry {
+  /** What was done, with everything that its result depends on. */
+  key: string;
+  value: unknown;
+  /** Time that it took; counted against the budget, also after a restart. */
+  seconds: number;
+}
+
+/** An append-only JSONL file of finished steps. */
+export class Journal implements AsyncDisposable {
+  readonly path: string;
+  readonly #entries = new Map<string, JournalEntry>();
+  readonly #handle: FileHandle;
+  readonly resumedSteps: number;
+  #secondsUsed = 0;
+
+  private constructor(path: string, handle: FileHandle, entries: JournalEntry[]) {
+    this.path = path;
+    this.#handle = handle;
+    for (const entry of entries) this.#remember(entry);
+    this.resumedSteps = this.#entries.size;
+  }
+
+  /**
+   * Opens a journal, or starts one. A torn last line, as `kill -9` leaves it, is cut off.
+   *
+   * @throws {FormatError} when a line before the last is damaged
+   */
+  static async open(path: string): Promise<Journal> {
+    await mkdir(dirname(path), { recursive: true });
+    const { entries, wholeBytes } = parse(path, await readFile(path).catch(() => Buffer.alloc(0)));
+    const handle = await open(path, "a");
+    await truncate(path, wholeBytes);
+    return new Journal(path, handle, entries);
+  }
+
+  /** Seconds of all steps so far, those of earlier runs included. */
+  get secondsUsed(): number {
+    return this.#secondsUsed;
+  }
+
+  has(key: string): boolean {
+    return this.#entries.has(key);
+  }
+
+  /** Steps whose key begins so. */
+  count(prefix: string): number {
+    let count = 0;
+    for (const key of this.#entries.keys()) if (key.startsWith(prefix)) count++;
+    return count;
+  }
+
+  /** The step's result: remembered, or worked out now and written down. */
+  async step<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const known = this.#entries.get(key);
+    if (known) return known.value as T;
+    const start = performance.now();
+    const value = await work();
+    const entry = { key, value, seconds: Math.round(performance.now() - start) / 1000 };
+    await this.#handle.appendFile(`${JSON.stringify(entry)}\n`);
+    await this.#handle.sync();
+    this.#remember(entry);
+    // Through JSON and back, so that a first run sees exactly what a resumed one would.
+    return JSON.parse(JSON.stringify(value ?? null)) as T;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle.close();
+  }
+
+  #remember(entry: JournalEntry): void {
+    this.#entries.set(entry.key, entry);
+    this.#secondsUsed += entry.seconds;
+  }
+}
+
+function parse(path: string, bytes: Buffer): { entries: JournalEntry[]; wholeBytes: number } {
+  const wholeBytes = bytes.lastIndexOf(0x0a) + 1;
+  const lines = bytes.subarray(0, wholeBytes).toString("utf8").split("\n").slice(0, -1);
+  const entries = lines.map((line, index) => {
+    try {
+      return JSON.parse(line) as JournalEntry;
+    } catch (cause) {
+      throw new FormatError(path, `Cannot read journal "${path}": line ${index + 1} is no JSON`, {
+        hint: "Remove the file to start over",
+        cause,
+      });
+    }
+  });
+  return { entries, wholeBytes };
+}

@@ -1,0 +1,242 @@
+// Where evidence is bought: every measurement once, through the journal, within the budget, each in a child process of its
+// own. A candidate that the engine can't run is a result too.
+import { existsSync } from "node:fs";
+
+import { calibrate } from "../calibrate/calibrate.js";
+import { isAbortError, messageOf } from "../errors.js";
+import type { RunOptions } from "../support/progress.js";
+import type { BaseModel, PlannedCandidate } from "./candidates.js";
+import type { Quality } from "./certificate.js";
+import type { EvidencePlan } from "./evidence-plan.js";
+import type { Journal } from "./journal.js";
+import { measureSpeed } from "./measure-speed.js";
+import type { FitRequest } from "./request.js";
+import type { Measurements, SearchOutcome } from "./search.js";
+import type { PaceMeasurement } from "./speed.js";
+import type { Workspace } from "./workspace.js";
+import type { Part, Screening, Yardstick } from "./yardstick.js";
+
+export interface LaboratorySetup {
+  request: FitRequest;
+  bases: readonly BaseModel[];
+  yardstick: Yardstick;
+  workspace: Workspace;
+  journal: Journal;
+  plan: EvidencePlan;
+  contextLength: number;
+}
+
+/** Speed on this machine. */
+export interface MeasuredSpeed {
+  decodeTokensPerSecond: number;
+  prefillTokensPerSecond: number;
+}
+
+type Attempt<T> = { value: T } | { error: string };
+
+/** Models whose speed is measured besides baseline and winner, to calibrate the prediction on. */
+const SPEED_SAMPLES = 3;
+/** Tokens of the speed test. */
+const SPEED_TEST = { promptTokens: 128, decodeTokens: 32, repeats: 3 };
+
+export class Laboratory implements Measurements {
+  readonly #setup: LaboratorySetup;
+  readonly #options: RunOptions;
+  readonly speeds = new Map<string, MeasuredSpeed & { bytesTouched: number }>();
+  readonly errors = new Map<PlannedCandidate, string>();
+  readonly seconds = new Map<PlannedCandidate, number>();
+  /** Set when a measurement was refused because the budget was spent. */
+  isBudgetSpent = false;
+
+  constructor(setup: LaboratorySetup, options: RunOptions) {
+    this.#setup = setup;
+    this.#options = options;
+  }
+
+  get evaluationsUsed(): number {
+    return this.#setup.journal.count("measure:");
+  }
+
+  get secondsUsed(): number {
+    return this.#setup.journal.secondsUsed;
+  }
+
+  async screen(candidate: PlannedCandidate): Promise<Screening | undefined> {
+    const { yardstick, plan } = this.#setup;
+    return this.#measure(candidate, "screening", plan.screenSize, (path, options) =>
+      yardstick.screen(path, plan.screenSize, options),
+    );
+  }
+
+  async measure(candidate: PlannedCandidate, part: Part): Promise<Quality | undefined> {
+    const { yardstick, plan } = this.#setup;
+    const size = part === "selection" ? plan.selectionSize : plan.confirmationSize;
+    return this.#measure(candidate, part, size, (path, options) => yardstick.measure(path, part, size, options));
+  }
+
+  /** What the baseline itself scores on a part, as far as that was measured. */
+  async baselineQuality(part: Part): Promise<Quality | undefined> {
+    const { plan, journal } = this.#setup;
+    const size = part === "selection" ? plan.selectionSize : plan.confirmationSize;
+    return journal.has(`measure:baseline:${part}:${size}`) ? this.#baseline(part, size) : undefined;
+  }
+
+  /** Speed of the baseline, of the winner, and of a few more over the range of sizes, to see how well prediction works. */
+  async measureSpeeds(outcome: SearchOutcome): Promise<void> {
+    const { journal, bases } = this.#setup;
+    const baseline: PlannedCandidate | undefined = [...outcome.screened.keys()].find(({ isBaseline }) => isBaseline);
+    await this.#measureSpeed("baseline", bases[0]!.path, baseline?.bytesTouchedPerToken ?? 0);
+    const bySize = [...outcome.screened.keys()]
+      .filter(({ isBaseline }) => !isBaseline)
+      .sort((a, b) => a.bytesTouchedPerToken - b.bytesTouchedPerToken);
+    const samples = new Set([
+      outcome.winner,
+      ...Array.from(
+        { length: SPEED_SAMPLES },
+        (_, i) => bySize[Math.round((i * (bySize.length - 1)) / (SPEED_SAMPLES - 1))],
+      ),
+    ]);
+    for (const candidate of samples) {
+      if (!candidate || candidate.isBaseline || this.errors.has(candidate)) continue;
+      if (candidate !== outcome.winner && this.#isSpent() && !journal.has(`speed:${candidate.id}`)) continue;
+      await this.#measureSpeed(candidate.id, candidate, candidate.bytesTouchedPerToken);
+    }
+  }
+
+  /** What the speed prediction is calibrated on. */
+  paceMeasurements(): PaceMeasurement[] {
+    return [...this.speeds.values()].filter(({ bytesTouched }) => bytesTouched > 0);
+  }
+
+  speedOf(candidate: PlannedCandidate): MeasuredSpeed | undefined {
+    return this.speeds.get(candidate.isBaseline ? "baseline" : candidate.id);
+  }
+
+  /** Importance data of a base model: given, or collected from the calibration part. */
+  async importance(base: BaseModel): Promise<string> {
+    const { request, workspace, yardstick, journal } = this.#setup;
+    if (request.importance) return request.importance;
+    const path = workspace.path(`importance-${base.sha256.slice(0, 12)}.gguf`);
+    const work = async (): Promise<{ tokens: number }> => {
+      const text = yardstick.calibrationText;
+      const { tokens } = await calibrate(
+        {
+          model: base.path,
+          texts: [text], // without a path: the written model must not depend on where the text lay
+          contextLength: calibrationWindow(text, base.model.spec.contextLength),
+          parseSpecial: yardstick.kind === "cases",
+          threads: request.threads,
+          output: path,
+        },
+        this.#running("calibrating", base.path),
+      );
+      return { tokens };
+    };
+    this.calibrationTokens = (await journal.step(`calibrate:${base.sha256}`, work)).tokens;
+    if (!existsSync(path)) await work(); // the folder was tidied since
+    return path;
+  }
+
+  calibrationTokens = 0;
+
+  /** A candidate's file, made when it is not there. */
+  async fileOf(candidate: PlannedCandidate): Promise<string> {
+    const importance = candidate.quantize ? await this.importance(candidate.base) : undefined;
+    return this.#setup.workspace.candidateFile(
+      candidate,
+      importance,
+      this.#setup.request.threads,
+      this.#running("quantizing", candidate.name),
+    );
+  }
+
+  async #measure<T>(
+    candidate: PlannedCandidate,
+    purpose: "screening" | Part,
+    size: number,
+    work: (path: string, options: RunOptions) => Promise<T>,
+  ): Promise<T | undefined> {
+    const { journal } = this.#setup;
+    const key = `measure:${candidate.id}:${purpose}:${size}`;
+    if (!journal.has(key) && this.#isSpent()) {
+      this.isBudgetSpent = true;
+      return undefined;
+    }
+    await this.#baseline(purpose, size);
+    const start = performance.now();
+    const attempt = await journal.step(key, () =>
+      this.#attempt(async () => work(await this.fileOf(candidate), this.#running(VERBS[purpose], candidate.name))),
+    );
+    this.seconds.set(candidate, (this.seconds.get(candidate) ?? 0) + (performance.now() - start) / 1000);
+    if ("value" in attempt) return attempt.value;
+    this.errors.set(candidate, attempt.error);
+    return undefined;
+  }
+
+  /** Measures the baseline for a purpose. Its figures are in the journal, its logits in a file that may have been tidied away. */
+  async #baseline(purpose: "screening" | Part, size: number): Promise<Quality | undefined> {
+    const { journal, yardstick } = this.#setup;
+    const prepare = (): Promise<Quality | undefined> =>
+      yardstick.prepare(purpose, size, this.#running(VERBS[purpose], "the baseline"));
+    const quality = await journal.step(`measure:baseline:${purpose}:${size}`, prepare);
+    if (!yardstick.isPrepared(purpose, size)) await prepare();
+    return quality ?? undefined;
+  }
+
+  async #measureSpeed(name: string, model: string | PlannedCandidate, bytesTouched: number): Promise<void> {
+    const { journal, request } = this.#setup;
+    const attempt = await journal.step(`speed:${name}`, () =>
+      this.#attempt(async () => {
+        const path = typeof model === "string" ? model : await this.fileOf(model);
+        const speed = await measureSpeed(
+          { model: path, ...SPEED_TEST, threads: request.threads },
+          this.#running("timing", name),
+        );
+        return {
+          decodeTokensPerSecond: speed.decodeTokensPerSecond,
+          prefillTokensPerSecond: speed.prefillTokensPerSecond,
+        };
+      }),
+    );
+    if ("value" in attempt) this.speeds.set(name, { ...attempt.value, bytesTouched });
+  }
+
+  /** An engine that fails is a finding; an abort is not. */
+  async #attempt<T>(work: () => Promise<T>): Promise<Attempt<T>> {
+    try {
+      return { value: await work() };
+    } catch (error) {
+      this.#options.signal?.throwIfAborted();
+      if (isAbortError(error)) throw error;
+      return { error: messageOf(error) };
+    }
+  }
+
+  #isSpent(): boolean {
+    const { request } = this.#setup;
+    return this.secondsUsed >= request.budget || this.evaluationsUsed >= request.evaluations;
+  }
+
+  /** Options for one step: its progress is one count in the fit's own. */
+  #running(stage: string, detail: string): RunOptions {
+    const { plan } = this.#setup;
+    const total = plan.screens + plan.selections + plan.confirmations + 3;
+    const report = (): void =>
+      this.#options.onProgress?.({
+        stage,
+        done: Math.min(this.evaluationsUsed, total),
+        total,
+        unit: "measurements",
+        detail,
+      });
+    report();
+    return { signal: this.#options.signal, onProgress: report };
+  }
+}
+
+const VERBS = { screening: "screening", selection: "selecting", confirmation: "confirming" } as const;
+
+/** 512 tokens a window, less for a short text so that there are some windows at all; a token is taken for six characters. */
+function calibrationWindow(text: string, trained: number): number {
+  return Math.max(32, Math.min(512, trained || 512, Math.floor(text.length / 6 / 4)));
+}

@@ -1,0 +1,66 @@
+// What is asked of a fit, from flags, from a `pare.yaml`, or from a program. One definition for all three.
+import { z } from "zod";
+
+import { parseBytes, parseDuration, parseShare } from "../support/units.js";
+
+const share = z.union([z.number(), z.string().transform(orIssue(parseShare))]).pipe(z.number().gt(0).max(1));
+const seconds = z
+  .union([z.number(), z.string().transform(orIssue((text) => parseDuration(text) / 1000))])
+  .pipe(z.number().positive());
+const paths = z.union([z.string().transform((path) => [path]), z.array(z.string()).min(1)]);
+
+/** Most measurements that a fit buys unless told otherwise: 24 screenings, 10 selections, 2 confirmations, and room. */
+export const EVALUATIONS_DEFAULT = 40;
+
+export const fitRequestSchema = z
+  .strictObject({
+    models: paths.describe("GGUF files to start from; the first is the baseline"),
+    task: z.string().optional().describe("cases, JSON Lines"),
+    text: paths.optional().describe("plain text, scored by perplexity"),
+    scorer: z.string().optional().describe("scorer of cases that name none"),
+    device: z.string().default("this").describe("shipped device, device file, or `this`"),
+    keep: share.default(0.99).describe("share of the baseline's quality to keep, such as 99%"),
+    minimize: z.enum(["size", "latency", "memory"]).default("size"),
+    budget: seconds.default(600).describe("time for measurements, such as 10m"),
+    evaluations: z.number().int().min(4).default(EVALUATIONS_DEFAULT).describe("most measurements to buy"),
+    context: z
+      .number()
+      .int()
+      .min(8)
+      .optional()
+      .describe("context length to plan memory for; what the task needs when absent"),
+    memory: z
+      .union([z.number(), z.string().transform(orIssue(parseBytes))])
+      .pipe(z.number().positive())
+      .optional()
+      .describe("memory for the model, in place of the device's"),
+    candidates: z.array(z.string()).min(1).optional().describe("only these, such as q4_K_M or q8_0+q5_1-embd"),
+    importance: z.string().optional().describe("importance data to use instead of calibrating"),
+    out: z.string().default("pare-out").describe("folder for the results"),
+    seed: z
+      .number()
+      .int()
+      .min(0)
+      .max(2 ** 32 - 1)
+      .default(1),
+    threads: z.number().int().min(1).optional(),
+  })
+  .refine((request) => (request.task === undefined) !== (request.text === undefined), {
+    message: "wanted either a task or a text, and not both",
+    path: ["task"],
+  });
+
+/** A request as it may be written: shares and durations as text or numbers. */
+export type FitRequestInput = z.input<typeof fitRequestSchema>;
+export type FitRequest = z.output<typeof fitRequestSchema>;
+
+function orIssue(parse: (text: string) => number): (text: string, context: z.RefinementCtx) => number {
+  return (text, context) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      context.addIssue({ code: "custom", message: (error as Error).message });
+      return z.NEVER;
+    }
+  };
+}

@@ -1,0 +1,127 @@
+// What a fit leaves behind: model.gguf and recipe.yaml on ACCEPT, certificate.json and report.html always. Each file is
+// whole or absent. An earlier fit's model does not stay beside a certificate that accepts nothing.
+import { copyFile, readFile, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+import { PareError } from "../errors.js";
+import { recipeText } from "../passes/recipe.js";
+import { renderReport } from "../report/report.js";
+import { requireDisk, sha256File, writeFileAtomic } from "../support/files.js";
+import type { RunOptions } from "../support/progress.js";
+import type { PlannedCandidate } from "./candidates.js";
+import type { Certificate } from "./certificate.js";
+import type { Laboratory } from "./laboratory.js";
+import type { FitRequest } from "./request.js";
+import type { SearchOutcome } from "./search.js";
+import { isQuantizedSource } from "./candidates.js";
+import type { Workspace } from "./workspace.js";
+import { writeCandidate } from "./workspace.js";
+
+export interface Results {
+  certificate: Certificate;
+  request: FitRequest;
+  outcome: SearchOutcome;
+  laboratory: Laboratory;
+  workspace: Workspace;
+}
+
+/** Writes everything to the output folder and completes the certificate with the hash of the model it wrote. */
+export async function writeResults(results: Results, options: RunOptions): Promise<void> {
+  const { certificate, request, outcome, workspace } = results;
+  await removeEarlierModel(request.out);
+  const recipe = outcome.winner && winnerRecipe(outcome.winner);
+  if (outcome.winner && certificate.winner && recipe !== undefined) {
+    const path = join(request.out, "model.gguf");
+    await writeModel(results, outcome.winner, path, options);
+    const { size } = await stat(path);
+    certificate.winner.path = path;
+    certificate.winner.sizeBytes = size;
+    certificate.winner.sha256 = await sha256File(path, options.signal);
+    certificate.hashes["winner"] = certificate.winner.sha256;
+    const trial = certificate.trials.find(({ verdict }) => verdict === "winner");
+    if (trial) trial.sizeBytes = size;
+    await writeFileAtomic(join(request.out, "recipe.yaml"), recipe);
+  }
+  await writeFileAtomic(join(request.out, "certificate.json"), `${JSON.stringify(certificate, null, 2)}\n`);
+  await writeFileAtomic(
+    join(request.out, "report.html"),
+    renderReport(certificate, {
+      command: commandLine(request),
+      ...(recipe === undefined ? {} : { recipe }),
+      hasChatTemplate: outcome.winner?.base.model.metadata.has("tokenizer.chat_template") ?? false,
+    }),
+  );
+  await workspace.clear();
+}
+
+/** Made anew from the original: what the trials measured must come out again, byte for byte. */
+async function writeModel({ laboratory, request }: Results, winner: PlannedCandidate, path: string, options: RunOptions): Promise<void> {
+  if (!winner.quantize) return copyAtomic(winner.base.path, path);
+  const measured = await laboratory.fileOf(winner);
+  const { sha256 } = await writeCandidate(winner, path, await laboratory.importance(winner.base), request.threads, options);
+  if (sha256 !== (await sha256File(measured, options.signal))) {
+    await rm(path, { force: true });
+    throw new PareError(`The winner "${winner.name}" came out differently when it was written again, so nothing measured holds for it`, {
+      hint: "Run: pare doctor; memory or disk of this machine may be failing",
+    });
+  }
+}
+
+async function copyAtomic(from: string, to: string): Promise<void> {
+  await requireDisk(to, (await stat(from)).size);
+  const temporary = `${to}.tmp`;
+  await copyFile(from, temporary);
+  await rename(temporary, to);
+}
+
+function winnerRecipe(winner: PlannedCandidate): string {
+  const { preset, outputType, tokenEmbeddingType, overrides } = winner.quantize ?? {};
+  const options = {
+    type: preset ?? "copy",
+    ...(outputType ? { outputType } : {}),
+    ...(tokenEmbeddingType ? { tokenEmbeddingType } : {}),
+    ...(overrides && overrides.length > 0 ? { tensorTypes: overrides.map(({ pattern, type }) => ({ pattern, type })) } : {}),
+    ...(isQuantizedSource(winner.base.model) && preset ? { allowRequantize: true } : {}),
+  };
+  return recipeText({ passes: [{ quantize: options }] });
+}
+
+/** Removes the model that an earlier certificate in this folder speaks of. */
+async function removeEarlierModel(out: string): Promise<void> {
+  try {
+    const earlier = JSON.parse(await readFile(join(out, "certificate.json"), "utf8")) as Partial<Certificate>;
+    if (!earlier.format?.startsWith("pare-certificate/") || !earlier.winner) return;
+  } catch {
+    return; // no earlier fit
+  }
+  await rm(join(out, "model.gguf"), { force: true });
+  await rm(join(out, "recipe.yaml"), { force: true });
+}
+
+/** The command that asks for the same again. */
+function commandLine(request: FitRequest): string {
+  const { models, task, text, scorer, device, keep, minimize, budget, evaluations, context, memory, candidates, importance, out, seed, threads } = request;
+  const flags: [string, unknown][] = [
+    ["--task", task],
+    ...(text ?? []).map((path): [string, unknown] => ["--text", path]),
+    ["--scorer", scorer],
+    ["--device", device],
+    ["--memory", memory],
+    ["--keep", `${Number((keep * 100).toFixed(4))}%`],
+    ["--minimize", minimize],
+    ["--budget", `${budget}s`],
+    ["--evaluations", evaluations],
+    ["--context", context],
+    ...(candidates ?? []).map((name): [string, unknown] => ["--candidate", name]),
+    ["--imatrix", importance],
+    ["--seed", seed],
+    ["--threads", threads],
+    ["--out", out],
+  ];
+  const words = flags.flatMap(([flag, value]) => (value === undefined ? [] : [flag, quoted(String(value))]));
+  return ["pare fit", ...models.map(quoted), ...words].join(" ");
+}
+
+function quoted(word: string): string {
+  return /^[\w./:=%+-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}

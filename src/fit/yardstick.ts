@@ -1,0 +1,41 @@
+// What quality is measured with: text or cases. The search knows only this interface, so that another kind of evidence is
+// one more file.
+import type { RunOptions } from "../support/progress.js";
+import type { Quality } from "./certificate.js";
+
+export type Part = "selection" | "confirmation";
+
+/** Cheap evidence: divergence from the baseline on little text. */
+export interface Screening {
+  mean: number;
+  standardError: number;
+  tokens: number;
+}
+
+export interface Yardstick {
+  readonly kind: "text" | "cases";
+  readonly metric: Quality["metric"];
+  /** What the parts count. */
+  readonly unit: "tokens" | "cases";
+  /** Of the task's content and how it is scored. */
+  readonly sha256: string;
+  /** Size of each part, in `unit`. */
+  readonly sizes: { calibration: number; selection: number; confirmation: number };
+  /** Text to calibrate on. */
+  readonly calibrationText: string;
+  /** Tokens that the longest window or case needs at once. */
+  readonly contextNeeded: number;
+  /** Tokens that one window or case costs, decoded ones counted four times. */
+  readonly tokensEach: number;
+  /** Windows or cases that there are to plan with. */
+  readonly available: { selection: number; confirmation: number };
+
+  /** Measures the baseline, once for each purpose; what follows relates to it. */
+  prepare(purpose: "screening" | Part, size: number, options: RunOptions): Promise<Quality | undefined>;
+  /** True when the baseline's answers or logits for a purpose are at hand. */
+  isPrepared(purpose: "screening" | Part, size: number): boolean;
+  screen(modelPath: string, size: number, options: RunOptions): Promise<Screening>;
+  measure(modelPath: string, part: Part, size: number, options: RunOptions): Promise<Quality>;
+  /** Evidence in `unit` for a number of windows or cases. */
+  inUnits(size: number): number;
+}
