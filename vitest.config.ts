@@ -7,6 +7,7 @@ export default defineConfig({
     pool: "forks", // a native crash fails one file, not the run
     maxWorkers: 2, // the engine's threads spin at barriers: never more workers than cores
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     typecheck: { enabled: true, include: ["test/**/*.test-d.ts"], checker: "tsc" },
   },
 });

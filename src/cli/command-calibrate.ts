@@ -64,8 +64,7 @@ export function describeCalibrate(program: Command): void {
 
 function pattern(text: string): string {
   try {
-    new RegExp(text);
-    return text;
+    return new RegExp(text).source;
   } catch (error) {
     throw new InvalidArgumentError((error as Error).message);
   }

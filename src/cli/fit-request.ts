@@ -2,7 +2,8 @@
 import { existsSync } from "node:fs";
 
 import { UsageError } from "../errors.js";
-import { type FitRequest, type FitRequestInput, fitRequestSchema } from "../fit/request.js";
+import { parseFitRequest } from "../fit/fit.js";
+import type { FitRequest, FitRequestInput } from "../fit/request.js";
 import type { Invocation } from "./invocation.js";
 import { readRequestFile } from "./request-file.js";
 
@@ -46,14 +47,5 @@ export async function fitRequest(
   if (request.task === undefined && request.text === undefined) {
     throw new UsageError("No task and no text is given", { hint: "Add --task cases.jsonl or --text heldout.txt" });
   }
-  return checked(request);
-}
-
-function checked(request: unknown): FitRequest {
-  const result = fitRequestSchema.safeParse(request);
-  if (result.success) return result.data;
-  const { path, message } = result.error.issues[0]!;
-  throw new UsageError(`"${path.join(".")}" can't be meant: ${message}`, {
-    hint: "Run pare fit --help for the options",
-  });
+  return parseFitRequest(request);
 }

@@ -1,5 +1,8 @@
 // The child's side of `isolate`: waits for a job, runs it, answers, ends. Ends, too, when the parent is gone.
+import { rmSync } from "node:fs";
+
 import { PareError } from "../errors.js";
+import { announceUnfinished, unfinishedPaths } from "../support/files.js";
 import type { FromJob, Job, JobContext, ToJob, TransportedError } from "./isolate.js";
 
 const queue: unknown[] = [];
@@ -8,6 +11,8 @@ let wake: (() => void) | undefined;
 
 process.on("SIGINT", () => undefined); // Ctrl-C reaches the whole group; the parent decides what it means
 process.on("disconnect", () => process.exit(0));
+process.on("exit", () => unfinishedPaths().forEach((path) => rmSync(path, { force: true }))); // the parent is gone
+announceUnfinished((path) => send({ kind: "unfinished", path }));
 process.on("message", (message: ToJob) => {
   if (message.kind === "start") void start(message.job, message.input);
   else if (message.kind === "message") queue.push(message.message);

@@ -3,6 +3,7 @@
 //
 // A job is a module under src/ named `<what>.job.ts` that exports `run(input, context)`. Input and output are structured-cloned.
 import { type ChildProcess, fork } from "node:child_process";
+import { rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 import { EngineError, FormatError, PareError, ResourceError, UsageError } from "../errors.js";
@@ -41,6 +42,7 @@ export type ToJob =
 export type FromJob =
   | { kind: "progress"; progress: Progress }
   | { kind: "event"; event: unknown }
+  | { kind: "unfinished"; path: string }
   | { kind: "result"; output: unknown }
   | { kind: "error"; error: TransportedError };
 
@@ -55,7 +57,8 @@ export interface TransportedError {
 }
 
 const STDERR_KEPT = 8192;
-const running = new Set<ChildProcess>();
+/** The children, each with the unfinished files that it has told of. */
+const running = new Map<ChildProcess, string[]>();
 
 /**
  * Runs a job in a child process.
@@ -74,7 +77,8 @@ export async function isolate<Input, Output>(job: string, input: Input, options:
       ...(options.backend ? { PARE_BACKEND: options.backend } : {}),
     },
   });
-  running.add(child);
+  if (running.size === 0) process.once("exit", killJobs);
+  running.set(child, []);
   const onAbort = (): void => void child.kill("SIGKILL");
   options.signal?.addEventListener("abort", onAbort, { once: true });
   try {
@@ -83,14 +87,21 @@ export async function isolate<Input, Output>(job: string, input: Input, options:
     );
   } finally {
     options.signal?.removeEventListener("abort", onAbort);
-    running.delete(child);
-    child.kill("SIGKILL");
+    endChild(child);
+    if (running.size === 0) process.off("exit", killJobs);
   }
 }
 
-/** Ends every child at once; for signal handlers. */
+/** Ends every child at once: nobody waits for them any more. */
 export function killJobs(): void {
-  for (const child of running) child.kill("SIGKILL");
+  for (const child of running.keys()) endChild(child);
+}
+
+/** A child that was killed could not remove its half-written files itself. */
+function endChild(child: ChildProcess): void {
+  child.kill("SIGKILL");
+  for (const path of running.get(child) ?? []) rmSync(path, { force: true });
+  running.delete(child);
 }
 
 function attend<Output>(
@@ -107,6 +118,7 @@ function attend<Output>(
   child.on("message", (message: FromJob) => {
     if (message.kind === "progress") options.onProgress?.(message.progress);
     else if (message.kind === "event") options.onEvent?.(message.event);
+    else if (message.kind === "unfinished") running.get(child)?.push(message.path);
     else if (message.kind === "result") resolve(message.output as Output);
     else reject(rebuildError(message.error));
   });

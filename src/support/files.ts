@@ -11,6 +11,13 @@ import { formatBytes } from "./units.js";
 /** Temporary files that are open now; removed when the process ends early. */
 const unfinished = new Set<AtomicFile>();
 
+let announce: ((temporaryPath: string) => void) | undefined;
+
+/** Has `listener` told of each temporary file before it is made: who may outlive this process can then remove it. */
+export function announceUnfinished(listener: (temporaryPath: string) => void): void {
+  announce = listener;
+}
+
 /** A file under construction. Nothing is at its path until `commit()`; a discarded or interrupted one leaves nothing. */
 export class AtomicFile implements AsyncDisposable {
   readonly path: string;
@@ -34,6 +41,7 @@ export class AtomicFile implements AsyncDisposable {
     const temporaryPath = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString("hex")}.tmp`);
     try {
       await mkdir(dirname(path), { recursive: true });
+      announce?.(temporaryPath);
       return new AtomicFile(path, temporaryPath, await open(temporaryPath, "wx+"));
     } catch (cause) {
       throw writeFailure(path, cause);

@@ -1,12 +1,9 @@
 // The child's side of `quantize`: opens, plans, streams. Kept free of heavy imports, as its start counts on small models.
-import { rmSync } from "node:fs";
-
 import { readImportance } from "../../calibrate/read-imatrix.js";
 import { writeGguf } from "../../formats/gguf/write.js";
 import { openModel } from "../../model/open.js";
 import { loadEngine } from "../../native/engine.js";
 import type { JobContext } from "../../native/isolate.js";
-import { unfinishedPaths } from "../../support/files.js";
 import { type TensorOutcome, outcomes } from "./outcome.js";
 import { planQuantization } from "./plan.js";
 import { quantizeModel } from "./quantize-model.js";
@@ -28,13 +25,7 @@ export interface QuantizeJobOutput {
   tensors: TensorOutcome[];
 }
 
-/** What the parent removes when this process is killed. */
-export interface UnfinishedEvent {
-  unfinishedPaths: string[];
-}
-
 export async function run(input: QuantizeJobInput, context: JobContext): Promise<QuantizeJobOutput> {
-  process.once("exit", () => unfinishedPaths().forEach((path) => rmSync(path, { force: true }))); // the parent is gone
   await using model = await openModel(input.input);
   const importance = input.importance && {
     path: input.importance.name,
@@ -45,17 +36,10 @@ export async function run(input: QuantizeJobInput, context: JobContext): Promise
   const sources = [...quantized.tensors.values()];
   const streams = slabStreams(sources, input.threads + 2);
   const tensors = sources.map(({ name, shape, type }, index) => ({ name, shape, type, chunks: () => streams(index) }));
-  let isAnnounced = false;
   const written = await writeGguf(
     input.output,
     { metadata: quantized.metadata, tensors },
-    {
-      onProgress: (progress) => {
-        if (!isAnnounced) context.emit({ unfinishedPaths: unfinishedPaths() } satisfies UnfinishedEvent);
-        isAnnounced = true;
-        context.progress({ ...progress, stage: "quantizing" });
-      },
-    },
+    { onProgress: (progress) => context.progress({ ...progress, stage: "quantizing" }) },
   );
   return { ...written, tensors: outcomes(model, plan.assignments) };
 }

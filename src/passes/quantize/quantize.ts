@@ -1,5 +1,5 @@
 // `quantize`: a model file in, a smaller one out. Native work runs in a child process; the file appears whole or not at all.
-import { rm, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 
 import { readImportance } from "../../calibrate/read-imatrix.js";
@@ -13,7 +13,7 @@ import { type TensorOutcome, bitsPerWeightOf, countTypes, outcomes } from "./out
 import { parseChoices } from "./parse-choices.js";
 import { planQuantization } from "./plan.js";
 import type { QuantizeOptions } from "./quantize-options.js";
-import type { QuantizeJobInput, QuantizeJobOutput, UnfinishedEvent } from "./quantize.job.js";
+import type { QuantizeJobInput, QuantizeJobOutput } from "./quantize.job.js";
 
 /** What to quantize, and how. */
 export interface QuantizeRequest extends QuantizeOptions {
@@ -92,16 +92,10 @@ async function carryOut(request: QuantizeRequest, options: RunOptions): Promise<
     importance: importance === undefined ? undefined : { path: importance, name: importanceName ?? importance },
     threads,
   };
-  let unfinished: string[] = [];
-  try {
-    return await isolate<QuantizeJobInput, QuantizeJobOutput>("passes/quantize/quantize.job", job, {
-      ...options,
-      what: `quantizing "${input}"`,
-      onEvent: (event) => (unfinished = (event as UnfinishedEvent).unfinishedPaths),
-    });
-  } finally {
-    await Promise.all(unfinished.map((path) => rm(path, { force: true }))); // gone already, unless the child was killed
-  }
+  return isolate<QuantizeJobInput, QuantizeJobOutput>("passes/quantize/quantize.job", job, {
+    ...options,
+    what: `quantizing "${input}"`,
+  });
 }
 
 /** The options alone: what else a caller's object may hold does not travel. */
