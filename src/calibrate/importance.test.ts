@@ -5,7 +5,12 @@ import { type Importance, importanceEntry, meanSquares, mergeImportance, unseenM
 const floats = (...values: number[]) => Float32Array.from(values);
 
 function importance(sums: Float32Array, counts: Float32Array, chunkSize = 512): Importance {
-  return { entries: new Map([["blk.0.ffn_down.weight", importanceEntry(sums, counts)]]), chunkCount: 1, chunkSize, datasets: ["a.txt"] };
+  return {
+    entries: new Map([["blk.0.ffn_down.weight", importanceEntry(sums, counts)]]),
+    chunkCount: 1,
+    chunkSize,
+    datasets: ["a.txt"],
+  };
 }
 
 test("meanSquares() divides in 32-bit floats", () => {
@@ -38,7 +43,10 @@ test("mergeImportance() weighs data counted in chunks by the tokens of a chunk",
 });
 
 test("mergeImportance() lets one count stand for every expert", () => {
-  const merged = mergeImportance([importance(floats(1, 1, 1, 1), floats(10)), importance(floats(1, 1, 1, 1), floats(0, 4))]);
+  const merged = mergeImportance([
+    importance(floats(1, 1, 1, 1), floats(10)),
+    importance(floats(1, 1, 1, 1), floats(0, 4)),
+  ]);
   expect([...merged.entries.get("blk.0.ffn_down.weight")!.counts]).toEqual([10, 14]);
 });
 

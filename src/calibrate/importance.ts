@@ -91,11 +91,18 @@ export function unseenMatrices(importance: Importance): { name: string; unseen: 
 }
 
 function addEntries(name: string, total: ImportanceEntry | undefined, part: ImportanceEntry, scale: number) {
-  if (!total) return importanceEntry(part.sums.map((sum) => sum * scale), part.counts.map((count) => count * scale));
+  if (!total)
+    return importanceEntry(
+      part.sums.map((sum) => sum * scale),
+      part.counts.map((count) => count * scale),
+    );
   if (total.sums.length !== part.sums.length) {
-    throw new PareError(`Cannot merge importance data: "${name}" has ${part.sums.length} sums in one and ${total.sums.length} in another`, {
-      hint: "Merge only data measured on the same model",
-    });
+    throw new PareError(
+      `Cannot merge importance data: "${name}" has ${part.sums.length} sums in one and ${total.sums.length} in another`,
+      {
+        hint: "Merge only data measured on the same model",
+      },
+    );
   }
   const matrices = Math.max(total.matrices, part.matrices);
   const [counts, added] = [broadcast(name, total.counts, matrices), broadcast(name, part.counts, matrices)];
@@ -109,5 +116,7 @@ function addEntries(name: string, total: ImportanceEntry | undefined, part: Impo
 function broadcast(name: string, counts: Float32Array, matrices: number): Float32Array {
   if (counts.length === matrices) return counts;
   if (counts.length === 1) return new Float32Array(matrices).fill(counts[0]!);
-  throw new PareError(`Cannot merge importance data: "${name}" has ${counts.length} counts in one and ${matrices} in another`);
+  throw new PareError(
+    `Cannot merge importance data: "${name}" has ${counts.length} counts in one and ${matrices} in another`,
+  );
 }

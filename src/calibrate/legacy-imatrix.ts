@@ -36,7 +36,9 @@ export function decodeLegacyImatrix(path: string, bytes: Uint8Array): Importance
  */
 export function encodeLegacyImatrix(importance: Importance): Uint8Array {
   const text = new TextEncoder();
-  const seen = [...importance.entries].filter(([, entry]) => largestCount([entry]) > 0).sort(([a], [b]) => (a < b ? -1 : 1));
+  const seen = [...importance.entries]
+    .filter(([, entry]) => largestCount([entry]) > 0)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
   const parts: Uint8Array[] = [int32(seen.length)];
   for (const [name, entry] of seen) {
     const nameBytes = text.encode(name);
@@ -106,7 +108,9 @@ class Cursor {
   floats(what: string): Float32Array {
     const count = this.integer(`number of ${what}`, 1, 2 ** 31 - 1);
     this.#require(what, count * 4);
-    const values = new Float32Array(new Uint8Array(this.#bytes.subarray(this.#offset, this.#offset + count * 4)).buffer);
+    const values = new Float32Array(
+      new Uint8Array(this.#bytes.subarray(this.#offset, this.#offset + count * 4)).buffer,
+    );
     const bad = values.findIndex((value) => !(value >= 0 && value < Infinity));
     if (bad >= 0) throw this.failure(`${what}: number ${bad} is ${values[bad]}, expected a sum of squares`);
     this.#offset += count * 4;

@@ -99,10 +99,13 @@ export class TensorView {
   }
 }
 
-/** What to look at. `wants` is asked for every node and must be cheap; `sees` gets the node after it was computed. */
+/**
+ * What to look at. `wants` is asked for every node and must be cheap; `sees` gets the node after it was computed, and
+ * ends the graph there when it answers false: the decode succeeds, and what comes later is not computed.
+ */
 export interface Observer {
   wants(tensor: TensorView): boolean;
-  sees(tensor: TensorView): void;
+  sees(tensor: TensorView): boolean | void;
 }
 
 /** An observer made callable from C. Dispose of it after the context that uses it. */
@@ -118,8 +121,7 @@ export class ObserverCallback implements Disposable {
       try {
         const tensor = new TensorView(engine, pointer);
         if (ask) return observer.wants(tensor);
-        observer.sees(tensor);
-        return true;
+        return observer.sees(tensor) !== false;
       } catch (error) {
         this.#failed = true;
         this.#error = error;

@@ -1,0 +1,129 @@
+// Hessians on disk: a GGUF file of type "hessian". Each distinct input is stored once, as `<weight>.hessian`
+// [columns, columns] (a plane per expert where stacked) and `<weight>.counts` [1, matrices], both F32, named after the first
+// weight that reads it. `hessian.weights` lists all weights, `hessian.stored_as` the name under which each is stored.
+import { FormatError } from "../errors.js";
+import { Metadata, MetadataArray } from "../formats/gguf/metadata.js";
+import { type GgufFile, readGguf } from "../formats/gguf/read.js";
+import { writeGguf } from "../formats/gguf/write.js";
+import type { RunOptions } from "../support/progress.js";
+
+/** The Hessian of the weights that share one input. */
+export interface Hessian {
+  /** The weight that it is stored under, then the others. */
+  weights: readonly string[];
+  columns: number;
+  matrices: number;
+  /** Σ x xᵀ, symmetric, [columns × columns × matrices]. */
+  matrix: Float32Array;
+  /** Rows summed up: one count, or one per matrix of a routed layer. */
+  counts: Float32Array;
+}
+
+/** Writes Hessians, atomically. */
+export async function writeHessians(path: string, hessians: readonly Hessian[], options: RunOptions = {}) {
+  const pairs = hessians.flatMap(({ weights }) => weights.map((weight) => [weight, weights[0]!] as const));
+  const metadata = new Metadata()
+    .set("general.type", "string", "hessian")
+    .set(
+      "hessian.weights",
+      "array",
+      MetadataArray.of(
+        "string",
+        pairs.map(([weight]) => weight),
+      ),
+    )
+    .set(
+      "hessian.stored_as",
+      "array",
+      MetadataArray.of(
+        "string",
+        pairs.map(([, stored]) => stored),
+      ),
+    );
+  const tensors = hessians.flatMap(({ weights, columns, matrices, matrix, counts }) => [
+    {
+      name: `${weights[0]}.hessian`,
+      shape: [columns, columns, ...(matrices > 1 ? [matrices] : [])],
+      type: "f32" as const,
+      chunks: () => pieces(matrix),
+    },
+    { name: `${weights[0]}.counts`, shape: [1, counts.length], type: "f32" as const, chunks: () => pieces(counts) },
+  ]);
+  return writeGguf(path, { metadata, tensors }, options);
+}
+
+/** An open Hessian file; one Hessian is read at a time. */
+export class HessianFile implements AsyncDisposable {
+  readonly #file: GgufFile;
+  readonly #storedAs: ReadonlyMap<string, string>;
+
+  private constructor(file: GgufFile, storedAs: ReadonlyMap<string, string>) {
+    this.#file = file;
+    this.#storedAs = storedAs;
+  }
+
+  /** @throws {FormatError} when it is no Hessian file */
+  static async open(path: string, options: { signal?: AbortSignal } = {}): Promise<HessianFile> {
+    const file = await readGguf(path, options);
+    const weights = file.metadata.array("hessian.weights")?.strings() ?? [];
+    const stored = file.metadata.array("hessian.stored_as")?.strings() ?? [];
+    if (weights.length === 0 || weights.length !== stored.length) {
+      await file.close();
+      throw new FormatError(
+        path,
+        `Cannot read Hessians "${path}": it lists ${weights.length} weights under ${stored.length} names`,
+        {
+          hint: "Make it with `pare calibrate --hessians FILE`",
+        },
+      );
+    }
+    return new HessianFile(file, new Map(weights.map((weight, i) => [weight, stored[i]!])));
+  }
+
+  /** All weights that have a Hessian. */
+  get weights(): string[] {
+    return [...this.#storedAs.keys()];
+  }
+
+  /**
+   * Reads one weight's Hessian; undefined when the file has none.
+   *
+   * @throws {FormatError} when it is no square of finite numbers
+   */
+  async read(weight: string): Promise<Hessian | undefined> {
+    const stored = this.#storedAs.get(weight);
+    if (stored === undefined) return undefined;
+    const { path } = this.#file;
+    const tensor = this.#file.tensor(`${stored}.hessian`);
+    const [columns = 0, rows = 0, matrices = 1] = tensor?.shape ?? [];
+    if (!tensor || tensor.type !== "f32" || columns !== rows) {
+      throw new FormatError(path, `Cannot read Hessians "${path}": "${stored}.hessian" is no square matrix of f32`);
+    }
+    const [matrix, counts] = [await this.#floats(`${stored}.hessian`), await this.#floats(`${stored}.counts`)];
+    const bad = matrix.findIndex((value) => !Number.isFinite(value));
+    if (bad >= 0)
+      throw new FormatError(
+        path,
+        `Cannot read Hessians "${path}": number ${bad} of "${stored}.hessian" is ${matrix[bad]}`,
+      );
+    const weights = [stored, ...this.weights.filter((name) => name !== stored && this.#storedAs.get(name) === stored)];
+    return { weights, columns, matrices, matrix, counts };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file.close();
+  }
+
+  async #floats(name: string): Promise<Float32Array> {
+    return new Float32Array(new Uint8Array(await this.#file.readTensor(name)).buffer);
+  }
+}
+
+const PIECE_BYTES = 1 << 24;
+
+/** In pieces, so that an abort is heard between them. */
+function* pieces(values: Float32Array): Iterable<Uint8Array> {
+  for (let start = 0; start < values.byteLength; start += PIECE_BYTES) {
+    yield new Uint8Array(values.buffer, values.byteOffset + start, Math.min(PIECE_BYTES, values.byteLength - start));
+  }
+}
