@@ -1,0 +1,179 @@
+// The engine's side of a conversation: one sequence, one token at a time, the cache kept from turn to turn.
+import { performance } from "node:perf_hooks";
+
+import { PareError } from "../errors.js";
+import { loadEngine } from "../native/engine.js";
+import type { JobContext } from "../native/isolate.js";
+import { LlamaContext } from "../native/llama-context.js";
+import { LlamaModel } from "../native/llama-model.js";
+import type { TokenBatch } from "../native/token-batch.js";
+import { AnswerText } from "./answer-text.js";
+import type { AnswerResult, ChatJobInput, FromChatJob, ToChatJob } from "./chat.js";
+import { PromptTokenizer } from "./prompt-tokens.js";
+import { createSampler, type Sampler } from "./sample.js";
+import type { ChatMessage } from "./task.js";
+
+const CONTEXT_LENGTH_MAX = 4096; // unless asked for: a long-context model's whole cache may not fit
+const EMIT_MS = 30; // pieces of text are gathered this long; each costs a message between processes
+const BATCH_TOKENS = 512;
+
+export async function run(input: ChatJobInput, context: JobContext): Promise<void> {
+  using model = LlamaModel.load(loadEngine(), input.model, { repack: input.repack ?? true });
+  const tokenizer = new PromptTokenizer(model, { readTemplate: input.raw !== true });
+  const contextLength =
+    input.contextLength ?? Math.min(model.contextLengthTrained || CONTEXT_LENGTH_MAX, CONTEXT_LENGTH_MAX);
+  using engine = LlamaContext.create(model, {
+    contextLength,
+    batchSize: BATCH_TOKENS,
+    microBatchSize: BATCH_TOKENS,
+    outputsMax: 1,
+    ...(input.threads === undefined ? {} : { threads: input.threads }),
+  });
+  const emit = (event: FromChatJob): void => context.emit(event);
+  emit({
+    kind: "ready",
+    model: { description: model.description, contextLength, usesTemplate: tokenizer.hasTemplate },
+  });
+  const conversation = new Conversation(engine, contextLength, input, context);
+  for await (const message of context.messages() as AsyncIterable<ToChatJob>) {
+    if (message.kind === "close") return;
+    if (message.kind === "stop") conversation.stop();
+    else void answerTo(conversation, tokenizer, message.to).then(emit); // meanwhile, a stop may come
+  }
+}
+
+/** What can't be answered is told, and the session goes on; what the engine throws ends it. */
+async function answerTo(
+  conversation: Conversation,
+  tokenizer: PromptTokenizer,
+  to: string | ChatMessage[],
+): Promise<FromChatJob> {
+  try {
+    const tokens = typeof to === "string" ? tokenizer.prompt(to) : tokenizer.conversation(to);
+    return { kind: "answered", result: await conversation.answer(tokens) };
+  } catch (error) {
+    if (!(error instanceof PareError)) throw error;
+    return { kind: "refused", message: error.message, hint: error.hint };
+  }
+}
+
+/** One sequence in the cache, and what is in it. */
+class Conversation {
+  readonly #engine: LlamaContext;
+  readonly #model: LlamaModel;
+  readonly #contextLength: number;
+  readonly #input: ChatJobInput;
+  readonly #context: JobContext;
+  readonly #batch: TokenBatch;
+  readonly #sampler: Sampler;
+  /** Tokens whose keys and values are in the cache. */
+  #cached: number[] = [];
+  #isStopped = false;
+
+  constructor(engine: LlamaContext, contextLength: number, input: ChatJobInput, context: JobContext) {
+    this.#engine = engine;
+    this.#model = engine.model;
+    this.#contextLength = contextLength;
+    this.#input = input;
+    this.#context = context;
+    this.#batch = engine.newBatch();
+    this.#sampler = createSampler(input);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  async answer(tokens: number[]): Promise<AnswerResult> {
+    this.#isStopped = false;
+    this.#requireRoom(tokens.length);
+    const prefillStartedAt = performance.now();
+    const prefillTokens = await this.#prefill(tokens);
+    const prefillMs = performance.now() - prefillStartedAt;
+    const answered = await this.#decode();
+    return {
+      text: answered.text,
+      reason: answered.reason,
+      promptTokens: tokens.length,
+      prefillTokens,
+      answerTokens: answered.tokens,
+      prefillTokensPerSecond: rate(prefillTokens, prefillMs),
+      decodeTokensPerSecond: rate(answered.tokens - 1, answered.milliseconds), // the first came with the prompt
+    };
+  }
+
+  #requireRoom(tokens: number): void {
+    if (tokens === 0)
+      throw new PareError("The prompt is empty, and the vocabulary begins texts with no token of its own");
+    if (tokens < this.#contextLength) return;
+    throw new PareError(`The conversation has ${tokens} tokens, the context ${this.#contextLength}`, {
+      hint: "Start a new conversation, or choose a longer context",
+    });
+  }
+
+  /** Computes what is not in the cache yet, the last token in any case: its logits are wanted. @returns tokens computed */
+  async #prefill(tokens: number[]): Promise<number> {
+    let same = 0;
+    while (same < Math.min(this.#cached.length, tokens.length - 1) && tokens[same] === this.#cached[same]) same++;
+    if (!this.#engine.removeSequence(0, same, -1)) {
+      this.#engine.clearMemory(); // recurrent models can't forget a part
+      same = 0;
+    }
+    this.#cached.length = same;
+    for (let at = same; at < tokens.length; at += BATCH_TOKENS) {
+      const until = Math.min(tokens.length, at + BATCH_TOKENS);
+      this.#batch.clear();
+      for (let i = at; i < until; i++) this.#batch.add(tokens[i]!, i, 0, i === tokens.length - 1);
+      this.#engine.decode(this.#batch);
+      for (let i = at; i < until; i++) this.#cached.push(tokens[i]!);
+      await this.#context.flush();
+      if (this.#isStopped) break;
+    }
+    return this.#cached.length - same;
+  }
+
+  /** The hot loop: apart from the engine, a step costs the search of the logits and little else. */
+  async #decode(): Promise<{ text: string; reason: AnswerResult["reason"]; tokens: number; milliseconds: number }> {
+    const { maxTokens = Infinity, stop = [] } = this.#input;
+    const answer = new AnswerText(stop);
+    const engine = this.#engine;
+    let reason: AnswerResult["reason"] = "aborted";
+    let tokens = 0;
+    let unsent = "";
+    let index = this.#batch.size - 1;
+    const startedAt = performance.now();
+    let sentAt = -Infinity;
+    while (!this.#isStopped) {
+      const logits = engine.logits(index);
+      const token = this.#sampler(logits);
+      if (Number.isNaN(logits[token]!)) reason = "not-a-number";
+      else if (this.#model.isEndOfGeneration(token)) reason = "end";
+      if (reason !== "aborted") break;
+      tokens++;
+      unsent += answer.push(this.#model.tokenBytes(token));
+      if (answer.isStopped) reason = "stop";
+      else if (tokens >= maxTokens) reason = "length";
+      else if (this.#cached.length >= this.#contextLength) reason = "context";
+      if (reason !== "aborted") break;
+      const now = performance.now();
+      if (now - sentAt > EMIT_MS) {
+        if (unsent !== "") this.#context.emit({ kind: "text", text: unsent } satisfies FromChatJob);
+        unsent = "";
+        sentAt = now;
+        await this.#context.flush();
+      }
+      this.#batch.clear();
+      index = this.#batch.add(token, this.#cached.length, 0, true);
+      engine.decode(this.#batch);
+      this.#cached.push(token);
+    }
+    const milliseconds = performance.now() - startedAt;
+    unsent += answer.end();
+    if (unsent !== "") this.#context.emit({ kind: "text", text: unsent } satisfies FromChatJob);
+    return { text: answer.text, reason, tokens, milliseconds };
+  }
+}
+
+function rate(tokens: number, milliseconds: number): number | null {
+  return tokens > 0 && milliseconds > 0 ? (tokens / milliseconds) * 1000 : null;
+}

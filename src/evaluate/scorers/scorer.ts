@@ -1,0 +1,36 @@
+// What a scorer is: it turns an answer and a case into a score with its reason. It never runs a model.
+import type { TaskCase } from "../task.js";
+
+/** The outcome for one answer. What can't be scored has `value: null` and says why; it is never a silent 0. */
+export interface Score {
+  /** 0 (wrong) to 1 (right); null where the answer can't be judged. */
+  value: number | null;
+  /** Why it is not 1, as a phrase. */
+  explanation?: string;
+}
+
+/** What to compare with where a case has no `expect`: the baseline's answer to it. */
+export interface Reference {
+  text: string;
+  source: "expect" | "baseline";
+}
+
+export interface Scorer {
+  readonly name: string;
+  /** One line for the list of scorers. */
+  readonly summary: string;
+  /** What the case lacks for this scorer, as a phrase, or undefined when it is complete. Called once, while the task is read. */
+  check(taskCase: TaskCase): string | undefined;
+  /** True when the case can be scored only against an answer of the baseline. */
+  needsBaseline(taskCase: TaskCase): boolean;
+  /** @param baselineAnswer the baseline's answer, where the case needs one */
+  score(answer: string, taskCase: TaskCase, baselineAnswer?: string): Score;
+  /** What the case expects, as text for a report. */
+  expected(taskCase: TaskCase, baselineAnswer?: string): string;
+}
+
+/** Shortens a text to one quotable line. */
+export function quoted(text: string, charactersMax = 80): string {
+  const characters = [...text];
+  return JSON.stringify(characters.length > charactersMax ? `${characters.slice(0, charactersMax).join("")}…` : text);
+}
