@@ -1,0 +1,86 @@
+// Speed of decoding and prefill through Pare against llama.cpp's own llama-bench: same file, same threads, interleaved,
+// medians over rounds.
+//
+//   npm run build && node bench/decode-speed.mjs --llama-bench PATH [--rounds 5] [--threads 2] [--prompt 128] [--decode 64] [--no-repack] MODEL…
+//
+// llama-bench times llama_decode alone, on random tokens. "decode" is Pare's measurement of the same; "greedy" adds the
+// choice of the most likely token, which is what an answer costs. Without --no-repack both sides rearrange weights at load.
+// llama-bench has no switch for that, so --no-repack pins every tensor of its to the plain CPU buffer (-ot ".*=CPU").
+import { spawnSync } from "node:child_process";
+import { basename } from "node:path";
+import { parseArgs } from "node:util";
+
+import { measureSpeed } from "../dist/fit/measure-speed.js";
+import { median } from "../dist/fit/speed.js";
+import { physicalCores } from "../dist/native/cores.js";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    "llama-bench": { type: "string" },
+    rounds: { type: "string", default: "5" },
+    threads: { type: "string", default: String(physicalCores()) },
+    prompt: { type: "string", default: "128" },
+    decode: { type: "string", default: "64" },
+    "no-repack": { type: "boolean", default: false },
+  },
+});
+if (!values["llama-bench"]) throw new Error("Name llama.cpp's tool: --llama-bench PATH");
+if (positionals.length === 0) throw new Error("Name at least one GGUF file");
+
+const threads = Number(values.threads);
+const promptTokens = Number(values.prompt);
+const decodeTokens = Number(values.decode);
+const repack = !values["no-repack"];
+
+console.log(
+  `threads ${threads}, prompt ${promptTokens}, decode ${decodeTokens}, rounds ${values.rounds}, repack ${repack}`,
+);
+console.log("| model | measure | Pare tokens/s | llama-bench tokens/s | ratio |");
+console.log("|---|---|---|---|---|");
+for (const model of positionals) await compare(model);
+
+async function compare(model) {
+  const ours = { prefill: [], decode: [], greedy: [] };
+  const theirs = { prefill: [], decode: [] };
+  const rounds = Number(values.rounds);
+  const sides = [
+    async () => {
+      const random = await pare(model, false);
+      ours.prefill.push(random.prefillTokensPerSecond);
+      ours.decode.push(random.decodeTokensPerSecond);
+    },
+    async () => ours.greedy.push((await pare(model, true)).decodeTokensPerSecond),
+    async () => {
+      const result = llamaBench(model);
+      theirs.prefill.push(result.prefill);
+      theirs.decode.push(result.decode);
+    },
+  ];
+  for (let round = 0; round < rounds; round++) {
+    for (let turn = 0; turn < sides.length; turn++) await sides[(round + turn) % sides.length]();
+  }
+  const row = (what, mine, yours) => {
+    const [a, b] = [median(mine), median(yours)];
+    console.log(`| ${basename(model)} | ${what} | ${a.toFixed(1)} | ${b.toFixed(1)} | ${(a / b).toFixed(3)} |`);
+  };
+  row(`prefill ${promptTokens}`, ours.prefill, theirs.prefill);
+  row(`decode ${decodeTokens}`, ours.decode, theirs.decode);
+  row(`greedy ${decodeTokens}`, ours.greedy, theirs.decode);
+}
+
+function pare(model, greedy) {
+  return measureSpeed({ model, promptTokens, decodeTokens, repeats: 3, threads, repack, greedy });
+}
+
+function llamaBench(model) {
+  const options = ["-m", model, "-p", promptTokens, "-n", decodeTokens, "-t", threads, "-r", 3, "-o", "json"];
+  const pinned = repack ? [] : ["-ot", ".*=CPU"];
+  const { status, signal, stdout, stderr } = spawnSync(values["llama-bench"], [...options, ...pinned].map(String), {
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(`llama-bench ended with ${signal ?? status}: ${stderr.trim().split("\n").at(-1)}`);
+  const results = JSON.parse(stdout);
+  const of = (kind) => median(results.find((result) => result[kind] > 0).samples_ts);
+  return { prefill: of("n_prompt"), decode: of("n_gen") };
+}
