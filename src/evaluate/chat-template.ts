@@ -72,9 +72,17 @@ function formatDate(date: Date, format: string): string {
     new Intl.DateTimeFormat("en", { ...options, timeZone: "UTC" }).format(date);
   const [year = "", month = "", day = "", hour = "", minute = "", second = ""] = date.toISOString().split(/[-T:.]/);
   const parts: Record<string, string> = {
-    ...{ "%Y": year, "%m": month, "%d": day, "%H": hour, "%M": minute, "%S": second, "%%": "%" },
-    ...{ "%b": inEnglish({ month: "short" }), "%B": inEnglish({ month: "long" }) },
-    ...{ "%a": inEnglish({ weekday: "short" }), "%A": inEnglish({ weekday: "long" }) },
+    "%Y": year,
+    "%m": month,
+    "%d": day,
+    "%H": hour,
+    "%M": minute,
+    "%S": second,
+    "%b": inEnglish({ month: "short" }),
+    "%B": inEnglish({ month: "long" }),
+    "%a": inEnglish({ weekday: "short" }),
+    "%A": inEnglish({ weekday: "long" }),
+    "%%": "%",
   };
   return format.replaceAll(/%[a-zA-Z%]/g, (directive) => parts[directive] ?? directive);
 }
