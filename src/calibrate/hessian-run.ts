@@ -52,7 +52,7 @@ export class HessianRun implements Disposable {
     if (groups.length === 0) {
       throw new PareError(`Cannot keep Hessians: no linear layer of "${model.path}" has a name like ${pattern.source}`);
     }
-    const rows = batchShape(windows[0]!.length, model.vocabularySize).batchTokens;
+    const rows = batchShape(windows[0]!.length, model.vocabularySize, windows.length).batchTokens;
     requireHessianMemory(groups, rows, process.availableMemory());
     return new HessianRun(
       request,

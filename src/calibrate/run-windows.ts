@@ -20,7 +20,7 @@ export interface WindowRun {
 /** Several windows go through side by side; one longer than a call goes through in several calls. */
 export async function runWindows({ model, windows, threads, observer, context }: WindowRun): Promise<void> {
   const contextLength = windows[0]!.length;
-  const { sequences, batchTokens } = batchShape(contextLength, model.vocabularySize);
+  const { sequences, batchTokens } = batchShape(contextLength, model.vocabularySize, windows.length);
   using llama = LlamaContext.create(model, {
     contextLength: sequences * contextLength,
     sequencesMax: sequences,

@@ -59,10 +59,10 @@ export interface BatchShape {
  * How many windows go through the model in one call, and how many tokens that call takes. Windows longer than a call go
  * through in several.
  */
-export function batchShape(contextLength: number, vocabularySize: number): BatchShape {
+export function batchShape(contextLength: number, vocabularySize: number, windowsTotal = Infinity): BatchShape {
   const logitsRows = Math.floor(LOGITS_BYTES_MAX / (4 * vocabularySize));
   const affordable = Math.max(BATCH_TOKENS_MIN, Math.min(BATCH_TOKENS_MAX, logitsRows));
-  const sequences = Math.max(1, Math.floor(affordable / contextLength));
+  const sequences = Math.min(windowsTotal, Math.max(1, Math.floor(affordable / contextLength)));
   return { sequences, batchTokens: Math.min(affordable, sequences * contextLength) };
 }
 
