@@ -24,12 +24,22 @@ interface CacheDimensions {
   headLengthV: number;
 }
 
-/** Families with windowed layers: one layer in `period` sees all, the first or (by default) the last of each period. */
-const WINDOW_PERIODS: Readonly<Record<string, { period: number; isFullFirst?: boolean; window?: number }>> = {
+/** How a family places its windowed layers. */
+interface WindowRule {
+  /** One layer in so many sees all: the last of each period, or the first. 0: none does. */
+  period: number;
+  isFullFirst?: boolean;
+  /** The window where the file names none. */
+  window?: number;
+  /** Only in models of so many layers. */
+  layers?: number;
+}
+
+const WINDOW_RULES: Readonly<Record<string, WindowRule>> = {
   afmoe: { period: 4 },
   cohere2: { period: 4 },
   cohere2moe: { period: 4, isFullFirst: true },
-  exaone4: { period: 4 },
+  exaone4: { period: 4, window: 4096, layers: 64 },
   "exaone-moe": { period: 4 },
   gemma2: { period: 2, window: 4096 },
   gemma3: { period: 6 },
@@ -37,6 +47,8 @@ const WINDOW_PERIODS: Readonly<Record<string, { period: number; isFullFirst?: bo
   "gemma-embedding": { period: 6 },
   "gpt-oss": { period: 2 },
   laguna: { period: 4, isFullFirst: true },
+  lfm2: { period: 0 },
+  lfm2moe: { period: 0 },
   llama4: { period: 4, window: 8192 },
   mellum: { period: 4 },
   "modern-bert": { period: 3, isFullFirst: true },
@@ -45,7 +57,7 @@ const WINDOW_PERIODS: Readonly<Record<string, { period: number; isFullFirst?: bo
   smallthinker: { period: 4, isFullFirst: true },
 };
 
-/** Layers at the end of gemma3n that reuse an earlier layer's keys and values: all from the 20th on. */
+/** In gemma3n the layers after these reuse an earlier layer's keys and values. */
 const GEMMA3N_LAYERS_WITH_CACHE = 20;
 
 /** The cache of each layer. */
@@ -58,11 +70,12 @@ export function cacheLayers(
   const read = (key: string) => metadata.number(`${architecture}.${key}`);
   const windows = layerWindows(metadata, architecture, layers);
   const isLatent = read("attention.key_length_mla") !== undefined;
-  const layersWithCache = layers - (read("attention.shared_kv_layers") ?? 0);
+  const layersRun = layers - (read("nextn_predict_layers") ?? 0);
+  const layersWithCache =
+    architecture === "gemma3n" ? GEMMA3N_LAYERS_WITH_CACHE : layersRun - (read("attention.shared_kv_layers") ?? 0);
   return Array.from({ length: layers }, (_, layer): LayerCache => {
     const stateBytes = isRecurrent(tensors, layer) ? recurrentStateBytes(read) : 0;
-    const isCached = layer < (architecture === "gemma3n" ? GEMMA3N_LAYERS_WITH_CACHE : layersWithCache);
-    if (!isCached || !isAttentive(tensors, layer)) return { keyLength: 0, valueLength: 0, stateBytes };
+    if (layer >= layersWithCache || !isAttentive(tensors, layer)) return { keyLength: 0, valueLength: 0, stateBytes };
     const window = windows?.[layer];
     const lengthK = (window === undefined ? undefined : read("attention.key_length_swa")) ?? headLengthK;
     const lengthV = (window === undefined ? undefined : read("attention.value_length_swa")) ?? headLengthV;
@@ -77,18 +90,18 @@ export function cacheLayers(
 
 /** The window of each layer, or undefined when no layer has one. */
 function layerWindows(metadata: Metadata, architecture: string, layers: number): (number | undefined)[] | undefined {
-  const family = WINDOW_PERIODS[architecture];
-  const window = metadata.number(`${architecture}.attention.sliding_window`) ?? family?.window;
+  const rule = WINDOW_RULES[architecture];
+  const window = metadata.number(`${architecture}.attention.sliding_window`) ?? rule?.window;
   if (!window) return undefined;
   const pattern = `${architecture}.attention.sliding_window_pattern`;
   if (metadata.typeOf(pattern) === "array") {
     const flags = metadata.array(pattern)!.values();
     return Array.from({ length: layers }, (_, layer) => (flags[layer] ? window : undefined));
   }
-  const period = metadata.number(pattern) ?? family?.period;
-  if (!family || !period) return undefined; // a key that the engine does not heed in this family
+  if (!rule || (rule.layers ?? layers) !== layers) return undefined; // a key that the engine does not heed here
+  const period = metadata.number(pattern) ?? rule.period;
   return Array.from({ length: layers }, (_, layer) => {
-    const isFull = family.isFullFirst ? layer % period === 0 : layer % period === period - 1;
+    const isFull = period > 0 && layer % period === (rule.isFullFirst ? 0 : period - 1);
     return isFull ? undefined : window;
   });
 }

@@ -5,6 +5,9 @@ import type { Model } from "./model.js";
 /** Special tokens whose loss changes what the engine does; for others it takes its own default. */
 const SPECIAL_TOKENS = ["bos", "eos", "eot", "eom"];
 
+/** Four times the largest vocabulary in use; keeps a hostile one from filling memory. */
+const TOKENS_MAX = 2 ** 20;
+
 /** The faults of a model's vocabulary, the first of each kind. */
 export function* checkVocabulary({ metadata, tensors }: Pick<Model, "metadata" | "tensors">): Generator<string> {
   const tokenizer = metadata.string("tokenizer.ggml.model");
@@ -13,6 +16,7 @@ export function* checkVocabulary({ metadata, tensors }: Pick<Model, "metadata" |
   const tokens = typedArray(metadata, "tokenizer.ggml.tokens", ["string"]);
   if (!tokens) return yield `metadata "tokenizer.ggml.tokens" is absent`;
   if (tokens.length === 0) return yield "its vocabulary is empty";
+  if (tokens.length > TOKENS_MAX) return yield `its vocabulary has ${tokens.length} tokens, more than ${TOKENS_MAX}`;
   yield* duplicateFaults(tokens);
   yield* lengthFaults(metadata, tokens.length);
   if (tokenizer === "gpt2" && !mergesAreOptional(metadata) && !typedArray(metadata, MERGES, ["string"])) {

@@ -111,7 +111,9 @@ function* tensorFaults({ spec, tensors }: CheckedModel): Generator<string> {
     if (match) layersSeen.add(Number(match[1]));
   }
   for (let layer = 0; layer < spec.layers; layer++) {
-    if (!layersSeen.has(layer)) yield `layer ${layer} of ${spec.layers} has no tensors`;
+    // A layer of no heads and no width may be left out whole, as in pruned models of the deci family.
+    const isEmpty = spec.heads[layer] === 0 && spec.feedForwardLength[layer] === 0;
+    if (!layersSeen.has(layer) && !isEmpty) yield `layer ${layer} of ${spec.layers} has no tensors`;
     if (PLAIN_FAMILIES.has(spec.architecture)) yield* blockFaults(tensors, layer);
   }
 }

@@ -1,6 +1,6 @@
 // What is in a model file, as one document: the answer of `pare inspect --json`. Only the header is read.
 import type { GgmlType } from "../formats/gguf/ggml-types.js";
-import type { Metadata } from "../formats/gguf/metadata.js";
+import type { Metadata, MetadataEntry } from "../formats/gguf/metadata.js";
 import { bitsPerWeight, kvCacheBytesPerToken, sizeBytesOf } from "./memory.js";
 import { openModel } from "./open.js";
 
@@ -83,7 +83,7 @@ export async function inspect(path: string, options: { signal?: AbortSignal } = 
     quantizedBy: stringOrNothing(metadata, "general.quantized_by"),
     types: countTypes(tensors),
     tensors: tensors.map(({ name, shape, type, sizeBytes }) => ({ name, shape: [...shape], type, sizeBytes })),
-    metadata: Object.fromEntries([...metadata.entries()].map(({ key, value }) => [key, inspectValue(value)])),
+    metadata: Object.fromEntries([...metadata.entries()].map((entry) => [entry.key, inspectEntry(entry)])),
   };
 }
 
@@ -95,6 +95,12 @@ function countTypes(tensors: readonly { type: GgmlType }[]): Partial<Record<Ggml
   const counts = new Map<GgmlType, number>();
   for (const { type } of tensors) counts.set(type, (counts.get(type) ?? 0) + 1);
   return Object.fromEntries([...counts].sort((a, b) => b[1] - a[1]));
+}
+
+function inspectEntry(entry: MetadataEntry): InspectedValue {
+  if (entry.type !== "string" || entry.encoded.byteLength <= 4 * STRING_LENGTH_MAX) return inspectValue(entry.value);
+  const start = entry.encoded.subarray(8, 4 * STRING_LENGTH_MAX + 8); // a text of many megabytes is not decoded to be cut
+  return inspectValue(new TextDecoder().decode(start));
 }
 
 function inspectValue(value: ReturnType<Metadata["get"]> & {}): InspectedValue {

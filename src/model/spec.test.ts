@@ -73,6 +73,8 @@ test.each<[what: string, architecture: string, values: Values, windows: (number 
     [undefined, undefined],
   ],
   ["the full layer first", "smallthinker", { "attention.sliding_window": 8 }, [undefined, 8]],
+  ["a family of windows only", "lfm2", { "attention.sliding_window": 8 }, [8, 8]],
+  ["a family that has them in larger models", "exaone4", { "attention.sliding_window": 8 }, [undefined, undefined]],
   ["a family that does not heed it", "qwen2", { "attention.sliding_window": 8 }, [undefined, undefined]],
 ])("modelSpec() finds windowed layers by %s", (_what, architecture, values, windows) => {
   const spec = modelSpec(metadataOf(architecture, { ...LLAMA, ...values }), new Map());
@@ -86,6 +88,14 @@ test("modelSpec() knows layers that keep a state instead of keys and values", ()
   const spec = modelSpec(metadataOf("qwen3next", values), tensors);
   expect(spec.cache[0]).toMatchObject({ keyLength: 0, valueLength: 0, stateBytes: 4 * (3 * (128 + 32) + 16 * 128) });
   expect(spec.cache[1]).toMatchObject({ keyLength: 64, valueLength: 64, stateBytes: 0 });
+});
+
+test("modelSpec() gives no cache to layers that reuse another's or only predict ahead", () => {
+  const shared = modelSpec(metadataOf("gemma4", { ...LLAMA, "attention.shared_kv_layers": 1 }), new Map());
+  expect(shared.cache.map(({ keyLength }) => keyLength)).toEqual([64, 0]);
+  const ahead = modelSpec(metadataOf("glm4moe", { ...LLAMA, nextn_predict_layers: 1 }), new Map());
+  expect(ahead.cache.map(({ keyLength }) => keyLength)).toEqual([64, 0]);
+  expect(ahead.layersAhead).toBe(1);
 });
 
 test("modelSpec() keeps only compressed keys for latent attention", () => {

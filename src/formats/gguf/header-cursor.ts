@@ -6,8 +6,10 @@ import type { ByteSource } from "./bytes.js";
 
 /** The first chunk that is fetched; later ones double what is there. */
 const CHUNK_BYTES = 65_536;
-/** Longest header: several times the largest vocabularies in use, and the most memory that a hostile file can take. */
-const HEADER_BYTES_MAX = 64 * 2 ** 20;
+/** Longest header: several times the largest vocabularies in use, and what a hostile file can make us hold. */
+const HEADER_BYTES_MAX = 48 * 2 ** 20;
+/** Bytes per read, so that what is fetched is not held twice. */
+const READ_BYTES = 4 * 2 ** 20;
 
 const UTF8_STRICT = new TextDecoder("utf-8", { fatal: true });
 
@@ -48,9 +50,10 @@ export class HeaderCursor {
     const wanted = Math.max(end, 2 * have, CHUNK_BYTES);
     const sizeBytes = Math.min(wanted, this.#source.sizeBytes, HEADER_BYTES_MAX);
     const bytes = new Uint8Array(sizeBytes);
-    const more = await this.#source.read(have, sizeBytes - have);
     bytes.set(this.#bytes);
-    bytes.set(more, have);
+    for (let offset = have; offset < sizeBytes; offset += READ_BYTES) {
+      bytes.set(await this.#source.read(offset, Math.min(READ_BYTES, sizeBytes - offset)), offset);
+    }
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer);
     this.#offset = this.#committed;

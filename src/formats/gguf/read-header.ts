@@ -8,8 +8,8 @@ import { METADATA_TYPES } from "./metadata-types.js";
 import { Metadata } from "./metadata.js";
 
 /** Counts beyond these are damage: the largest models have some thousand tensors and a hundred entries. */
-const TENSORS_MAX = 100_000;
-const ENTRIES_MAX = 100_000;
+const TENSORS_MAX = 50_000;
+const ENTRIES_MAX = 50_000;
 /** Keys end at 2^16 bytes by the GGUF specification. */
 const KEY_BYTES_MAX = 65_535;
 /** Least bytes an entry takes: key length 8, key 1, type 4, value 1. */
