@@ -124,11 +124,11 @@ export function rejectCertificate(): Certificate {
   return {
     ...accepted,
     verdict: "REJECT",
-    reason: "Nothing that fits 13.5 MB keeps 98 % of the quality: the best, iq4_nl, keeps 97.8 %",
-    device: { ...accepted.device, name: "smaller badge", memoryBytes: 13_500_000, storageBytes: 9_600_000 },
+    reason: "Nothing that fits keeps 98 % of the quality: the best, iq4_nl, keeps 97.8 %",
+    device: { ...accepted.device, name: "smaller badge", memoryBytes: 14_000_000, storageBytes: 9_600_000 },
     winner: null,
     trials: accepted.trials.map((each) =>
-      each.memoryBytes > 13_500_000 || each.sizeBytes > 9_600_000
+      each.memoryBytes > 14_000_000 || each.sizeBytes > 9_600_000
         ? { ...each, fits: false, verdict: "does-not-fit", reason: "needs more than the device has" }
         : each,
     ),
@@ -141,12 +141,17 @@ export function infeasibleCertificate(): Certificate {
   return {
     ...accepted,
     verdict: "INFEASIBLE",
-    reason: "Nothing fits 5.00 MB; the smallest candidate, tq2_0, needs 12.3 MB",
-    nearestFeasibleBytes: 12_300_000,
+    reason: "Nothing fits 5.00 MB; the smallest candidate, iq1_S, needs 11.9 MB",
+    nearestFeasibleBytes: 11_880_000,
     device: { ...accepted.device, name: "watch", memoryBytes: 5_000_000 },
     baseline: { ...accepted.baseline, decodeTokensPerSecond: null, prefillTokensPerSecond: null, quality: undefined },
     winner: null,
-    trials: accepted.trials.map((each) => ({ ...unmeasured(each.candidate, each.sizeBytes), verdict: "does-not-fit" })),
+    trials: accepted.trials.map((each) => ({
+      ...unmeasured(each.candidate, each.sizeBytes),
+      fits: false,
+      verdict: "does-not-fit",
+      reason: "needs more memory than the device has for a model",
+    })),
     speedPrediction: undefined,
     notes: [],
   };

@@ -53,17 +53,20 @@ export function comparisonSection(certificate: Certificate): Html | undefined {
   </section>`;
 }
 
-function kept(estimate: Estimate | undefined): string {
-  return estimate ? `${percent(estimate.mean, percentDecimals(estimate))} (${percentRange(estimate)})` : NONE;
-}
-
-function interval(estimate: Estimate | undefined): string {
+function kept(estimate: Estimate | undefined): Content {
   if (!estimate) return NONE;
-  return `${significant(estimate.mean)} (${significant(estimate.low)} to ${significant(estimate.high)})`;
+  return html`${percent(estimate.mean, percentDecimals(estimate))}<small>${percentRange(estimate)}</small>`;
 }
 
-function divergence(value: { mean: number; standardError: number } | undefined): string {
-  return value ? `${significant(value.mean)} ± ${significant(value.standardError)}` : NONE;
+function interval(estimate: Estimate | undefined): Content {
+  if (!estimate) return NONE;
+  return html`${significant(estimate.mean)}<small
+      >${significant(estimate.low)} to ${significant(estimate.high)}</small
+    >`;
+}
+
+function divergence(value: { mean: number; standardError: number } | undefined): Content {
+  return value ? html`${significant(value.mean)}<small>± ${significant(value.standardError)}</small>` : NONE;
 }
 
 function optional(value: number | undefined): string {

@@ -36,7 +36,7 @@ export function frontSection(certificate: Certificate): Html {
     <div class="switches" data-needs-script hidden>
       ${choices(
         "x",
-        "Along",
+        "Across",
         xs.map((each) => [each, X_AXES[each].choice]),
         x,
       )}

@@ -1,4 +1,4 @@
-// Puts names beside points so that no name covers another or a point: greedy, first come first served, and a name that
+// Puts names beside points so that no name covers another or a point, or stands nearer to another point: greedy, first come first served, and a name that
 // finds no place is left out (the tooltip and the table still have it).
 
 /** Mean width of a letter of the plot's font, in its units. */
@@ -22,6 +22,7 @@ export interface LabelPlace {
 
 export class LabelPlacer {
   readonly #taken: Box[] = [];
+  readonly #points: (readonly [x: number, y: number])[] = [];
   readonly #frame: Box;
 
   constructor(frame: Box) {
@@ -30,6 +31,7 @@ export class LabelPlacer {
 
   /** Keeps names away from a point. */
   block(x: number, y: number, radius: number): void {
+    this.#points.push([x, y]);
     this.#taken.push({ left: x - radius, right: x + radius, top: y - radius, bottom: y + radius });
   }
 
@@ -52,11 +54,16 @@ export class LabelPlacer {
       const baseline = y + dy;
       const box = { left: start, right: start + width, top: baseline - LINE_HEIGHT + 2, bottom: baseline + 3 };
       if (!within(box, this.#frame) || this.#taken.some((taken) => overlap(box, taken))) continue;
+      if (this.#points.some((point) => distance(box, point) < distance(box, [x, y]))) continue; // it would name the other
       this.#taken.push(box);
       return { x: x + dx, y: baseline, anchor, text };
     }
     return undefined;
   }
+}
+
+function distance(box: Box, [x, y]: readonly [number, number]): number {
+  return Math.hypot(Math.max(box.left - x, 0, x - box.right), Math.max(box.top - y, 0, y - box.bottom));
 }
 
 function within(box: Box, frame: Box): boolean {

@@ -26,9 +26,10 @@ export function times(a: number, b: number): string {
   return ratio >= 9.95 ? ratio.toFixed(0) : ratio.toFixed(1);
 }
 
-/** `0.00123`, `0.142`, `5.25`: three significant digits. */
+/** `4.0e-7`, `0.00123`, `0.142`, `5.25`: three significant digits. */
 export function significant(value: number): string {
   if (value === 0) return "0";
+  if (Math.abs(value) < 1e-5) return value.toExponential(1);
   const magnitude = Math.floor(Math.log10(Math.abs(value)));
   return value.toFixed(Math.min(7, Math.max(0, 2 - magnitude)));
 }

@@ -6,14 +6,14 @@ const LIGHT = `
   --paper: #fdfcfa; --raised: #f5f3ee; --ink: #1c1b19; --soft: #5b5953; --rule: #dcd8cf; --faint: #ece9e2;
   --accent: #0f5a78; --accept: #1f6a3d; --reject: #9a2a1c; --infeasible: #7d4e00; --more: #4a4793;
   --b0: #fff3d6; --b1: #f6e3ad; --b2: #e3d59a; --b3: #bcc48d; --b4: #8fae8b; --b5: #5f958b; --b6: #387884; --b7: #245a73; --b8: #17384f;
-  --on-light: #1c1b19; --on-dark: #ffffff;
+  --on-light: #1c1b19; --on-middle: #1c1b19; --on-dark: #ffffff;
 `;
 const DARK = `
   color-scheme: dark;
   --paper: #161513; --raised: #201f1c; --ink: #ebe8e1; --soft: #a8a49a; --rule: #3b3934; --faint: #292723;
   --accent: #7cc3de; --accept: #82cb9b; --reject: #f09a8c; --infeasible: #e2b25c; --more: #b4b2f0;
-  --b0: #3a3322; --b1: #4d4425; --b2: #5f5a35; --b3: #5c6d48; --b4: #568064; --b5: #54968a; --b6: #63abb4; --b7: #86c3d6; --b8: #b5dcf0;
-  --on-light: #ebe8e1; --on-dark: #10100e;
+  --b0: #3a3322; --b1: #4d4425; --b2: #5f5a35; --b3: #5c6d48; --b4: #47705a; --b5: #54968a; --b6: #63abb4; --b7: #86c3d6; --b8: #b5dcf0;
+  --on-light: #ebe8e1; --on-middle: #10100e; --on-dark: #10100e;
 `;
 
 export const STYLE = `
@@ -116,14 +116,16 @@ thead button::after { content: "\\2195"; opacity: .35; margin-left: .25em; }
 td small { display: block; color: var(--soft); font-size: .75rem; line-height: 1.35; }
 #trial-table th[scope="row"] { font-weight: 550; min-width: 7rem; max-width: 18rem; }
 #trial-table td:last-child { min-width: 14rem; padding-right: 0; }
-#trial-table tbody tr.k-winner { background: var(--raised); box-shadow: inset 3px 0 0 var(--accent); }
-#trial-table tbody tr.k-winner th { padding-left: .7rem; color: var(--accent); }
+#trial-table :is(th[scope="row"], thead th:first-child) { position: sticky; left: 0; background: var(--paper); }
+#trial-table tbody tr:is(.k-winner, .lit) th { background: var(--raised); }
+#trial-table tbody tr.k-winner { background: var(--raised); }
+#trial-table tbody tr.k-winner th { padding-left: .7rem; color: var(--accent); box-shadow: inset 3px 0 0 var(--accent); }
 #trial-table tbody tr.k-does-not-fit :is(th, td), #trial-table tbody tr.k-not-measured :is(th, td), #trial-table tbody tr.k-error :is(th, td) { color: var(--soft); }
 #trial-table tbody tr.lit { background: var(--raised); }
 .filters { display: flex; flex-wrap: wrap; gap: .5rem 1.4rem; align-items: baseline; margin-bottom: .8rem; font-size: .875rem; color: var(--soft); }
 input[type="search"], select { font: inherit; color: var(--ink); background: var(--paper); border: 1px solid var(--rule); border-radius: 3px; padding: .2rem .45rem; max-width: 100%; }
 .comparison th[scope="row"], .facts th { color: var(--soft); width: 15rem; }
-.comparison td { min-width: 9rem; } .comparison thead th:last-child { color: var(--accent); }
+.comparison td { min-width: 7rem; } .comparison thead th:last-child { color: var(--accent); }
 .path, .hash { overflow-wrap: anywhere; }
 
 .rest, .types { list-style: none; margin: 0 0 1rem; padding: 0; font-size: .875rem; display: flex; flex-wrap: wrap; gap: .3rem 1.6rem; }
@@ -136,14 +138,13 @@ input[type="search"], select { font: inherit; color: var(--ink); background: var
 .map .tick, .map .axis-name { font-size: .75rem; color: var(--soft); text-align: center; overflow: visible; white-space: nowrap; } .map .axis-name { text-align: right; padding-right: .7rem; }
 .b0 { background: var(--b0); } .b1 { background: var(--b1); } .b2 { background: var(--b2); } .b3 { background: var(--b3); } .b4 { background: var(--b4); }
 .b5 { background: var(--b5); } .b6 { background: var(--b6); } .b7 { background: var(--b7); } .b8 { background: var(--b8); }
-.chip { color: var(--on-light); } .chip:is(.b6, .b7, .b8) { color: var(--on-dark); }
+.chip { color: var(--on-light); } .chip.b5 { color: var(--on-middle); } .chip:is(.b6, .b7, .b8) { color: var(--on-dark); }
 
-.commands { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr)); gap: 0 2rem; }
 .commands > div { min-width: 0; }
-.commands h3 { margin-top: .8rem; } .commands p { margin: 0 0 .4rem; font-size: .875rem; color: var(--soft); }
+.commands h3 { margin-top: 1.1rem; } .commands p { margin: 0 0 .4rem; font-size: .875rem; color: var(--soft); }
 .command { position: relative; }
 pre { margin: 0; padding: .7rem .9rem; background: var(--raised); border-radius: 3px; overflow-x: auto; line-height: 1.6; }
-.command button { position: absolute; right: .4rem; top: .4rem; background: var(--raised); }
+.command button { position: absolute; right: 0; bottom: calc(100% + .3rem); background: var(--paper); }
 .needs { width: 100%; } .needs th { width: 11rem; } .needs td { display: flex; gap: .8rem; align-items: center; }
 .need { position: relative; flex: 1; height: 1rem; }
 .need::before { content: ""; position: absolute; inset: 0 auto 0 0; width: var(--share); background: var(--soft); opacity: .55; }
@@ -157,7 +158,8 @@ footer { margin-top: 2.4rem; padding-top: 1rem; padding-bottom: 2.4rem; font-siz
   .top button { margin-left: auto; }
   .plot.wide { display: none; } .plot.narrow { display: block; }
   .figures { grid-template-columns: 1fr 1fr; } .figures dd { font-size: 1.4rem; }
-  .comparison th[scope="row"], .facts th { width: 8rem; }
+  .comparison th[scope="row"], .facts th { width: 7rem; }
+  .comparison td { min-width: 6rem; }
   .needs th { width: 6.5rem; }
 }
 @media print {

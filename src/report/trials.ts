@@ -3,7 +3,7 @@ import type { Certificate, TrialRecord } from "../fit/certificate.js";
 import { formatBytes } from "../support/units.js";
 import { STANDINGS, rowId } from "./front-points.js";
 import { type Content, type Html, html } from "./html.js";
-import { NONE, percent, percentDecimals, percentRange, rate, significant } from "./numbers.js";
+import { NONE, counted, percent, percentDecimals, percentRange, rate, significant } from "./numbers.js";
 
 interface Column {
   title: string;
@@ -17,19 +17,19 @@ interface Column {
 const STAGES: Record<TrialRecord["stage"], string> = {
   predicted: "predicted only",
   screened: "screened on little text",
-  selected: "selection part",
-  confirmed: "confirmation part",
+  selected: "measured on the selection part",
+  confirmed: "measured on the confirmation part",
 };
 
 export function trialsSection(certificate: Certificate): Html {
   const { trials } = certificate;
   const columns = columnsOf(certificate);
+  const measured = trials.filter((trial) => trial.quality).length;
   const standings = [...new Set(trials.map((trial) => trial.verdict))];
   return html`<section id="trials">
     <h2>Trials</h2>
     <p>
-      ${trials.length} candidates, ${trials.filter((trial) => trial.quality).length} with measured quality. Intervals
-      are 95 %. What was measured on the confirmation part played no role in choosing.
+      ${counted(trials.length, "candidates")}${measured > 0 ? html`, ${measured} with measured quality. Intervals are 95 %. What was measured on the confirmation part played no role in choosing.` : ", none measured."}
     </p>
     <div class="filters" data-needs-script hidden>
       <label>Find <input type="search" id="trial-filter" autocomplete="off" /></label>
@@ -97,7 +97,8 @@ function columnsOf({ trials }: Certificate): Column[] {
     number(
       "Memory",
       (trial) => trial.memoryBytes,
-      (trial) => html`${formatBytes(trial.memoryBytes)}${!trial.fits && html`<small>does not fit</small>`}`,
+      (trial) =>
+        html`${formatBytes(trial.memoryBytes)}${!trial.fits && trial.verdict !== "does-not-fit" && html`<small>does not fit</small>`}`,
     ),
     ...(has((trial) => trial.quality) ? [number("Quality kept", (trial) => trial.quality?.kept.mean, keptCell)] : []),
     ...(has(divergenceOf) ? [number("KL divergence", (trial) => divergenceOf(trial)?.mean, divergenceCell)] : []),

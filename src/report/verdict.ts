@@ -92,7 +92,7 @@ function figures(certificate: Certificate): Figure[] {
     ...(best
       ? [
           {
-            what: certificate.verdict === "NEED_MORE" ? "Nearest to deciding" : "Best that fits",
+            what: certificate.verdict === "NEED_MORE" ? "Most promising" : "Best that fits",
             value: percent(best.kept.mean, percentDecimals(best.kept)),
             beside: `of the quality, ${best.label} (${percentRange(best.kept)})`,
           },
@@ -146,9 +146,15 @@ function leading(certificate: Certificate): { label: string; kept: Estimate } | 
     (trial): trial is TrialRecord & { quality: NonNullable<TrialRecord["quality"]> } =>
       trial.fits && trial.quality !== undefined,
   );
-  const undecided = measured.filter((trial) => trial.verdict === "undecided");
-  const pool = certificate.verdict === "NEED_MORE" && undecided.length > 0 ? undecided : measured;
-  const best = [...pool].sort((a, b) => b.quality.kept.mean - a.quality.kept.mean)[0];
+  if (certificate.verdict === "NEED_MORE") {
+    // The question is open for the leanest one that looks good enough.
+    const promising = measured.filter(
+      (trial) => trial.verdict === "undecided" && trial.quality.kept.mean >= certificate.bar.keep,
+    );
+    const leanest = [...promising].sort((a, b) => a.sizeBytes - b.sizeBytes)[0];
+    if (leanest) return { label: leanest.candidate, kept: leanest.quality.kept };
+  }
+  const best = [...measured].sort((a, b) => b.quality.kept.mean - a.quality.kept.mean)[0];
   return best && { label: best.candidate, kept: best.quality.kept };
 }
 
