@@ -1,9 +1,16 @@
 // `pare eval`: how good a model is, on text or on a task.
+import { readFile } from "node:fs/promises";
+
 import type { Command } from "commander";
 
+import { PareError, UsageError, messageOf } from "../errors.js";
+import type { TaskResult } from "../evaluate/run-task.js";
+import type { TextResult } from "../evaluate/text.js";
+import { formatCount, formatDuration } from "../support/units.js";
 import { addExamples } from "./examples.js";
-import { perform } from "./invocation.js";
+import { type Invocation, perform } from "./invocation.js";
 import { argument, option, wholeNumber } from "./options.js";
+import { printable, renderFacts, renderTable } from "./table.js";
 
 interface EvalOptions {
   text?: string[];
@@ -12,12 +19,15 @@ interface EvalOptions {
   saveBaseline?: string;
   context?: number;
   windows?: number;
+  repack?: boolean;
   scorer?: string;
   cases?: number;
   maxTokens?: number;
   parallel?: number;
 }
 
+const FAILURES_SHOWN = 10;
+const TEXT_COLUMNS = 44;
 const SCORERS = ["exact", "contains", "regex", "choice", "json"];
 
 export function describeEval(program: Command): void {
@@ -28,23 +38,38 @@ export function describeEval(program: Command): void {
       "Measures a model: on text by perplexity and, against a baseline, KL divergence; on a task by the scores of its cases.",
     )
     .addArgument(argument("<model>", "GGUF file", "file"))
+    .addArgument(argument("[text...]", "further text files, after --text", "file"))
     .addOption(
-      option("--text <file...>", "text files to measure perplexity on", { completes: "file" }).conflicts("task"),
+      option("--text <file>", "text to measure perplexity on; repeatable", { completes: "file", repeatable: true }),
     )
-    .addOption(option("--task <file>", "task file: JSON Lines, one case a line", { completes: "file" }))
+    .addOption(
+      option("--task <file>", "task file: JSON Lines, one case a line", { completes: "file" }).conflicts("text"),
+    )
     .addOption(option("--against <file>", "baseline: a model, or what --save-baseline wrote", { completes: "file" }))
     .addOption(
-      option("--save-baseline <file>", "with --text: keep this model's logits as a baseline", { completes: "file" }),
+      option("--save-baseline <file>", "with --text: keep the baseline's logits, or this model's without --against", {
+        completes: "file",
+      }),
     )
-    .addOption(option("--context <tokens>", "tokens per window, or of the context", { parse: wholeNumber(8, 1 << 20) }))
+    .addOption(
+      option("--context <tokens>", "tokens per window, with --task of the context", { parse: wholeNumber(8, 1 << 20) }),
+    )
     .addOption(option("--windows <count>", "with --text: windows to read at most", { parse: wholeNumber(1, 1e9) }))
+    .option("--repack", "rearrange weights for speed, which changes the results of some types a little")
     .addOption(option("--scorer <name>", "with --task: scorer of cases that name none", { completes: SCORERS }))
     .addOption(option("--cases <count>", "with --task: cases to run at most", { parse: wholeNumber(1, 1e9) }))
     .addOption(option("--max-tokens <count>", "with --task: tokens per answer at most", { parse: wholeNumber(1, 1e6) }))
     .addOption(option("--parallel <count>", "with --task: cases run side by side", { parse: wholeNumber(1, 256) }))
     .action(
-      perform(async (_invocation, _options: EvalOptions, _model: string) => {
-        throw new Error("not wired yet");
+      perform(async (invocation, options: EvalOptions, model: string, furtherTexts: string[]) => {
+        if (options.text) return evalText(invocation, options, model, [...options.text, ...furtherTexts]);
+        if (furtherTexts.length > 0) {
+          throw new UsageError(`"${furtherTexts[0]}" is one argument too many`, { hint: "Texts follow --text" });
+        }
+        if (options.task) return evalTask(invocation, options, model, options.task);
+        throw new UsageError("Nothing to measure on is given", {
+          hint: "Add --text heldout.txt or --task cases.jsonl",
+        });
       }),
     );
   addExamples(command, [
@@ -52,4 +77,141 @@ export function describeEval(program: Command): void {
     "pare eval model-f16.gguf --text heldout.txt --save-baseline f16.baseline",
     "pare eval model-q4.gguf --task cases.jsonl --against model-f16.gguf --json",
   ]);
+}
+
+async function evalText(invocation: Invocation, options: EvalOptions, model: string, paths: string[]): Promise<void> {
+  refuseOptions("--text", {
+    "--scorer": options.scorer,
+    "--cases": options.cases,
+    "--max-tokens": options.maxTokens,
+    "--parallel": options.parallel,
+  });
+  const { evaluateText } = await import("../evaluate/text.js");
+  const request = {
+    model,
+    texts: await Promise.all(paths.map(readText)),
+    contextLength: options.context,
+    windows: options.windows === undefined ? undefined : { count: options.windows },
+    against: options.against,
+    baselineFile: options.saveBaseline,
+    repack: options.repack,
+    threads: invocation.threads,
+  };
+  const result = await evaluateText(request, invocation.runOptions);
+  invocation.print(result, () => renderText(result));
+}
+
+async function evalTask(invocation: Invocation, options: EvalOptions, model: string, path: string): Promise<void> {
+  refuseOptions("--task", { "--windows": options.windows, "--save-baseline": options.saveBaseline });
+  const { evaluateTask } = await import("../evaluate/run-task.js");
+  const request = {
+    model,
+    task: path,
+    against: options.against,
+    scorer: options.scorer,
+    cases: options.cases,
+    maxTokens: options.maxTokens,
+    contextLength: options.context,
+    parallel: options.parallel,
+    repack: options.repack,
+    threads: invocation.threads,
+  };
+  const result = await evaluateTask(request, invocation.runOptions);
+  invocation.print(result, () => renderTask(result));
+}
+
+/** An option that would be ignored is a misunderstanding. */
+function refuseOptions(what: string, given: Record<string, unknown>): void {
+  const name = Object.keys(given).find((flag) => given[flag] !== undefined);
+  if (name)
+    throw new UsageError(`${name} means nothing with ${what}`, { hint: "Run pare eval --help for what goes together" });
+}
+
+async function readText(path: string): Promise<string> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const reason = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "it is a folder" : messageOf(cause);
+    throw new PareError(`Cannot read text "${path}": ${reason}`, { hint: "Check --text", cause });
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new PareError(`Cannot read text "${path}": it is not UTF-8`, {
+      hint: "Convert it, or name a text file",
+      cause,
+    });
+  }
+}
+
+function renderText(result: TextResult): string {
+  const { perplexity, baselinePerplexity, klDivergence, sameTopRate, probabilityChange } = result;
+  return renderFacts([
+    ["perplexity", plusMinus(perplexity, 4)],
+    ["baseline's perplexity", baselinePerplexity && plusMinus(baselinePerplexity, 4)],
+    ["KL divergence", klDivergence && plusMinus(klDivergence, 6)],
+    ["  median", klDivergence && klDivergence.median.toFixed(6)],
+    ["  99th percentile", klDivergence && klDivergence.p99.toFixed(6)],
+    ["same top token", sameTopRate === undefined ? undefined : `${(100 * sameTopRate).toFixed(2)}%`],
+    [
+      "change of probability",
+      probabilityChange && `${percent(probabilityChange.mean)} ± ${percent(probabilityChange.standardError)}`,
+    ],
+    ["tokens scored", `${formatCount(result.tokens)}, in windows of ${formatCount(result.contextLength)}`],
+    ["speed", `${formatCount(result.tokensPerSecond)} tokens/s`],
+  ]);
+}
+
+function renderTask(result: TaskResult): string {
+  const { score, baseline, failures, unscored, speed } = result;
+  const sections = [
+    renderFacts([
+      ["score", score ? renderScore(score) : "nothing could be scored"],
+      ["baseline's score", baseline?.score ? renderScore(baseline.score) : undefined],
+      [
+        "cases",
+        `${formatCount(result.cases)} scored${unscored.length > 0 ? `, ${formatCount(unscored.length)} could not be` : ""}`,
+      ],
+      ["answers", `${formatCount(speed.answerTokens)} tokens in ${formatDuration(speed.seconds * 1000)}`],
+    ]),
+  ];
+  const tags = Object.entries(result.tags).map(([tag, one]) => [
+    printable(tag),
+    renderScore(one),
+    formatCount(one.cases),
+  ]);
+  if (tags.length > 0)
+    sections.push(renderTable(tags, { header: ["tag", "score", "cases"], align: ["left", "left", "right"] }));
+  if (failures.length > 0) sections.push(renderFailures(failures));
+  return sections.join("\n\n");
+}
+
+function renderFailures(failures: TaskResult["failures"]): string {
+  const rows = failures
+    .slice(0, FAILURES_SHOWN)
+    .map(({ id, expected, answer }) => [printable(id), shortened(expected), shortened(answer)]);
+  const more =
+    failures.length > FAILURES_SHOWN
+      ? `\nand ${formatCount(failures.length - FAILURES_SHOWN)} more; --json has all`
+      : "";
+  return `${renderTable(rows, { header: ["failed", "expected", "answer"] })}${more}`;
+}
+
+function renderScore({ mean, low, high }: { mean: number; low: number; high: number }): string {
+  return `${(100 * mean).toFixed(1)}% (${(100 * low).toFixed(1)}% to ${(100 * high).toFixed(1)}%)`;
+}
+
+function shortened(text: string): string {
+  const line = printable(text.trim().replace(/\s+/g, " "));
+  return [...line].length > TEXT_COLUMNS ? `${[...line].slice(0, TEXT_COLUMNS - 1).join("")}…` : line;
+}
+
+function plusMinus({ mean, standardError }: { mean: number; standardError: number }, digits: number): string {
+  return `${mean.toFixed(digits)} ± ${standardError.toFixed(digits)}`;
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(3)}%`;
 }

@@ -76,25 +76,117 @@ export const quantizeSchema = z
   })
   .describe("what `pare quantize --json` prints");
 
+const meanWithError = z.object({ mean: z.number(), standardError: z.number() });
+const perplexity = meanWithError.extend({
+  standardErrorIfIndependent: z.number().describe("as llama-perplexity prints it: tokens taken as independent"),
+});
+
+const divergence = perplexity.extend({
+  median: z.number(),
+  medianStandardError: z.number(),
+  p99: z.number().describe("99th percentile"),
+  p99StandardError: z.number(),
+  minimum: z.number(),
+  p5: z.number(),
+  p90: z.number(),
+  p95: z.number(),
+  maximum: z.number(),
+});
+
+const probabilityChange = meanWithError.extend({
+  rootMeanSquare: z.number(),
+  rootMeanSquareStandardError: z.number(),
+  minimum: z.number(),
+  p1: z.number(),
+  p5: z.number(),
+  p25: z.number(),
+  median: z.number(),
+  p75: z.number(),
+  p95: z.number(),
+  p99: z.number(),
+  maximum: z.number(),
+});
+
+const windowSums = z.object({
+  window: z.number().int().describe("its number in the text, from 0"),
+  tokens: z.number().int(),
+  negativeLogLikelihood: z.number(),
+  baselineNegativeLogLikelihood: z.number().optional(),
+  klDivergence: z.number().optional(),
+});
+
 export const evalTextSchema = z
   .object({
-    perplexity: z.object({ mean: z.number(), standardError: z.number() }),
-    klDivergence: z
-      .object({ mean: z.number(), standardError: z.number(), median: z.number(), p99: z.number() })
+    model: z.string(),
+    baseline: z.object({ name: z.string(), sizeBytes, sha256: z.string() }).optional(),
+    contextLength: z.number().int().describe("tokens per window"),
+    tokens: z.number().int().describe("scored tokens"),
+    perplexity: perplexity.describe("exp of the mean of −ln p(token); the standard error is taken between windows"),
+    baselinePerplexity: perplexity.optional(),
+    perplexityRatio: z
+      .object({ mean: z.number(), low: z.number(), high: z.number() })
       .optional()
-      .describe("from the baseline's distribution, in nats per token; with --against"),
+      .describe("baseline perplexity ÷ this model's, paired by window, with its 95 % interval; absent with one window"),
+    logPerplexityRatio: meanWithError.optional().describe("ln(this model's perplexity ÷ the baseline's)"),
+    klDivergence: divergence.optional().describe("KL(baseline ‖ model) per token, in nats; with --against"),
     sameTopRate: share
       .optional()
-      .describe("share of tokens for which both think the same token likeliest; with --against"),
-    tokens: z.number().int().describe("scored tokens"),
+      .describe("share of tokens after which both models' likeliest token is the same; with --against"),
+    sameTopRateStandardError: z.number().optional(),
+    probabilityChange: probabilityChange
+      .optional()
+      .describe("this model's minus the baseline's probability of the text's next token; with --against"),
+    windows: z.array(windowSums).describe("sums over each window's scored tokens, in nats"),
+    repack: z.boolean().describe("weights rearranged for speed, which changes some types' results a little"),
+    seconds: z.record(z.string(), z.number()),
+    tokensPerSecond: z.number().describe("tokens run through the model per second, unscored ones included"),
   })
   .describe("what `pare eval --text --json` prints");
 
+const score = z.object({ mean: share, low: share, high: share });
+const rate = z.number().nullable().describe("tokens per second; null where nothing was measured");
+
+const caseResultSchema = z.object({
+  id: z.string(),
+  score: share.nullable().describe("null where the answer can't be scored"),
+  answer: z.string(),
+  explanation: z.string().optional().describe("why the score is not 1"),
+  tags: z.array(z.string()),
+  ended: z.string().describe("why the answer ended; `chosen` for a choice"),
+  promptTokens: z.number().int(),
+  answerTokens: z.number().int(),
+  prefillMs: z.number(),
+  decodeTokensPerSecond: rate,
+  logLikelihoods: z.array(z.number()).optional().describe("for choices: ln p of each, normalized as the case asks"),
+});
+
 export const evalTaskSchema = z
   .object({
-    score: z.object({ mean: share, low: share, high: share }).describe("mean score with its 95 % confidence interval"),
+    model: z.string(),
+    task: z.object({ name: z.string(), path: z.string(), sha256: z.string() }),
+    score: score.nullable().describe("mean score of the cases with its 95 % confidence interval"),
     cases: z.number().int().describe("cases that were scored"),
-    failures: z.array(z.looseObject({ id: z.string() })).describe("cases that did not get the full score"),
+    tags: z
+      .record(z.string(), score.extend({ cases: z.number().int() }))
+      .describe("the same for the cases of each tag"),
+    failures: z
+      .array(z.object({ id: z.string(), expected: z.string(), answer: z.string(), explanation: z.string() }))
+      .describe("cases that did not get the full score"),
+    unscored: z
+      .array(z.object({ id: z.string(), answer: z.string(), explanation: z.string() }))
+      .describe("answers that could not be judged; they count neither for nor against"),
+    perCase: z.array(caseResultSchema),
+    speed: z.object({
+      seconds: z.number(),
+      promptTokens: z.number().int(),
+      answerTokens: z.number().int(),
+      prefillTokensPerSecond: rate,
+      decodeTokensPerSecond: rate,
+    }),
+    baseline: z
+      .object({ model: z.string(), score: score.nullable(), cases: z.number().int() })
+      .optional()
+      .describe("what the baseline scored on the same cases; with --against"),
   })
   .describe("what `pare eval --task --json` prints");
 
@@ -127,7 +219,19 @@ export const calibrateSchema = z
   })
   .describe("what `pare calibrate --json` prints");
 
-export const chatSchema = z.looseObject({ text: z.string() }).describe("what `pare chat --prompt --json` prints");
+export const chatSchema = z
+  .object({
+    model: z.string(),
+    prompt: z.string(),
+    text: z.string().describe("the answer, without the prompt"),
+    reason: z.string().describe("why it ended, such as `length`"),
+    promptTokens: z.number().int(),
+    prefillTokens: z.number().int().describe("prompt tokens that were computed; the rest was in the cache"),
+    answerTokens: z.number().int(),
+    prefillTokensPerSecond: rate,
+    decodeTokensPerSecond: rate,
+  })
+  .describe("what `pare chat --prompt --json` prints");
 
 export const doctorSchema = z
   .object({

@@ -1,0 +1,82 @@
+// `pare chat` as a shell and as a terminal run it.
+import { spawn, spawnSync } from "node:child_process";
+
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+import { MAIN, pare, temporaryFolder } from "./command.js";
+import { documentOf, failureOf } from "./documents.js";
+import { writeSyntheticModel } from "./synthetic-model.js";
+
+const inputs = temporaryFolder();
+const model = inputs.path("model.gguf");
+
+beforeAll(() => writeSyntheticModel(model, { contextLength: 4096 }));
+afterAll(() => inputs[Symbol.dispose]());
+
+test("chat --prompt --greedy gives the same answer as text and as JSON", async () => {
+  const args = ["chat", model, "--prompt", "the rain", "--greedy", "--tokens", "12", "--threads", "1"];
+  const words = await pare(args);
+  expect(words).toMatchObject({ exitCode: 0, stderr: "" });
+  const outcome = await pare([...args, "--json"]);
+  expect(outcome).toMatchObject({ exitCode: 0, stderr: "" });
+  const document = documentOf("chat", outcome);
+  expect(document).toMatchObject({
+    prompt: "the rain",
+    text: words.stdout.slice(0, -1),
+    reason: "length",
+    answerTokens: 12,
+  });
+});
+
+test("chat samples the same answer for the same seed", async () => {
+  const args = ["chat", model, "--prompt", "the rain", "--temperature", "2", "--tokens", "12", "--threads", "1"];
+  const [first, same, other] = [
+    await pare([...args, "--seed", "1"]),
+    await pare([...args, "--seed", "1"]),
+    await pare([...args, "--seed", "2"]),
+  ];
+  expect(first).toEqual(same);
+  expect(first.stdout).not.toBe(other.stdout);
+});
+
+test.each([
+  ["a model that is not there", ["no-such-file.gguf", "--prompt", "a"], 1, "no-such-file.gguf"],
+  ["an empty prompt on standard input", [model, "--prompt", "-"], 2, "prompt is empty"],
+  [
+    "a prompt longer than the context",
+    [model, "--prompt", "the rain in spain ".repeat(40), "--context", "32"],
+    1,
+    "context",
+  ],
+])("chat refuses %s", async (_what, args, exitCode, message) => {
+  const outcome = await pare(["chat", ...args, "--threads", "1", "--json"]);
+  expect(failureOf(outcome).message).toContain(message);
+  expect(outcome.exitCode).toBe(exitCode);
+});
+
+const hasScript = process.platform === "linux" && spawnSync("script", ["--version"]).status === 0;
+
+test.skipIf(!hasScript)("chat on a terminal: Ctrl-C stops the answer, and at the prompt it leaves", async () => {
+  const command = `"${process.execPath}" "${MAIN}" chat "${model}" --greedy --threads 1`;
+  const terminal = spawn("script", ["-qec", command, "/dev/null"], { stdio: ["pipe", "pipe", "inherit"] });
+  let seen = "";
+  const waitFor = (text: string): Promise<void> =>
+    new Promise((resolve) => {
+      const look = (): void => {
+        const at = seen.indexOf(text);
+        if (at < 0) return void terminal.stdout.once("data", look);
+        seen = seen.slice(at + text.length);
+        resolve();
+      };
+      look();
+    });
+  terminal.stdout.setEncoding("utf8").on("data", (text: string) => (seen += text));
+  const ended = new Promise((resolve) => void terminal.once("exit", resolve));
+  await waitFor("> ");
+  terminal.stdin.write("the rain\r");
+  await waitFor("word"); // the answer has begun: this model knows made-up words only
+  terminal.stdin.write("\u0003");
+  await waitFor("> ");
+  terminal.stdin.write("\u0003");
+  expect(await ended).toBe(0);
+});
