@@ -1,0 +1,56 @@
+// Pare as a library: the verbs of the command with the same names, typed, with progress callbacks and abort signals.
+//
+//   import { fit, inspect, quantize } from "pare";
+//
+// Native work runs in child processes, so a crash of the engine is an error here and an abort takes effect at once.
+
+// The verbs.
+export { calibrate } from "./calibrate/calibrate.js";
+export { doctor } from "./doctor.js";
+export { chat, complete } from "./evaluate/chat.js";
+export { evaluateTask } from "./evaluate/run-task.js";
+export { evaluateText } from "./evaluate/text.js";
+export { fit } from "./fit/fit.js";
+export { inspect } from "./model/inspect.js";
+export { quantize } from "./passes/quantize/quantize.js";
+
+// Files: models, importance data, tasks, devices, certificates.
+export { readImportance } from "./calibrate/read-imatrix.js";
+export { writeImportance } from "./calibrate/write-imatrix.js";
+export { parseTask, readTask } from "./evaluate/task.js";
+export { EXIT_CODES, certificateSchema } from "./fit/certificate.js";
+export { listDevices, readDevice } from "./fit/device.js";
+export { readGguf } from "./formats/gguf/read.js";
+export { writeGguf } from "./formats/gguf/write.js";
+export { openModel } from "./model/open.js";
+export { saveModel } from "./model/save.js";
+export { renderReport } from "./report/report.js";
+
+// Arithmetic about models.
+export { bitsPerWeight, kvCacheBytes, kvCacheBytesPerToken, memoryBytes } from "./model/memory.js";
+export { PRESETS } from "./passes/quantize/presets.js";
+
+// Errors that a caller can tell apart.
+export { EngineError, FormatError, PareError, ResourceError, UsageError } from "./errors.js";
+
+export type { CalibrationRequest, CalibrationResult, CalibrationText, ExpertUse } from "./calibrate/calibrate.js";
+export type { Importance, ImportanceEntry } from "./calibrate/importance.js";
+export type { LayerSimilarity } from "./calibrate/similarity.js";
+export type { DoctorCheck, DoctorReport } from "./doctor.js";
+export type { Answer, AnswerResult, ChatModel, ChatOptions, ChatSession } from "./evaluate/chat.js";
+export type { CaseResult, EvaluateTaskRequest, TaskFailure, TaskResult } from "./evaluate/run-task.js";
+export type { ChatMessage, Task, TaskCase } from "./evaluate/task.js";
+export type { EvaluateTextRequest, TextResult } from "./evaluate/text.js";
+export type { Certificate, Quality, TrialRecord, Verdict } from "./fit/certificate.js";
+export type { DeviceInput, DeviceSpec } from "./fit/device.js";
+export type { FitRequest, FitRequestInput } from "./fit/request.js";
+export type { GgmlType } from "./formats/gguf/ggml-types.js";
+export type { GgufFile, GgufTensor } from "./formats/gguf/read.js";
+export type { Inspection } from "./model/inspect.js";
+export type { LazyTensor, Model } from "./model/model.js";
+export type { ModelSpec } from "./model/spec.js";
+export type { Backend } from "./native/platform.js";
+export type { PresetName } from "./passes/quantize/presets.js";
+export type { QuantizeRequest, QuantizeResult } from "./passes/quantize/quantize.js";
+export type { ReportDetail } from "./report/report.js";
+export type { OnProgress, Progress, RunOptions } from "./support/progress.js";

@@ -1,0 +1,97 @@
+// The types of the library's face: what a program that uses Pare can rely on.
+import { expectTypeOf, test } from "vitest";
+import type { z } from "zod";
+
+import type {
+  doctorSchema,
+  evalTaskSchema,
+  evalTextSchema,
+  inspectSchema,
+  quantizeSchema,
+} from "../src/cli/schemas.js";
+import {
+  type Certificate,
+  type CalibrationResult,
+  type DoctorReport,
+  type FitRequestInput,
+  type Inspection,
+  type Progress,
+  type QuantizeRequest,
+  type QuantizeResult,
+  type RunOptions,
+  type TaskResult,
+  type TextResult,
+  type Verdict,
+  EXIT_CODES,
+  EngineError,
+  FormatError,
+  PareError,
+  UsageError,
+  calibrate,
+  chat,
+  complete,
+  doctor,
+  evaluateTask,
+  evaluateText,
+  fit,
+  inspect,
+  quantize,
+} from "../src/index.js";
+
+test("every verb gives a promise of its result", () => {
+  expectTypeOf(inspect).returns.resolves.toEqualTypeOf<Inspection>();
+  expectTypeOf(quantize).returns.resolves.toEqualTypeOf<QuantizeResult>();
+  expectTypeOf(calibrate).returns.resolves.toEqualTypeOf<CalibrationResult>();
+  expectTypeOf(evaluateText).returns.resolves.toEqualTypeOf<TextResult>();
+  expectTypeOf(evaluateTask).returns.resolves.toEqualTypeOf<TaskResult>();
+  expectTypeOf(fit).returns.resolves.toEqualTypeOf<Certificate>();
+  expectTypeOf(doctor).returns.resolves.toEqualTypeOf<DoctorReport>();
+});
+
+test("long verbs take a signal and a progress callback", () => {
+  expectTypeOf<RunOptions["signal"]>().toEqualTypeOf<AbortSignal | undefined>();
+  expectTypeOf<NonNullable<RunOptions["onProgress"]>>().toEqualTypeOf<(progress: Progress) => void>();
+  for (const verb of [quantize, calibrate, evaluateText, evaluateTask, fit]) {
+    expectTypeOf(verb).parameter(1).toEqualTypeOf<RunOptions | undefined>();
+  }
+});
+
+test("chat streams text", () => {
+  expectTypeOf(chat({ model: "m.gguf" }).send("hello")).toExtend<AsyncIterable<string>>();
+  expectTypeOf(complete({ model: "m.gguf", prompt: "hello" }).result).resolves.toHaveProperty("text");
+});
+
+test("results are what the JSON documents say", () => {
+  expectTypeOf<Inspection>().toExtend<z.input<typeof inspectSchema>>();
+  expectTypeOf<QuantizeResult>().toExtend<Mutable<z.input<typeof quantizeSchema>>>();
+  expectTypeOf<TaskResult>().toExtend<z.input<typeof evalTaskSchema>>();
+  expectTypeOf<DoctorReport>().toExtend<z.input<typeof doctorSchema>>();
+  expectTypeOf<TextResult["klDivergence"]>().toExtend<z.input<typeof evalTextSchema>["klDivergence"]>();
+});
+
+test("each verdict has an exit code", () => {
+  expectTypeOf<keyof typeof EXIT_CODES>().toEqualTypeOf<Verdict>();
+});
+
+test("a fit is asked in words", () => {
+  expectTypeOf<{ models: string; text: string; keep: "98%"; budget: "10m" }>().toExtend<FitRequestInput>();
+  // @ts-expect-error a goal that there is not
+  const request: FitRequestInput = { models: "m.gguf", text: "t.txt", minimize: "beauty" };
+  expectTypeOf(request).toEqualTypeOf<FitRequestInput>();
+});
+
+test("quantize wants a type", () => {
+  // @ts-expect-error the type is missing
+  const request: QuantizeRequest = { input: "a.gguf", output: "b.gguf" };
+  expectTypeOf(request).toEqualTypeOf<QuantizeRequest>();
+});
+
+test("errors carry their fields", () => {
+  expectTypeOf<PareError["hint"]>().toEqualTypeOf<string | undefined>();
+  expectTypeOf<FormatError["path"]>().toEqualTypeOf<string>();
+  expectTypeOf<EngineError["log"]>().toEqualTypeOf<readonly string[]>();
+  expectTypeOf<UsageError>().toExtend<PareError>();
+});
+
+/** Results are read-only in places; documents are plain. */
+type Mutable<T> = T extends object ? { readonly [K in keyof T]: Mutable<T[K]> } : T;
