@@ -44,7 +44,8 @@ export class Lanes implements Disposable {
   readonly laneTokens: number;
   readonly #context: LlamaContext;
   readonly #batch: TokenBatch;
-  #rowsMin: number | undefined;
+  /** The fewest rows from which on a row's logits are the same bits in every batch. */
+  readonly rowsMin: number;
   #prefix: readonly number[] = [];
 
   constructor(model: LlamaModel, { laneTokens, threads, keepsPrefix = false }: LanesOptions) {
@@ -63,6 +64,7 @@ export class Lanes implements Disposable {
       ...(threads === undefined ? {} : { threads }),
     });
     this.#batch = this.#context.newBatch();
+    this.rowsMin = this.#measureRowsMin();
   }
 
   /**
@@ -104,7 +106,11 @@ export class Lanes implements Disposable {
    * @param positions of those tokens
    */
   step(tokens: readonly number[], positions: readonly number[]): void {
-    const rows = Math.max(tokens.length, this.rowsMin);
+    this.#decodeRows(tokens, positions, Math.max(tokens.length, this.rowsMin));
+  }
+
+  /** Beyond the tokens, rows are idle: a token of no meaning at the start of an empty lane. */
+  #decodeRows(tokens: readonly number[], positions: readonly number[], rows: number): void {
     this.#batch.clear();
     for (let lane = 0; lane < rows; lane++) {
       const isIdle = lane >= tokens.length;
@@ -129,19 +135,13 @@ export class Lanes implements Disposable {
     this.#context.copySequence(from, to);
   }
 
-  /** The fewest rows from which on a row's logits are the same bits in every batch; measured once. */
-  get rowsMin(): number {
-    this.#rowsMin ??= this.#measureRowsMin();
-    return this.#rowsMin;
-  }
-
   /** Compares each lane's row in ever smaller batches with its row in the largest. */
   #measureRowsMin(): number {
-    this.#rowsMin = 1; // while measuring, no idle rows
     const tokens = Array.from({ length: this.count }, (_, lane) => (lane * 7919 + 5) % this.model.vocabularySize);
+    const starts = tokens.map(() => 0);
     const rowsOf = (count: number): Buffer[] => {
       for (let lane = 0; lane < count; lane++) this.clear(lane);
-      this.step(tokens.slice(0, count), Array.from<number>({ length: count }).fill(0));
+      this.#decodeRows(tokens.slice(0, count), starts, count);
       return Array.from({ length: count }, (_, lane) => bitsOf(this.logits(lane)));
     };
     const largest = rowsOf(this.count);

@@ -2,7 +2,6 @@
 // computed, so that a case that can't be run stops a run at its start.
 import { PareError } from "../errors.js";
 import type { LlamaModel } from "../native/llama-model.js";
-import { isAbortError } from "../errors.js";
 import type { ChooseRequest } from "./choose.js";
 import type { GenerateRequest } from "./generate.js";
 import { PromptTokenizer } from "./prompt-tokens.js";
@@ -52,26 +51,32 @@ export function planTask(model: LlamaModel, cases: readonly TaskCase[], options:
   const plan: TaskPlan = { answers: [], choices: [], prompts: [], laneTokens: 0 };
   for (const taskCase of cases) {
     const tokens = promptTokens(tokenizer, taskCase);
-    const longest = taskCase.scorer === "choice" ? planChoice() : planAnswer();
-    plan.laneTokens = Math.max(plan.laneTokens, Math.min(contextLength, longest));
+    const planned =
+      taskCase.scorer === "choice"
+        ? planChoice(model, tokenizer, taskCase, tokens)
+        : planAnswer(taskCase, tokens, options.maxTokens ?? MAX_TOKENS_DEFAULT);
+    requireFit(model, taskCase, planned.tokensLeast, contextLength);
+    if ("choice" in planned) plan.choices.push(planned.choice);
+    else plan.answers.push(planned.answer);
     plan.prompts.push(tokens);
-
-    function planAnswer(): number {
-      requireFit(model, taskCase, tokens.length + 1, contextLength);
-      const maxTokens = taskCase.maxTokens ?? options.maxTokens ?? MAX_TOKENS_DEFAULT;
-      plan.answers.push({ taskCase, request: { tokens, maxTokens, stop: taskCase.stop } });
-      return tokens.length + maxTokens;
-    }
-
-    function planChoice(): number {
-      const request = chooseRequest(model, tokenizer, taskCase, tokens);
-      const longestWhole = Math.max(...request.wholeTokens.map(({ length }) => length));
-      requireFit(model, taskCase, longestWhole, contextLength);
-      plan.choices.push({ taskCase, request });
-      return longestWhole;
-    }
+    plan.laneTokens = Math.max(plan.laneTokens, Math.min(contextLength, planned.tokensMost));
   }
   return plan;
+}
+
+/** Tokens of the context without which a case can't be run, and those that it may use. */
+interface Needs {
+  tokensLeast: number;
+  tokensMost: number;
+}
+
+function planAnswer(taskCase: TaskCase, tokens: number[], maxTokensDefault: number): Needs & { answer: PlannedAnswer } {
+  const maxTokens = taskCase.maxTokens ?? maxTokensDefault;
+  return {
+    answer: { taskCase, request: { tokens, maxTokens, stop: taskCase.stop } },
+    tokensLeast: tokens.length + 1,
+    tokensMost: tokens.length + maxTokens,
+  };
 }
 
 function promptTokens(tokenizer: PromptTokenizer, taskCase: TaskCase): number[] {
@@ -82,7 +87,7 @@ function promptTokens(tokenizer: PromptTokenizer, taskCase: TaskCase): number[] 
       throw new PareError("its prompt is empty, and the vocabulary begins texts with no token of its own");
     return tokens;
   } catch (cause) {
-    if (!(cause instanceof PareError) || isAbortError(cause)) throw cause;
+    if (!(cause instanceof PareError)) throw cause;
     throw new PareError(`Cannot run ${nameOf(taskCase)}: ${cause.message}`, {
       cause,
       ...(cause.hint ? { hint: cause.hint } : {}),
@@ -90,12 +95,12 @@ function promptTokens(tokenizer: PromptTokenizer, taskCase: TaskCase): number[] 
   }
 }
 
-function chooseRequest(
+function planChoice(
   model: LlamaModel,
   tokenizer: PromptTokenizer,
   taskCase: TaskCase,
   promptTokens: number[],
-): ChooseRequest {
+): Needs & { choice: PlannedChoice } {
   const choices = taskCase.choices ?? [];
   const choiceTokens = choices.map((text) => Array.from(model.tokenize(text)));
   const wholeTokens = choices.map((text, i) =>
@@ -110,7 +115,12 @@ function chooseRequest(
       hint: "Give the model a few words to begin with",
     });
   }
-  return { promptTokens, wholeTokens, divisors };
+  const longest = Math.max(...wholeTokens.map(({ length }) => length));
+  return {
+    choice: { taskCase, request: { promptTokens, wholeTokens, divisors } },
+    tokensLeast: longest,
+    tokensMost: longest,
+  };
 }
 
 function requireFit(model: LlamaModel, taskCase: TaskCase, tokens: number, contextLength: number): void {

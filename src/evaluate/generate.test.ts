@@ -1,0 +1,143 @@
+import { createHash } from "node:crypto";
+
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+import { sharedModel } from "../../test/shared.js";
+import { loadEngine } from "../native/engine.js";
+import { LlamaModel } from "../native/llama-model.js";
+import { choose } from "./choose.js";
+import { generate, type Generated, type GenerateRequest } from "./generate.js";
+import { commonPrefix, Lanes, promptPieces } from "./lanes.js";
+import { argmax } from "./sample.js";
+
+const threads = 1; // tests share the machine
+
+test("promptPieces() covers a prompt of any length with no piece below 8 tokens", () => {
+  for (let length = 0; length < 2000; length++) {
+    const pieces = promptPieces(length);
+    expect(pieces.reduce((a, b) => a + b, 0)).toBe(length);
+    expect(Math.max(0, ...pieces)).toBeLessThanOrEqual(512);
+    if (length >= 8) expect(Math.min(...pieces)).toBeGreaterThanOrEqual(8);
+  }
+});
+
+test("commonPrefix() leaves at least 8 tokens of every prompt", () => {
+  const prompt = Array.from({ length: 40 }, (_, i) => i);
+  expect(commonPrefix([prompt, [...prompt.slice(0, 30), 99, ...prompt]])).toEqual(prompt.slice(0, 30));
+  expect(commonPrefix([prompt, prompt])).toEqual(prompt.slice(0, 32));
+  expect(commonPrefix([prompt, [1, 2]])).toEqual([]);
+});
+
+// f32 and f16 weights: the types whose kernels round differently for one row than for several.
+describe.each(["stories260K-f32.gguf", "stories15M-f16.gguf"])("generate() with %s", (name) => {
+  const path = sharedModel(name);
+  let model: LlamaModel;
+  beforeAll(() => {
+    if (path) model = LlamaModel.load(loadEngine(), path);
+  });
+  afterAll(() => model?.[Symbol.dispose]());
+
+  const request = (text: string, maxTokens: number, more: Partial<GenerateRequest> = {}): GenerateRequest => ({
+    tokens: Array.from(model.tokenize(text, { addSpecial: true })),
+    maxTokens,
+    ...more,
+  });
+
+  /** Answers with a hash of every logit that they were picked from. */
+  async function answersWithBits(requests: GenerateRequest[], parallel: number): Promise<string[]> {
+    const hashes = requests.map(() => createHash("md5"));
+    const observed = requests.map((one, i) => ({
+      ...one,
+      sampler: (logits: Float32Array): number => {
+        hashes[i]!.update(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength));
+        return argmax(logits);
+      },
+    }));
+    using lanes = new Lanes(model, { laneTokens: 256, threads });
+    const answers = await generate(lanes, observed, { parallel });
+    return answers.map(({ text, reason }, i) => `${reason} ${hashes[i]!.digest("hex")} ${text}`);
+  }
+
+  test.skipIf(!path)("gives the same bits however many sequences run at once", async () => {
+    const prompts = [
+      "Once upon a time",
+      "The dog",
+      "One day, Lily and her mom went to the big park",
+      "It",
+      "Tim saw a red",
+    ];
+    const requests = Array.from({ length: 9 }, (_, i) =>
+      request(prompts[i % 5]! + " ".repeat(i > 4 ? 1 : 0), 3 + ((i * 5) % 11)),
+    );
+    const alone: string[] = [];
+    for (const one of requests) alone.push(...(await answersWithBits([one], 7)));
+    expect(await answersWithBits(requests, 7)).toEqual(alone);
+    expect(await answersWithBits(requests, 3)).toEqual(alone);
+    expect(await answersWithBits(requests, 1)).toEqual(alone);
+  });
+
+  test.skipIf(!path)("keeps every bit where prompts share a prefix that is computed once", async () => {
+    const story = "Once upon a time there was a little girl who had a cat and a dog. ".repeat(3);
+    const prompts = ["The cat was hungry and went", "The dog wanted to play, so it", "They all went to the big lake"];
+    const tokens = prompts.map((end) => request(story + end, 1).tokens);
+    const bits = (lanes: Lanes): Buffer[] =>
+      tokens.map((one, lane) => Buffer.from(Float32Array.from(lanes.prefill(lane, one)).buffer));
+    using whole = new Lanes(model, { laneTokens: 256, threads });
+    using shared = new Lanes(model, { laneTokens: 256, threads, keepsPrefix: true });
+    expect(shared.sharePrefix(tokens)).toBeGreaterThan(32);
+    expect(bits(shared)).toEqual(bits(whole));
+  });
+
+  test.skipIf(!path)("ends an answer at a stop text, at its length, and at the end of the context", async () => {
+    using lanes = new Lanes(model, { laneTokens: 256, threads });
+    const answers = await generate(lanes, [
+      request("Once upon a time", 300, { stop: ["."] }),
+      request("Once upon a time", 5),
+      request("Once upon a time ".repeat(40), 300),
+    ]);
+    expect(answers.map(({ reason }) => reason)).toEqual(["stop", "length", "context"]);
+    expect(answers[0]!.text).toMatch(/^, there was a [^.]*$/);
+    expect(answers[1]!.answerTokens).toBe(5);
+    expect(answers[2]!.promptTokens + answers[2]!.answerTokens).toBe(257); // the last token is picked, but not computed
+  });
+
+  test.skipIf(!path)("reports answers as they end and stops when aborted", async () => {
+    using lanes = new Lanes(model, { laneTokens: 256, threads });
+    const controller = new AbortController();
+    const seen: number[] = [];
+    const onAnswer = (index: number, _answer: Generated): void => {
+      seen.push(index);
+      controller.abort();
+    };
+    const requests = [request("Once", 60), request("The", 2)];
+    await expect(generate(lanes, requests, { onAnswer, signal: controller.signal })).rejects.toThrow(/aborted/);
+    expect(seen).toEqual([1]);
+  });
+
+  test.skipIf(!path)("choose() finds the model's own continuation likelier than others", () => {
+    using lanes = new Lanes(model, { laneTokens: 256, threads });
+    const prompt = "Once upon a time";
+    const choices = [", there was a quick economy", ", there was a little girl", ", there was a car"];
+    const chosen = choose(lanes, {
+      promptTokens: request(prompt, 1).tokens,
+      wholeTokens: choices.map((choice) => request(prompt + choice, 1).tokens),
+      divisors: [1, 1, 1],
+    });
+    expect(chosen.index).toBe(1);
+    expect(chosen.logLikelihoods.every((value) => value < 0)).toBe(true);
+  });
+
+  test.skipIf(!path)("choose() gives choices of one token the probabilities of a softmax", () => {
+    using lanes = new Lanes(model, { laneTokens: 256, threads });
+    const { tokens } = request("Once upon a time", 1);
+    const every = Array.from({ length: model.vocabularySize }, (_, token) => [...tokens, token]);
+    const { logLikelihoods } = choose(lanes, {
+      promptTokens: tokens,
+      wholeTokens: every.slice(0, 512),
+      divisors: every.map(() => 1),
+    });
+    const total = logLikelihoods.reduce((sum, value) => sum + Math.exp(value), 0);
+    expect(total).toBeLessThanOrEqual(1 + 1e-9);
+    if (model.vocabularySize === 512) expect(total).toBeCloseTo(1, 9);
+  });
+});
