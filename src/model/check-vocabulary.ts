@@ -61,9 +61,9 @@ function* duplicateFaults(tokens: MetadataArray): Generator<string> {
 
 function* lengthFaults(metadata: Metadata, tokens: number): Generator<string> {
   const types = typedArray(metadata, "tokenizer.ggml.token_type", ["int32"]);
-  if (types && types.length !== tokens) yield `its vocabulary has ${tokens} tokens and ${types.length} token types`;
+  if (types && types.length < tokens) yield `its vocabulary has ${tokens} tokens and ${types.length} token types`;
   const scores = typedArray(metadata, "tokenizer.ggml.scores", ["float32", "int32"]);
-  if (scores && scores.length !== tokens) yield `its vocabulary has ${tokens} tokens and ${scores.length} scores`;
+  if (scores && scores.length < tokens) yield `its vocabulary has ${tokens} tokens and ${scores.length} scores`;
 }
 
 /**
