@@ -34,7 +34,7 @@ export function frontPlot(certificate: Certificate, points: readonly PlotPoint[]
   const placed = points.filter((point) => point[view.x] !== undefined && point[view.y] !== undefined);
   const front = frontOf(placed, view.x, view.y);
   const limit = limitOf(certificate, view.x);
-  const [left, right, top, bottom] = [56, width - 20, 36, height - 52];
+  const [left, right, top, bottom] = [62, width - 20, 36, height - 52];
   const frame: Frame = {
     left,
     right,

@@ -142,7 +142,7 @@ input[type="search"], select { font: inherit; color: var(--ink); background: var
 
 .commands > div { min-width: 0; }
 .commands h3 { margin-top: 1.1rem; } .commands p { margin: 0 0 .4rem; font-size: .875rem; color: var(--soft); }
-.command { position: relative; }
+.command { position: relative; } .command pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 pre { margin: 0; padding: .7rem .9rem; background: var(--raised); border-radius: 3px; overflow-x: auto; line-height: 1.6; }
 .command button { position: absolute; right: 0; bottom: calc(100% + .3rem); background: var(--paper); }
 .needs { width: 100%; } .needs th { width: 11rem; } .needs td { display: flex; gap: .8rem; align-items: center; }
