@@ -12,9 +12,17 @@ const CONTEXT_LENGTH_DEFAULT = 512;
 /** Fewer tokens score almost nothing. */
 const CONTEXT_LENGTH_MIN = 8;
 
-/** Texts to tokens, one text after another, each with BOS and EOS where the vocabulary adds them. */
-export function tokenizeTexts(model: LlamaModel, texts: readonly string[]): Int32Array {
-  const parts = texts.map((text) => model.tokenize(text, { addSpecial: true }));
+/**
+ * Texts to tokens, one text after another, each with BOS and EOS where the vocabulary adds them.
+ *
+ * @param options.parseSpecial read `<|im_start|>` and the like as control tokens, as chat-formatted text wants
+ */
+export function tokenizeTexts(
+  model: LlamaModel,
+  texts: readonly string[],
+  { parseSpecial = false }: { parseSpecial?: boolean | undefined } = {},
+): Int32Array {
+  const parts = texts.map((text) => model.tokenize(text, { addSpecial: true, parseSpecial }));
   const tokens = new Int32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let offset = 0;
   for (const part of parts) {

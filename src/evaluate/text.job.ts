@@ -14,6 +14,7 @@ interface Source {
   texts?: readonly string[] | undefined;
   tokens?: Int32Array | undefined;
   contextLength?: number | undefined;
+  parseSpecial?: boolean | undefined;
 }
 
 interface Measuring extends Source {
@@ -48,7 +49,7 @@ export async function run(
     repack: "repack" in input ? (input.repack ?? false) : false,
     vocabOnly,
   });
-  const tokens = input.tokens ?? (input.texts && tokenizeTexts(model, input.texts));
+  const tokens = input.tokens ?? (input.texts && tokenizeTexts(model, input.texts, input));
   if (input.kind === "tokenize") return tokens ?? new Int32Array(0);
   if (input.kind === "count") {
     const contextLength = resolveContextLength(model, input.contextLength);

@@ -25,6 +25,8 @@ export interface TextSource {
   tokens?: Int32Array | undefined;
   /** Tokens per window; 512 by default, less where the model was trained on less. */
   contextLength?: number | undefined;
+  /** Read `<|im_start|>` and the like in the texts as control tokens, as chat-formatted text wants. */
+  parseSpecial?: boolean | undefined;
 }
 
 export interface EvaluateTextRequest extends TextSource {
@@ -106,7 +108,7 @@ export async function countWindows(
 
 /** Texts to tokens, one text after another, each with BOS and EOS where the vocabulary adds them; weights stay unloaded. */
 export async function tokenizeText(
-  request: { model: string; texts: readonly string[] },
+  request: { model: string; texts: readonly string[]; parseSpecial?: boolean | undefined },
   options: RunOptions = {},
 ): Promise<Int32Array> {
   return isolate<TextJobInput, Int32Array>(

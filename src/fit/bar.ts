@@ -1,5 +1,5 @@
 // The bar: is a candidate good enough, and how sure is that? Pure functions from paired measurements to a judgement.
-import { meanInterval } from "../evaluate/statistics.js";
+import { wilsonInterval } from "../evaluate/statistics.js";
 import type { Estimate } from "./certificate.js";
 
 /** `clears`: the whole interval is above the bar. `fails`: the whole interval is below. `undecided`: the bar is inside. */
@@ -11,29 +11,37 @@ export function judge(kept: Estimate, keep: number): Judgement {
 }
 
 /**
- * Share of the baseline's score that a candidate keeps, on the same cases: 1 + mean(candidate - baseline) / mean(baseline).
+ * Share of the baseline's score that a candidate keeps, on the same cases: 1 + (won - lost) / mean(baseline), where `won`
+ * and `lost` are the mean gains and losses per case.
  *
- * The interval is Student's on the paired differences, after one case won and one case lost were added. Without them, a
- * candidate that answers like the baseline in all of twenty cases would have an interval of no width. Agresti and Min
- * (2005, "Simple improved confidence intervals for comparing matched proportions") add half of each; one is more cautious.
- * The baseline's mean score is taken as it was measured on these cases.
+ * The interval joins Wilson's intervals of the two shares (MOVER: Zou and Donner, 2008, "Construction of confidence limits
+ * about effect measures", eq. 3). Student's interval of the differences would be too narrow: a sample with few losses
+ * looks good and sure at once, and one without any would have no width at all. Baseline mean as measured on these cases.
  *
  * @param baseline score of each case, 0…1
  * @param candidate score of each case, in the same order
  * @throws {RangeError} when the cases don't pair up, or the baseline scores 0
  */
 export function shareOfScoreKept(baseline: readonly number[], candidate: readonly number[]): Estimate {
-  if (baseline.length === 0 || baseline.length !== candidate.length) {
-    throw new RangeError(
-      `Cannot pair ${baseline.length} scores of the baseline with ${candidate.length} of the candidate`,
-    );
+  const n = baseline.length;
+  if (n === 0 || n !== candidate.length) {
+    throw new RangeError(`Cannot pair ${n} scores of the baseline with ${candidate.length} of the candidate`);
   }
-  const mean = baseline.reduce((sum, score) => sum + score, 0) / baseline.length;
+  const mean = baseline.reduce((sum, score) => sum + score, 0) / n;
   if (mean === 0) throw new RangeError("Cannot relate to a baseline that scores 0 in every case");
-  const differences = baseline.map((score, index) => candidate[index]! - score);
-  const center = differences.reduce((sum, difference) => sum + difference, 0) / differences.length;
-  const { low, high } = meanInterval([...differences, 1, -1]);
-  return { mean: 1 + center / mean, low: Math.max(0, 1 + low / mean), high: 1 + high / mean };
+  const gains = baseline.map((score, index) => candidate[index]! - score);
+  const won = wilsonInterval(
+    gains.reduce((sum, gain) => sum + Math.max(0, gain), 0),
+    n,
+  );
+  const lost = wilsonInterval(
+    gains.reduce((sum, gain) => sum + Math.max(0, -gain), 0),
+    n,
+  );
+  const net = won.mean - lost.mean;
+  const below = Math.hypot(won.mean - won.low, lost.high - lost.mean);
+  const above = Math.hypot(won.high - won.mean, lost.mean - lost.low);
+  return { mean: 1 + net / mean, low: Math.max(0, 1 + (net - below) / mean), high: 1 + (net + above) / mean };
 }
 
 /**

@@ -112,7 +112,11 @@ export const certificateSchema = z.object({
   winner: modelRecordSchema
     .extend({
       candidate: z.string(),
-      microBatchSize: z.number().int().optional().describe("most tokens to compute at once, so that memory suffices; llama.cpp's --ubatch-size"),
+      microBatchSize: z
+        .number()
+        .int()
+        .optional()
+        .describe("most tokens to compute at once, so that memory suffices; llama.cpp's --ubatch-size"),
       tensors: z.array(layerSchema),
     })
     .nullable(),

