@@ -36,7 +36,6 @@ export async function run(input: ChatJobInput, context: JobContext): Promise<voi
   });
   const conversation = new Conversation(engine, contextLength, input, context);
   for await (const message of context.messages() as AsyncIterable<ToChatJob>) {
-    if (message.kind === "close") return;
     if (message.kind === "stop") conversation.stop();
     else void answerTo(conversation, tokenizer, message.to).then(emit); // meanwhile, a stop may come
   }

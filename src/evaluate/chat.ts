@@ -24,6 +24,8 @@ export interface ChatOptions extends SamplingOptions {
   /** Rearrange weights for speed; on by default. */
   repack?: boolean | undefined;
   backend?: Backend | undefined;
+  /** Ends the engine at once; an answer under way is rejected with the signal's reason. */
+  signal?: AbortSignal | undefined;
 }
 
 /** What an answer was and took. */
@@ -67,10 +69,10 @@ export interface ChatSession extends AsyncDisposable {
 }
 
 /** What the job is given. */
-export type ChatJobInput = Omit<ChatOptions, "system" | "backend">;
+export type ChatJobInput = Omit<ChatOptions, "system" | "backend" | "signal">;
 
 /** From session to job. */
-export type ToChatJob = { kind: "answer"; to: string | ChatMessage[] } | { kind: "stop" } | { kind: "close" };
+export type ToChatJob = { kind: "answer"; to: string | ChatMessage[] } | { kind: "stop" };
 
 /** From job to session. */
 export type FromChatJob =
@@ -100,11 +102,10 @@ export function chat(options: ChatOptions): ChatSession {
  * @example
  * for await (const piece of complete({ model: "model.gguf", prompt: "Once upon a time", greedy: true })) process.stdout.write(piece);
  */
-export function complete(
-  options: ChatOptions & { prompt: string | readonly ChatMessage[]; signal?: AbortSignal | undefined },
-): Answer {
-  const session = chat(options);
-  const answer = session.send(options.prompt, { signal: options.signal });
+export function complete(options: ChatOptions & { prompt: string | readonly ChatMessage[] }): Answer {
+  const { prompt, ...rest } = options;
+  const session = chat(rest);
+  const answer = session.send(prompt);
   const close = (): void => void session.close();
   answer.result.then(close, close);
   return answer;
@@ -114,9 +115,12 @@ class EngineSession implements ChatSession {
   readonly ready: Promise<ChatModel>;
   readonly #options: ChatOptions;
   readonly #ended: Promise<void>;
+  readonly #closing = new AbortController();
   #messages: ChatMessage[];
   #post: (message: ToChatJob) => void = () => undefined;
   #current: PendingAnswer | undefined;
+  /** The conversation that the answer under way belongs to. */
+  #asked: ChatMessage[] = [];
   #failure: unknown;
 
   constructor(options: ChatOptions) {
@@ -129,10 +133,11 @@ class EngineSession implements ChatSession {
       rejectReady = reject;
     });
     this.ready.catch(() => undefined); // whoever sends a message hears of it there
-    const { system: _system, backend, ...input } = options;
+    const { system: _system, backend, signal, ...input } = options;
     this.#ended = isolate<ChatJobInput, void>("evaluate/chat.job", input, {
       what: `chatting with "${options.model}"`,
       backend,
+      signal: signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]),
       onStart: (send) => (this.#post = send),
       onEvent: (event) => this.#receive(event as FromChatJob, resolveReady),
     }).catch((error: unknown) => {
@@ -155,8 +160,7 @@ class EngineSession implements ChatSession {
   }
 
   async close(): Promise<void> {
-    this.#post({ kind: "stop" });
-    this.#post({ kind: "close" });
+    this.#closing.abort(); // the child has nothing to save
     await this.#ended;
   }
 
@@ -173,13 +177,13 @@ class EngineSession implements ChatSession {
     try {
       signal?.throwIfAborted();
       const { usesTemplate } = await this.ready;
-      const messages = this.#with(message, usesTemplate);
-      this.#post({ kind: "answer", to: usesTemplate ? messages : String(messages.at(-1)!.content) });
+      this.#asked = this.#with(message, usesTemplate);
+      this.#post({ kind: "answer", to: usesTemplate ? this.#asked : this.#asked.at(-1)!.content });
       if (signal?.aborted) stop();
       signal?.addEventListener("abort", stop, { once: true });
-      const { text, reason } = await pending.result;
-      if (reason !== "aborted") this.#messages = [...messages, { role: "assistant", content: text }];
+      await pending.result;
     } catch (error) {
+      if (this.#current === pending) this.#current = undefined;
       pending.fail(this.#failure ?? error);
     } finally {
       signal?.removeEventListener("abort", stop);
@@ -198,11 +202,18 @@ class EngineSession implements ChatSession {
     const pending = this.#current;
     if (event.kind === "ready") ready(event.model);
     else if (event.kind === "text") pending?.push(event.text);
+    else if (event.kind === "answered") this.#finish(event.result);
     else {
       this.#current = undefined;
-      if (event.kind === "answered") pending?.finish(event.result);
-      else pending?.fail(new PareError(event.message, event.hint ? { hint: event.hint } : {}));
+      pending?.fail(new PareError(event.message, event.hint ? { hint: event.hint } : {}));
     }
+  }
+
+  #finish(result: AnswerResult): void {
+    const pending = this.#current;
+    this.#current = undefined;
+    if (result.reason !== "aborted") this.#messages = [...this.#asked, { role: "assistant", content: result.text }];
+    pending?.finish(result);
   }
 }
 

@@ -38,15 +38,16 @@ export class PromptTokenizer {
   /**
    * A conversation through the model's template.
    *
+   * @param begun the beginning of the answer, if there is one
    * @throws {PareError} when the model has no template, or its template refuses the messages
    */
-  conversation(messages: readonly ChatMessage[]): number[] {
+  conversation(messages: readonly ChatMessage[], begun = ""): number[] {
     if (this.#template === undefined) {
       throw new PareError(`"${this.#model.path}" has no chat template, so it can't take messages`, {
         hint: "Use a prompt instead, which the model continues as it is",
       });
     }
-    return this.#tokens(this.#template.render(messages));
+    return this.#tokens(this.#template.render(messages) + begun);
   }
 
   /** Where the text begins with BOS already, as many templates write it, the vocabulary does not add another. */

@@ -53,7 +53,7 @@ export function planTask(model: LlamaModel, cases: readonly TaskCase[], options:
     const tokens = promptTokens(tokenizer, taskCase);
     const planned =
       taskCase.scorer === "choice"
-        ? planChoice(model, tokenizer, taskCase, tokens)
+        ? planChoice(tokenizer, taskCase, tokens)
         : planAnswer(taskCase, tokens, options.maxTokens ?? MAX_TOKENS_DEFAULT);
     requireFit(model, taskCase, planned.tokensLeast, contextLength);
     if ("choice" in planned) plan.choices.push(planned.choice);
@@ -62,6 +62,11 @@ export function planTask(model: LlamaModel, cases: readonly TaskCase[], options:
     plan.laneTokens = Math.max(plan.laneTokens, Math.min(contextLength, planned.tokensMost));
   }
   return plan;
+}
+
+/** The prompt and, as one text with it, the beginning of an answer. */
+function tokensOf(tokenizer: PromptTokenizer, { prompt, messages }: TaskCase, begun = ""): number[] {
+  return messages === undefined ? tokenizer.prompt(prompt! + begun) : tokenizer.conversation(messages, begun);
 }
 
 /** Tokens of the context without which a case can't be run, and those that it may use. */
@@ -81,8 +86,7 @@ function planAnswer(taskCase: TaskCase, tokens: number[], maxTokensDefault: numb
 
 function promptTokens(tokenizer: PromptTokenizer, taskCase: TaskCase): number[] {
   try {
-    const tokens =
-      taskCase.messages === undefined ? tokenizer.prompt(taskCase.prompt!) : tokenizer.conversation(taskCase.messages);
+    const tokens = tokensOf(tokenizer, taskCase);
     if (tokens.length === 0)
       throw new PareError("its prompt is empty, and the vocabulary begins texts with no token of its own");
     return tokens;
@@ -96,19 +100,15 @@ function promptTokens(tokenizer: PromptTokenizer, taskCase: TaskCase): number[] 
 }
 
 function planChoice(
-  model: LlamaModel,
   tokenizer: PromptTokenizer,
   taskCase: TaskCase,
   promptTokens: number[],
 ): Needs & { choice: PlannedChoice } {
   const choices = taskCase.choices ?? [];
-  const choiceTokens = choices.map((text) => Array.from(model.tokenize(text)));
-  const wholeTokens = choices.map((text, i) =>
-    taskCase.prompt === undefined ? [...promptTokens, ...choiceTokens[i]!] : tokenizer.prompt(taskCase.prompt + text),
-  );
+  const wholeTokens = choices.map((text) => tokensOf(tokenizer, taskCase, text));
   const divisors = choices.map((text, i) => {
     if (taskCase.normalize === "bytes") return Buffer.byteLength(text);
-    return taskCase.normalize === "tokens" ? choiceTokens[i]!.length : 1;
+    return taskCase.normalize === "tokens" ? Math.max(1, wholeTokens[i]!.length - promptTokens.length) : 1;
   });
   if (wholeTokens.some((tokens) => tokens[0] !== promptTokens[0] || tokens.length < 2)) {
     throw new PareError(`Cannot run ${nameOf(taskCase)}: its prompt is too short to be told from the choices`, {
