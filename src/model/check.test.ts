@@ -183,6 +183,11 @@ test.each<[what: string, options: SyntheticModelOptions, message: string]>([
     "its 4 experts do not divide into 3 groups",
   ],
   [
+    "an epsilon below 0",
+    { edit: (m) => void m.set("llama.attention.layer_norm_rms_epsilon", "float32", -1) },
+    'layer_norm_rms_epsilon" is -1, at least 0 is wanted',
+  ],
+  [
     "an unknown rope scaling",
     { edit: (m) => void m.set("llama.rope.scaling.type", "string", "magic") },
     'rope.scaling.type is "magic"',

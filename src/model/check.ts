@@ -48,6 +48,10 @@ function* dimensionFaults({ spec, metadata }: CheckedModel): Generator<string> {
     if (value === undefined) yield `metadata "${name}" is absent`;
     else if (value < 1) yield `metadata "${name}" is ${value}, at least 1 is wanted`;
   }
+  for (const key of ["attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon"]) {
+    const epsilon = metadata.number(`${spec.architecture}.${key}`) ?? 0;
+    if (!(epsilon >= 0)) yield `metadata "${spec.architecture}.${key}" is ${epsilon}, at least 0 is wanted`;
+  }
   if (spec.layers > LAYERS_MAX) yield `it has ${spec.layers} layers, the engine takes ${LAYERS_MAX}`;
   const ahead = metadata.number(`${spec.architecture}.nextn_predict_layers`) ?? 0;
   if (ahead > spec.layers) yield `nextn_predict_layers is ${ahead}, of ${spec.layers} layers`;
