@@ -60,14 +60,15 @@ export interface CandidateOptions {
  */
 export function planCandidates(bases: readonly BaseModel[], options: CandidateOptions): PlannedCandidate[] {
   const all = bases.flatMap((base, index) => [
-    ...enumerateCandidates(base.model, { hasImportance: true }).map(
-      ({ name, assignments, sizeBytes, preset, outputType, tokenEmbeddingType, overrides }) =>
+    ...enumerateCandidates(base.model, { hasImportance: true })
+      .filter(({ assignments }) => changesTypes(base.model, assignments))
+      .map(({ name, assignments, sizeBytes, preset, outputType, tokenEmbeddingType, overrides }) =>
         planned(base, name, options, {
           sizeBytes,
           assignments,
           quantize: { preset, outputType, tokenEmbeddingType, overrides },
         }),
-    ),
+      ),
     planned(base, ORIGINAL, options, { isBaseline: index === 0 }),
   ]);
   const unknown = options.only?.find(
@@ -130,6 +131,11 @@ function planned(
     bytesTouchedPerToken: bytesTouchedPerToken(outcome, contextLength),
     ...optional("misfit", misfit(device, { memoryBytes: plan.memory, fileBytes: sizeBytes })),
   };
+}
+
+/** False for a candidate that would only copy, such as f16 of an f16 model: that is the original. */
+function changesTypes(model: Pick<Model, "tensors">, assignments: TypeAssignments): boolean {
+  return [...assignments].some(([name, { type }]) => model.tensors.get(name)?.type !== type);
 }
 
 /** The tensor table as it will be. */

@@ -173,12 +173,10 @@ class SearchState {
   async #finalists(): Promise<PlannedCandidate[]> {
     const { keep, cost, plan } = this.#question;
     const front = this.#front();
-    const clearing = front.filter(
+    const first = front.find(
       (candidate) =>
-        candidate.isBaseline ||
-        (this.#selected.has(candidate) && judge(this.#selected.get(candidate)!.kept, keep) === "clears"),
+        candidate.isBaseline || (this.#selected.has(candidate) && judge(this.#selected.get(candidate)!.kept, keep) === "clears"),
     );
-    const first = clearing[0];
     if (first) {
       const dearer = front.filter((candidate) => cost(candidate) > cost(first));
       return [first, ...dearer].slice(0, plan.confirmations);
