@@ -54,7 +54,7 @@ export function frontPlot(certificate: Certificate, points: readonly PlotPoint[]
     ${axes(frame, view)} ${view.y === "kept" && barLine(frame, certificate.bar.keep)}
     ${limit !== undefined && limitLine(frame, limit)}
     <path class="front" aria-hidden="true" d="${staircase(front.map(at))}" />
-    ${placed.map((point) => mark(point, at(point), point[view.y]!, frame.y))}
+    ${onTop(placed).map((point) => mark(point, at(point), point[view.y]!, frame.y))}
     <g class="labels" aria-hidden="true">${labels(frame, placed, front, at)}</g>
   </svg>`;
 }
@@ -153,12 +153,17 @@ function labels(
   const rank = (point: PlotPoint) => (point.standing === "winner" ? 0 : point.standing === "baseline" ? 1 : 2);
   const named = placed.filter((point) => rank(point) < 2 || front.includes(point)).sort((a, b) => rank(a) - rank(b));
   return named.flatMap((point) => {
-    const place = placer.place(point.label, ...at(point));
+    const place = placer.place(point.label, ...at(point), point.standing === "winner");
     if (!place) return [];
     return html`<text class="k-${point.standing}" x="${px(place.x)}" y="${px(place.y)}" text-anchor="${place.anchor}">
       ${place.text}
     </text>`;
   });
+}
+
+/** The winner is drawn last, so that nothing hides it. */
+function onTop(points: readonly PlotPoint[]): PlotPoint[] {
+  return [...points].sort((a, b) => Number(a.standing === "winner") - Number(b.standing === "winner"));
 }
 
 function limitOf(certificate: Certificate, x: XAxis): number | undefined {

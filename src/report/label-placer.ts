@@ -35,8 +35,12 @@ export class LabelPlacer {
     this.#taken.push({ left: x - radius, right: x + radius, top: y - radius, bottom: y + radius });
   }
 
-  /** The first free place around a point, or undefined. */
-  place(label: string, x: number, y: number): LabelPlace | undefined {
+  /**
+   * The first free place around a point, or undefined.
+   *
+   * @param isNeeded names that may not be left out take the place above, whatever stands there
+   */
+  place(label: string, x: number, y: number, isNeeded = false): LabelPlace | undefined {
     const text = label.length > LETTERS_MAX ? `${label.slice(0, LETTERS_MAX - 1)}…` : label;
     const width = text.length * LETTER_WIDTH;
     const tries: [dx: number, dy: number, anchor: LabelPlace["anchor"]][] = [
@@ -58,7 +62,7 @@ export class LabelPlacer {
       this.#taken.push(box);
       return { x: x + dx, y: baseline, anchor, text };
     }
-    return undefined;
+    return isNeeded ? { x, y: y - 15, anchor: "middle", text } : undefined;
   }
 }
 

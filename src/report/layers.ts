@@ -76,15 +76,17 @@ function heatMap(blocks: ReadonlyMap<number, ReadonlyMap<string, Layer>>): Html 
   const indices = [...blocks.keys()].sort((a, b) => a - b);
   const kinds = [...new Set(indices.flatMap((index) => [...blocks.get(index)!.keys()]))];
   const every = Math.ceil(indices.length / 12);
-  return html`<div
-    class="map"
-    role="img"
-    aria-label="Map of ${indices.length} layers by ${kinds.length} kinds of tensor; the table below has the same"
-    style="--layers:${indices.length}"
-  >
-    ${kinds.map((kind) => html`<code>${kind}</code>${indices.map((index) => cell(blocks.get(index)!.get(kind)))}`)}
-    <span class="axis-name">layer</span
-    >${indices.map((index, place) => html`<span class="tick">${place % every === 0 && index}</span>`)}
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Map of layers">
+    <div
+      class="map"
+      role="img"
+      aria-label="Map of ${indices.length} layers by ${kinds.length} kinds of tensor; the table below has the same"
+      style="--layers:${indices.length}"
+    >
+      ${kinds.map((kind) => html`<code>${kind}</code>${indices.map((index) => cell(blocks.get(index)!.get(kind)))}`)}
+      <span class="axis-name">layer</span
+      >${indices.map((index, place) => html`<span class="tick">${place % every === 0 && index}</span>`)}
+    </div>
   </div>`;
 }
 

@@ -130,8 +130,8 @@ input[type="search"], select { font: inherit; color: var(--ink); background: var
 
 .rest, .types { list-style: none; margin: 0 0 1rem; padding: 0; font-size: .875rem; display: flex; flex-wrap: wrap; gap: .3rem 1.6rem; }
 .types { display: block; color: var(--soft); } .types li { margin: .2rem 0; }
-.chip { display: inline-block; min-width: 4.2em; text-align: center; padding: 0 .45em; border-radius: 2px; font: .8125rem/1.6 var(--mono); }
-.map { display: grid; grid-template-columns: max-content repeat(var(--layers), minmax(2px, 1fr)); gap: 2px; align-items: center; max-width: calc(9rem + var(--layers) * 3.2rem); margin: 0 0 1rem; }
+.chip { display: inline-block; min-width: 4.2em; text-align: center; padding: 0 .45em; border-radius: 2px; margin-right: .3em; font: .8125rem/1.6 var(--mono); }
+.map { display: grid; grid-template-columns: max-content repeat(var(--layers), minmax(4px, 1fr)); gap: 2px; align-items: center; max-width: calc(9rem + var(--layers) * 3.2rem); margin: 0 0 1rem; }
 .map code { padding-right: .7rem; font-size: .8125rem; color: var(--soft); }
 .map .cell { height: 1.35rem; border-radius: 1px; position: relative; } .map .none { background: none; border: 1px dotted var(--rule); }
 .map .fallback::after { content: ""; position: absolute; left: 50%; top: 50%; width: 5px; height: 5px; margin: -2.5px; border-radius: 50%; background: var(--paper); outline: 1px solid var(--ink); }
@@ -141,7 +141,7 @@ input[type="search"], select { font: inherit; color: var(--ink); background: var
 .chip { color: var(--on-light); } .chip.b5 { color: var(--on-middle); } .chip:is(.b6, .b7, .b8) { color: var(--on-dark); }
 
 .commands > div { min-width: 0; }
-.commands h3 { margin-top: 1.1rem; } .commands p { margin: 0 0 .4rem; font-size: .875rem; color: var(--soft); }
+.commands h3 { margin-top: 1.1rem; } .commands p { margin: 0 0 .4rem; font-size: .875rem; color: var(--soft); } p:has(+ .command) { padding-right: 4.5rem; }
 .command { position: relative; } .command pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 pre { margin: 0; padding: .7rem .9rem; background: var(--raised); border-radius: 3px; overflow-x: auto; line-height: 1.6; }
 .command button { position: absolute; right: 0; bottom: calc(100% + .3rem); background: var(--paper); }
@@ -150,7 +150,7 @@ pre { margin: 0; padding: .7rem .9rem; background: var(--raised); border-radius:
 .need::before { content: ""; position: absolute; inset: 0 auto 0 0; width: var(--share); background: var(--soft); opacity: .55; }
 .need::after { content: ""; position: absolute; left: var(--limit); top: -.35rem; bottom: -.35rem; border-left: 2px solid var(--infeasible); }
 .needs span { width: 5rem; text-align: right; }
-footer { margin-top: 2.4rem; padding-top: 1rem; padding-bottom: 2.4rem; font-size: .8125rem; color: var(--soft); border-top: 1px solid var(--rule); }
+footer { margin-top: 2.4rem; padding-top: 1rem; padding-bottom: 2.4rem; font-size: .8125rem; color: var(--soft); }
 
 @media (max-width: 42rem) {
   main, .top, footer { padding-left: 1rem; padding-right: 1rem; }

@@ -1,4 +1,6 @@
 // The table of all trials: sortable and filtered in the browser, complete without a script.
+import { basename } from "node:path";
+
 import type { Certificate, TrialRecord } from "../fit/certificate.js";
 import { formatBytes } from "../support/units.js";
 import { STANDINGS, rowId } from "./front-points.js";
@@ -79,7 +81,7 @@ function columnsOf({ trials }: Certificate): Column[] {
           {
             title: "Model",
             isNumber: false,
-            cell: (trial: TrialRecord) => trial.model,
+            cell: (trial: TrialRecord) => html`<span title="${trial.model}">${basename(trial.model)}</span>`,
             key: (trial: TrialRecord) => trial.model,
           },
         ]
