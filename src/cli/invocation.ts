@@ -3,7 +3,7 @@ import type { Command } from "commander";
 
 import type { OnProgress, RunOptions } from "../support/progress.js";
 import { interruption } from "./interruption.js";
-import type { Backend } from "./options.js";
+import { type Backend, isGlobalOption } from "./options.js";
 import { ProgressBar } from "./progress-bar.js";
 
 /** The options that every command has. */
@@ -69,10 +69,17 @@ export function perform<Arguments extends unknown[], Options>(
     const command = all.at(-1) as Command;
     const invocation = new Invocation(command.optsWithGlobals<GlobalOptions>());
     try {
-      const exitCode = await run(invocation, command.opts() as Options, ...(all.slice(0, -2) as Arguments));
+      const exitCode = await run(invocation, ownOptions(command) as Options, ...(all.slice(0, -2) as Arguments));
       if (typeof exitCode === "number") process.exitCode = exitCode;
     } finally {
       invocation.close();
     }
   };
+}
+
+/** The values of a command's own options that were given or have a default. */
+function ownOptions(command: Command): Record<string, unknown> {
+  const names = command.options.filter((option) => !isGlobalOption(option)).map((option) => option.attributeName());
+  const values = names.map((name): [string, unknown] => [name, command.getOptionValue(name)]);
+  return Object.fromEntries(values.filter(([, value]) => value !== undefined));
 }
