@@ -1,7 +1,7 @@
 // The engine's side of a conversation: one sequence, one token at a time, the cache kept from turn to turn.
 import { performance } from "node:perf_hooks";
 
-import { PareError } from "../errors.js";
+import { EngineError, PareError } from "../errors.js";
 import { loadEngine } from "../native/engine.js";
 import type { JobContext } from "../native/isolate.js";
 import { LlamaContext } from "../native/llama-context.js";
@@ -35,10 +35,15 @@ export async function run(input: ChatJobInput, context: JobContext): Promise<voi
     model: { description: model.description, contextLength, usesTemplate: tokenizer.hasTemplate },
   });
   const conversation = new Conversation(engine, contextLength, input, context);
-  for await (const message of context.messages() as AsyncIterable<ToChatJob>) {
-    if (message.kind === "stop") conversation.stop();
-    else void answerTo(conversation, tokenizer, message.to).then(emit); // meanwhile, a stop may come
-  }
+  let fail: (error: unknown) => void = () => undefined;
+  const failed = new Promise<never>((_, reject) => (fail = reject));
+  const serve = async (): Promise<void> => {
+    for await (const message of context.messages() as AsyncIterable<ToChatJob>) {
+      if (message.kind === "stop") conversation.stop();
+      else answerTo(conversation, tokenizer, message.to).then(emit, fail); // meanwhile, a stop may come
+    }
+  };
+  await Promise.race([serve(), failed]);
 }
 
 /** What can't be answered is told, and the session goes on; what the engine throws ends it. */
@@ -51,7 +56,7 @@ async function answerTo(
     const tokens = typeof to === "string" ? tokenizer.prompt(to) : tokenizer.conversation(to);
     return { kind: "answered", result: await conversation.answer(tokens) };
   } catch (error) {
-    if (!(error instanceof PareError)) throw error;
+    if (!(error instanceof PareError) || error instanceof EngineError) throw error;
     return { kind: "refused", message: error.message, hint: error.hint };
   }
 }

@@ -70,7 +70,7 @@ describe("chat()", () => {
   });
 
   test.skipIf(!stories)("ends an answer that is aborted and keeps the session", async () => {
-    await using session = chat({ model: stories!, greedy: true, threads });
+    await using session = chat({ model: stories!, greedy: true, maxTokens: 100, threads });
     const controller = new AbortController();
     const answer = session.send("Once upon a time", { signal: controller.signal });
     for await (const _piece of answer) controller.abort();

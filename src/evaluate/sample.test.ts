@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { createSampler } from "./sample.js";
+import { argmax, createSampler } from "./sample.js";
 
 const logits = Float32Array.of(1, 3, 2, -1, 2.5);
 
@@ -13,6 +13,17 @@ function drawn(options: Parameters<typeof createSampler>[0], count = 2000): Map<
   }
   return counts;
 }
+
+test("argmax() finds the first of the highest wherever it stands", () => {
+  for (let length = 1; length <= 13; length++) {
+    for (let at = 0; at < length; at++) {
+      const values = Float32Array.from({ length }, (_, i) => (i === at ? 5 : -i));
+      expect(argmax(values)).toBe(at);
+      if (at > 0) expect(argmax(values.map((value, i) => (i === 0 ? 5 : value)))).toBe(0);
+    }
+  }
+  expect(argmax(Float32Array.of(1, Number.NaN, 2, 2, Number.NaN))).toBe(2);
+});
 
 test("createSampler() is greedy when asked, and at temperature 0", () => {
   expect(createSampler({ greedy: true })(logits)).toBe(1);
