@@ -20,8 +20,9 @@ const ORDER = [
   "train",
   "passes",
   "curate",
-  "fit",
+  "fit/certificate.ts", // what a report draws, and a fit fills and has drawn
   "report",
+  "fit",
   "serve",
   "export",
   "doctor.ts",
@@ -88,8 +89,9 @@ test("the command starts without schemas, engine or report", () => {
   expect([...reached].filter((path) => ["native", "report", "fit", "evaluate"].includes(part(path)))).toEqual([]);
 });
 
+/** The entry of the order that a path belongs to. */
 function part(path: string): string {
-  return path.split("/")[0]!;
+  return ORDER.includes(path) ? path : path.split("/")[0]!;
 }
 
 /** Targets of relative imports, types and lazy ones included, as paths below src/. */

@@ -1,9 +1,10 @@
 // Completion scripts: they are valid in their shell, and offer what the commands have.
 import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 
 import { expect, test } from "vitest";
 
-import { pare } from "./command.js";
+import { pare, temporaryFolder } from "./command.js";
 
 const has = (shell: string): boolean => spawnSync(shell, ["-c", "true"]).status === 0;
 
@@ -15,8 +16,10 @@ for (const shell of ["bash", "zsh", "fish"]) {
   });
 
   test.skipIf(!has(shell))(`completion ${shell} is a script that the shell reads without complaint`, async () => {
-    const { stdout } = await pare(["completion", shell]);
-    const { status, stderr } = spawnSync(shell, ["-n"], { input: stdout, encoding: "utf8" });
+    using folder = temporaryFolder();
+    const script = folder.path(`pare.${shell}`);
+    writeFileSync(script, (await pare(["completion", shell])).stdout);
+    const { status, stderr } = spawnSync(shell, ["-n", script], { encoding: "utf8" });
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   });
 }
