@@ -3,8 +3,9 @@ import { PareError, UsageError, messageOf } from "../errors.js";
 import type { JobContext } from "../native/isolate.js";
 import type { LlamaModel } from "../native/llama-model.js";
 import { CpuBackend } from "../native/matmul.js";
+import { requireDisk } from "../support/files.js";
 import { writeHessians } from "./hessian-file.js";
-import { HessianSums, requireHessianMemory } from "./hessian-sums.js";
+import { HessianSums, hessianBytes, requireHessianMemory } from "./hessian-sums.js";
 import { InputCollector, type InputGroup, type InputRows } from "./input-collector.js";
 import { CalibrationObserver, runWindows } from "./run-windows.js";
 import { batchShape } from "./windows.js";
@@ -34,7 +35,7 @@ export class HessianRun implements Disposable {
   /**
    * Looks at the layers in a short run, so that memory is refused before the long one.
    *
-   * @throws {ResourceError} when memory can't hold the Hessians
+   * @throws {ResourceError} when memory or disk can't hold the Hessians
    * @throws {PareError} when no layer has a name that is asked for
    */
   static async prepare(
@@ -54,6 +55,7 @@ export class HessianRun implements Disposable {
     }
     const rows = batchShape(windows[0]!.length, model.vocabularySize, windows.length).batchTokens;
     requireHessianMemory(groups, rows, process.availableMemory());
+    await requireDisk(request.path, hessianBytes(groups, rows).sumsBytes);
     return new HessianRun(
       request,
       new Set(groups.map(({ name }) => name)),
