@@ -26,6 +26,8 @@ export interface ContextOptions {
   typeV?: string;
   /** One cache for all sequences instead of one stream each. */
   unifiedCache?: boolean;
+  /** Keep the whole context also in layers with a sliding window, so that any position can be gone back to. */
+  fullWindowCache?: boolean;
   /** Most logits rows in one decode call; 0 allows as many as the batch has tokens. */
   outputsMax?: number;
   observer?: Observer;
@@ -52,8 +54,8 @@ export class LlamaContext extends NativeHandle {
   readonly #llama: LlamaFunctions;
   readonly #observer: ObserverCallback | undefined;
   readonly #cache: bigint | null;
-  #logits: Float32Array = new Float32Array(0);
-  #logitsAddress = 0n;
+  /** Views of logits rows by address: a new view of native memory costs a hundred times what finding an old one does. */
+  readonly #rows = new Map<bigint, Float32Array>();
 
   private constructor(
     model: LlamaModel,
@@ -90,6 +92,7 @@ export class LlamaContext extends NativeHandle {
     parameters.flash_attn_type = FLASH_ATTENTION[options.flashAttention ?? "auto"];
     parameters.type_k = requireType(engine, options.typeK ?? "f16").id;
     parameters.type_v = requireType(engine, options.typeV ?? "f16").id;
+    parameters.swa_full = options.fullWindowCache ?? false;
     parameters.kv_unified = options.unifiedCache ?? false;
     parameters.n_outputs_max = options.outputsMax ?? 0;
     parameters.n_outputs_max_per_seq = options.outputsMax ?? 0;
@@ -151,11 +154,12 @@ export class LlamaContext extends NativeHandle {
   logits(index: number): Float32Array {
     const address = this.#llama.llama_get_logits_ith(this.pointer, index);
     if (address === null) throw new RangeError(`Token ${index} of the batch asked for no logits`);
-    if (address !== this.#logitsAddress) {
-      this.#logits = new Float32Array(viewBytes(address, this.model.vocabularySize * 4));
-      this.#logitsAddress = address;
+    let row = this.#rows.get(address);
+    if (!row) {
+      row = new Float32Array(viewBytes(address, this.model.vocabularySize * 4));
+      this.#rows.set(address, row);
     }
-    return this.#logits;
+    return row;
   }
 
   /** Logits of all tokens that asked for them, in the batch's order: [vocabulary × outputs], valid until the next decode. */
