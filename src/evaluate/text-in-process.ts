@@ -115,7 +115,7 @@ async function measureWith(
     ...summarizeText(scorer.measurements, plan.windows, scoredPerWindow(plan.contextLength)),
     repack: request.repack ?? false,
     seconds,
-    tokensPerSecond: (plan.windows.length * (plan.contextLength - 1)) / seconds.forward,
+    tokensPerSecond: (plan.windows.length * plan.contextLength) / seconds.forward,
   };
 }
 
