@@ -10,7 +10,7 @@ export { doctor } from "./doctor.js";
 export { chat, complete } from "./evaluate/chat.js";
 export { evaluateTask } from "./evaluate/run-task.js";
 export { evaluateText } from "./evaluate/text.js";
-export { fit } from "./fit/fit.js";
+export { fit } from "./report/fit-with-report.js";
 export { inspect } from "./model/inspect.js";
 export { quantize } from "./passes/quantize/quantize.js";
 

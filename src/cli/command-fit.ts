@@ -52,7 +52,7 @@ export function describeFit(program: Command): void {
       perform(async (invocation, options: FitOptions, models: string[]) => {
         const { fitRequest } = await import("./fit-request.js");
         const request = await fitRequest(models, options, invocation);
-        const { fit } = await import("../fit/fit.js");
+        const { fit } = await import("../report/fit-with-report.js");
         const { EXIT_CODES } = await import("../fit/certificate.js");
         const certificate = await fit(request, invocation.runOptions);
         invocation.print(certificate, () => renderCertificate(certificate, request.out));

@@ -23,7 +23,7 @@ export const inspectSchema = z
     name: z.string().optional(),
     parametersTotal: z.number().int().describe("parameters of all tensors"),
     parametersActive: z.number().int().describe("parameters that take part in one token; fewer than all with experts"),
-    sizeBytes: sizeBytes.describe("bytes of all tensors, without the header"),
+    sizeBytes: sizeBytes.describe("bytes of the file, header included; of a split one all parts together"),
     bitsPerWeight: z.number().describe("bits of the tensors per parameter"),
     contextLength: z.number().int().describe("tokens that the model was trained for"),
     kvCacheBytesPerToken: z.number().describe("bytes of KV cache per token at f16"),

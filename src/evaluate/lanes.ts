@@ -60,6 +60,7 @@ export class Lanes implements Disposable {
       sequencesMax,
       outputsMax: Math.max(this.count, CHUNK_OUTPUTS_MAX),
       flashAttention: "off",
+      fullWindowCache: true, // lanes go back to the shared prefix
       unifiedCache: false,
       ...(threads === undefined ? {} : { threads }),
     });

@@ -23,8 +23,12 @@ import { createTaskYardstick } from "./task-yardstick.js";
 import { createTextYardstick } from "./text-yardstick.js";
 import { versions } from "./versions.js";
 import { Workspace } from "./workspace.js";
-import { writeResults } from "./write-results.js";
+import { type DrawReport, writeResults } from "./write-results.js";
 import type { Yardstick } from "./yardstick.js";
+
+export interface FitOptions extends RunOptions {
+  drawReport: DrawReport;
+}
 
 /**
  * Finds the leanest model that fits a device and keeps the quality asked for, and writes it with its evidence.
@@ -39,7 +43,7 @@ import type { Yardstick } from "./yardstick.js";
  * @example
  * const certificate = await fit({ models: ["model-f16.gguf"], text: "heldout.txt", device: "laptop-8gb", keep: "98%", out: "lean" });
  */
-export async function fit(input: FitRequestInput, options: RunOptions = {}): Promise<Certificate> {
+export async function fit(input: FitRequestInput, { drawReport, ...options }: FitOptions): Promise<Certificate> {
   const request = parseFitRequest(input);
   const startedAt = new Date().toISOString();
   await requireWritableFolder(request.out);
@@ -81,7 +85,7 @@ export async function fit(input: FitRequestInput, options: RunOptions = {}): Pro
     },
     options,
   );
-  await writeResults({ certificate, request, outcome, laboratory, workspace }, options);
+  await writeResults({ certificate, request, outcome, laboratory, workspace }, drawReport, options);
   return certificate;
 }
 
@@ -105,7 +109,7 @@ async function openModels(
   try {
     for (const path of paths) {
       const model = await openModel(path, options);
-      bases.push({ path, model, sha256: "", sizeBytes: (await stat(path)).size });
+      bases.push({ path, model, sha256: "", sizeBytes: model.fileSizeBytes! });
       await checkForEngine(model);
       options.onProgress?.({
         stage: "hashing",

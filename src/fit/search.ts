@@ -175,7 +175,8 @@ class SearchState {
     const front = this.#front();
     const first = front.find(
       (candidate) =>
-        candidate.isBaseline || (this.#selected.has(candidate) && judge(this.#selected.get(candidate)!.kept, keep) === "clears"),
+        candidate.isBaseline ||
+        (this.#selected.has(candidate) && judge(this.#selected.get(candidate)!.kept, keep) === "clears"),
     );
     if (first) {
       const dearer = front.filter((candidate) => cost(candidate) > cost(first));

@@ -10,7 +10,7 @@ import type { RunOptions } from "../support/progress.js";
 import { type PlannedCandidate, isQuantizedSource } from "./candidates.js";
 
 /** The name under which a written model mentions its importance data: no path, so that the same fit writes the same bytes anywhere. */
-const IMPORTANCE_NAME = "pare-calibration";
+export const IMPORTANCE_NAME = "pare-calibration";
 /** Candidate files that are kept for a later measurement, in bytes; further ones are made again when needed. */
 const KEPT_BYTES = 8e9;
 

@@ -1,11 +1,10 @@
-// What a fit leaves behind: model.gguf and recipe.yaml on ACCEPT, certificate.json and report.html always. Each file is
+// What a fit leaves behind: model.gguf, recipe.yaml and importance.gguf on ACCEPT, certificate.json and report.html always. Each file is
 // whole or absent. An earlier fit's model does not stay beside a certificate that accepts nothing.
 import { copyFile, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 import { PareError } from "../errors.js";
-const recipeText = (recipe: unknown): string => JSON.stringify(recipe);
-import { renderReport } from "../report/report.js";
+import { renderRecipe } from "../passes/recipe.js";
 import { requireDisk, sha256File, writeFileAtomic } from "../support/files.js";
 import type { RunOptions } from "../support/progress.js";
 import type { PlannedCandidate } from "./candidates.js";
@@ -15,7 +14,10 @@ import type { FitRequest } from "./request.js";
 import type { SearchOutcome } from "./search.js";
 import { isQuantizedSource } from "./candidates.js";
 import type { Workspace } from "./workspace.js";
-import { writeCandidate } from "./workspace.js";
+import { IMPORTANCE_NAME, writeCandidate } from "./workspace.js";
+
+/** Importance data beside the recipe that uses it. */
+const IMPORTANCE_FILE = "importance.gguf";
 
 export interface Results {
   certificate: Certificate;
@@ -25,11 +27,24 @@ export interface Results {
   workspace: Workspace;
 }
 
+/** What the report needs besides the certificate. */
+export interface ReportSource {
+  certificate: Certificate;
+  /** The command that asks for the same again. */
+  command: string;
+  /** The winner's recipe as YAML. */
+  recipe?: string;
+  hasChatTemplate: boolean;
+}
+
+/** Draws the report; it comes from outside, because drawing knows certificates and certificates know nothing of drawing. */
+export type DrawReport = (source: ReportSource) => string;
+
 /** Writes everything to the output folder and completes the certificate with the hash of the model it wrote. */
-export async function writeResults(results: Results, options: RunOptions): Promise<void> {
+export async function writeResults(results: Results, drawReport: DrawReport, options: RunOptions): Promise<void> {
   const { certificate, request, outcome, workspace } = results;
   await removeEarlierModel(request.out);
-  const recipe = outcome.winner && winnerRecipe(outcome.winner);
+  const recipe = outcome.winner && (await winnerRecipe(results, outcome.winner, options));
   if (outcome.winner && certificate.winner && recipe !== undefined) {
     const path = join(request.out, "model.gguf");
     await writeModel(results, outcome.winner, path, options);
@@ -45,7 +60,8 @@ export async function writeResults(results: Results, options: RunOptions): Promi
   await writeFileAtomic(join(request.out, "certificate.json"), `${JSON.stringify(certificate, null, 2)}\n`);
   await writeFileAtomic(
     join(request.out, "report.html"),
-    renderReport(certificate, {
+    drawReport({
+      certificate,
       command: commandLine(request),
       ...(recipe === undefined ? {} : { recipe }),
       hasChatTemplate: outcome.winner?.base.model.metadata.has("tokenizer.chat_template") ?? false,
@@ -88,9 +104,14 @@ async function copyAtomic(from: string, to: string): Promise<void> {
   await rename(temporary, to);
 }
 
-function winnerRecipe(winner: PlannedCandidate): string {
+/** The recipe refers to the importance data beside it, so that the folder is all it takes to make the model again. */
+async function winnerRecipe(
+  { laboratory, request }: Results,
+  winner: PlannedCandidate,
+  options: RunOptions,
+): Promise<string> {
   const { preset, outputType, tokenEmbeddingType, overrides } = winner.quantize ?? {};
-  const options = {
+  const quantize = {
     type: preset ?? "copy",
     ...(outputType ? { outputType } : {}),
     ...(tokenEmbeddingType ? { tokenEmbeddingType } : {}),
@@ -99,7 +120,17 @@ function winnerRecipe(winner: PlannedCandidate): string {
       : {}),
     ...(isQuantizedSource(winner.base.model) && preset ? { allowRequantize: true } : {}),
   };
-  return recipeText({ passes: [{ quantize: options }] });
+  const file = join(request.out, IMPORTANCE_FILE);
+  if (winner.quantize) await copyAtomic(await laboratory.importance(winner.base), file);
+  const importance = winner.quantize && {
+    file: IMPORTANCE_FILE,
+    name: IMPORTANCE_NAME,
+    sha256: await sha256File(file, options.signal),
+  };
+  return renderRecipe({
+    source: { name: winner.base.model.spec.name, sha256: winner.base.sha256 },
+    passes: [{ quantize: { ...quantize, ...(importance ? { importance } : {}) } }],
+  });
 }
 
 /** Removes the model that an earlier certificate in this folder speaks of. */
@@ -112,6 +143,7 @@ async function removeEarlierModel(out: string): Promise<void> {
   }
   await rm(join(out, "model.gguf"), { force: true });
   await rm(join(out, "recipe.yaml"), { force: true });
+  await rm(join(out, IMPORTANCE_FILE), { force: true });
 }
 
 /** The command that asks for the same again. */

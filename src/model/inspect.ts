@@ -21,7 +21,7 @@ export interface Inspection {
   parametersTotal: number;
   /** Parameters that take part in one token. */
   parametersActive: number;
-  /** Bytes of all tensors, without the header. */
+  /** Bytes of the file; of a split one all parts together. */
   sizeBytes: number;
   bitsPerWeight: number;
   /** Tokens it was trained for. */
@@ -66,7 +66,7 @@ export async function inspect(path: string, options: { signal?: AbortSignal } = 
     name: spec.name,
     parametersTotal: spec.parametersTotal,
     parametersActive: spec.parametersActive,
-    sizeBytes: sizeBytesOf(model),
+    sizeBytes: model.fileSizeBytes ?? sizeBytesOf(model),
     bitsPerWeight: bitsPerWeight(model),
     contextLength: spec.contextLength,
     kvCacheBytesPerToken: kvCacheBytesPerToken(spec),
