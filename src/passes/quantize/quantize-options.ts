@@ -23,7 +23,8 @@ export interface QuantizeOptions {
 const presetName = named(parsePreset).describe("preset such as q4_K_M, or ggml type");
 const typeName = named(parseWeightType).describe("ggml type such as q6_K");
 
-export const quantizeOptionsSchema: z.ZodType<QuantizeOptions> = z.strictObject({
+/** The options as a schema, key by key: a recipe adds to them. */
+export const quantizeOptionsShape = {
   type: presetName,
   tensorTypes: z
     .array(z.strictObject({ pattern: z.string().min(1), type: typeName }))
@@ -34,7 +35,9 @@ export const quantizeOptionsSchema: z.ZodType<QuantizeOptions> = z.strictObject(
   pure: z.boolean().optional().describe("one type for every matrix"),
   keepOutput: z.boolean().optional().describe("leave output.weight as it is"),
   allowRequantize: z.boolean().optional().describe("also quantize what is quantized already"),
-});
+};
+
+export const quantizeOptionsSchema: z.ZodType<QuantizeOptions> = z.strictObject(quantizeOptionsShape);
 
 /** A text that a parser accepts; its complaint becomes the schema's. */
 function named(parse: (text: string) => unknown) {

@@ -16,7 +16,7 @@ import type { QuantizeOptions } from "./quantize-options.js";
 import type { QuantizeJobInput, QuantizeJobOutput } from "./quantize.job.js";
 
 /** What to quantize, and how. */
-export interface QuantizeRequest extends QuantizeOptions {
+export interface QuantizeRequest extends Partial<QuantizeOptions> {
   /** GGUF model; of a split one any part. */
   input: string;
   /** Where the result goes; not needed for a dry run. */
@@ -25,6 +25,8 @@ export interface QuantizeRequest extends QuantizeOptions {
   importance?: string | undefined;
   /** The name under which the file mentions the importance data; its path by default. */
   importanceName?: string | undefined;
+  /** A recipe to follow, in place of the type and all that goes with it. */
+  recipe?: string | undefined;
   /** Say what would be written, and write nothing. */
   dryRun?: boolean | undefined;
   /** Native calls at once; by default as many as there are cores. The result does not depend on it. */
@@ -55,8 +57,9 @@ export interface QuantizeResult {
  */
 export async function quantize(request: QuantizeRequest, options: RunOptions = {}): Promise<QuantizeResult> {
   const startMs = performance.now();
-  parseChoices(request); // complains about names before anything is opened
-  const written = request.dryRun ? await foresee(request, options) : await carryOut(request, options);
+  const order = request.recipe === undefined ? directOrder(request) : await recipeOrder(request, request.recipe);
+  parseChoices(order.options); // complains about names before anything is opened
+  const written = request.dryRun ? await foresee(order, options) : await carryOut(order, request, options);
   return {
     ...written,
     bitsPerWeight: bitsPerWeightOf(written.tensors),
@@ -65,43 +68,66 @@ export async function quantize(request: QuantizeRequest, options: RunOptions = {
   };
 }
 
+/** What is to be done, wherever it was written down. */
+interface Order {
+  input: string;
+  options: QuantizeOptions;
+  /** The importance file, and the name under which the output mentions it. */
+  importance: { path: string; name: string } | undefined;
+}
+
+function directOrder({ input, importance, importanceName, ...request }: QuantizeRequest): Order {
+  const { type, tensorTypes, outputType, tokenEmbeddingType, pure, keepOutput, allowRequantize } = request;
+  if (type === undefined) throw new UsageError("No type is given", { hint: "Add --type, such as --type q4_K_M" });
+  return {
+    input,
+    options: { type, tensorTypes, outputType, tokenEmbeddingType, pure, keepOutput, allowRequantize },
+    importance: importance === undefined ? undefined : { path: importance, name: importanceName ?? importance },
+  };
+}
+
+async function recipeOrder(request: QuantizeRequest, path: string): Promise<Order> {
+  const { type, tensorTypes, outputType, tokenEmbeddingType, pure, keepOutput, importance: given } = request;
+  if (type ?? tensorTypes?.[0] ?? outputType ?? tokenEmbeddingType ?? given ?? (pure || keepOutput || undefined)) {
+    throw new UsageError("A recipe says all that is to be done, and more options are given", {
+      hint: `Write them into "${path}", or leave --recipe out`,
+    });
+  }
+  const { readRecipe } = await import("../recipe.js"); // schemas take time to load, and few runs need them
+  const { passes } = await readRecipe(path);
+  if (passes.length > 1) throw new UsageError(`Recipe "${path}" has ${passes.length} passes, one is wanted`);
+  const { importance, ...options } = passes[0]!.quantize;
+  return {
+    input: request.input,
+    options: { ...options, allowRequantize: request.allowRequantize ?? options.allowRequantize },
+    importance: importance && { path: importance.file, name: importance.name ?? importance.file },
+  };
+}
+
 type Written = Pick<QuantizeResult, "sizeBytes" | "tensors" | "sha256">;
 
 /** The dry run: headers only, and no engine. */
-async function foresee(request: QuantizeRequest, { signal }: RunOptions): Promise<Written> {
-  await using model = await openModel(request.input, { signal });
-  const path = request.importance;
-  const importance = path
-    ? { path: request.importanceName ?? path, data: await readImportance(path, { signal }) }
-    : undefined;
-  const { assignments, metadata } = planQuantization(model, request, importance);
+async function foresee({ input, options, importance }: Order, { signal }: RunOptions): Promise<Written> {
+  await using model = await openModel(input, { signal });
+  const data = importance && { path: importance.name, data: await readImportance(importance.path, { signal }) };
+  const { assignments, metadata } = planQuantization(model, options, data);
   const tensors = outcomes(model, assignments);
   return { tensors, sizeBytes: ggufSizeBytes({ metadata, tensors }) };
 }
 
-async function carryOut(request: QuantizeRequest, options: RunOptions): Promise<Written> {
-  const { input, output, importance, importanceName, threads = availableParallelism(), ...rest } = request;
-  if (output === undefined)
+async function carryOut(order: Order, request: QuantizeRequest, options: RunOptions): Promise<Written> {
+  const { output, threads = availableParallelism() } = request;
+  const { input, importance } = order;
+  if (output === undefined) {
     throw new UsageError("No output path is given", { hint: "Name the file to write, or ask for a dry run" });
+  }
   if (!Number.isInteger(threads) || threads < 1) throw new UsageError(`Threads are ${threads}, 1 or more are wanted`);
-  await refuseReplacing(output, input, importance, options.signal);
-  const job: QuantizeJobInput = {
-    input,
-    output,
-    options: pickOptions(rest),
-    importance: importance === undefined ? undefined : { path: importance, name: importanceName ?? importance },
-    threads,
-  };
+  await refuseReplacing(output, input, importance?.path, options.signal);
+  const job: QuantizeJobInput = { ...order, output, threads };
   return isolate<QuantizeJobInput, QuantizeJobOutput>("passes/quantize/quantize.job", job, {
     ...options,
     what: `quantizing "${input}"`,
   });
-}
-
-/** The options alone: what else a caller's object may hold does not travel. */
-function pickOptions(options: QuantizeOptions): QuantizeOptions {
-  const { type, tensorTypes, outputType, tokenEmbeddingType, pure, keepOutput, allowRequantize } = options;
-  return { type, tensorTypes, outputType, tokenEmbeddingType, pure, keepOutput, allowRequantize };
 }
 
 /** The source must outlive its copy: a part of it, or the importance data, is no place to write to. */

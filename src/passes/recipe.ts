@@ -1,0 +1,109 @@
+// A recipe: which passes with which options made a model, as YAML, so that the same file can be made again. Written by
+// `fit` and `quantize`, by hand as well; read with the line of whatever is wrong.
+import { readFile } from "node:fs/promises";
+import { dirname, isAbsolute, join } from "node:path";
+
+import { LineCounter, parseDocument, stringify } from "yaml";
+import { z } from "zod";
+
+import { FormatError, PareError, messageOf } from "../errors.js";
+import { quantizeOptionsShape } from "./quantize/quantize-options.js";
+
+const importanceSchema = z.strictObject({
+  file: z.string().min(1).describe("relative to the recipe's folder"),
+  name: z.string().min(1).optional().describe("how the written model mentions it, where that is not the file"),
+  sha256: z.string().optional(),
+});
+
+/** The short form, a file alone, as the long one. */
+function importanceFile(value: unknown): unknown {
+  return typeof value === "string" ? { file: value } : value;
+}
+
+const stepSchema = z.strictObject({
+  quantize: z.strictObject({
+    ...quantizeOptionsShape,
+    importance: z.preprocess(importanceFile, importanceSchema.optional()).describe("a file, or a file and more of it"),
+  }),
+});
+
+export const recipeSchema = z.strictObject({
+  version: z.literal(1).describe("of this format"),
+  source: z
+    .strictObject({ name: z.string().optional(), sha256: z.string().optional() })
+    .optional()
+    .describe("the model that it was made for"),
+  passes: z.array(stepSchema).min(1).describe("in the order in which they are applied"),
+});
+
+/** What a recipe holds. Names of types are checked, paths are not. */
+export type Recipe = z.output<typeof recipeSchema>;
+
+/**
+ * Reads a recipe. Importance files become paths that can be opened: relative ones are relative to the recipe.
+ *
+ * @throws {FormatError} naming the line, when it is no YAML, a key is unknown or a value can't be meant
+ * @throws {PareError} when the file can't be read
+ */
+export async function readRecipe(path: string): Promise<Recipe> {
+  const recipe = parseRecipe(path, await readText(path));
+  const passes = recipe.passes.map(({ quantize }) => {
+    const { importance } = quantize;
+    if (!importance) return { quantize };
+    const file = isAbsolute(importance.file) ? importance.file : join(dirname(path), importance.file);
+    return { quantize: { ...quantize, importance: { ...importance, name: importance.name ?? importance.file, file } } };
+  });
+  return { ...recipe, passes };
+}
+
+/** The text of a recipe, as it goes into a file; options that are undefined are left out. */
+export function renderRecipe(recipe: Omit<Recipe, "version">): string {
+  const checked = recipeSchema.parse({ version: 1, ...recipe });
+  return `# Follow it with: pare quantize MODEL OUT --recipe THIS\n${stringify(checked, { lineWidth: 120 })}`;
+}
+
+function parseRecipe(path: string, text: string): Recipe {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const fail = (offset: number, what: string, hint: string): never => {
+    const { line } = lines.linePos(offset);
+    throw new FormatError(path, `Cannot read recipe "${path}": line ${line}: ${what}`, { hint });
+  };
+  const [error] = document.errors;
+  if (error) fail(error.pos[0], error.message, "Write YAML, one key: value a line");
+  const checked = recipeSchema.safeParse(document.toJS());
+  if (checked.success) return checked.data;
+  const issue = innermost(checked.error.issues[0]!);
+  const where = issue.path.length > 0 ? `"${issue.path.join(".")}": ` : "";
+  return fail(
+    offsetOf(document, issue.path),
+    `${where}${issue.message}`,
+    "A recipe starts with version: 1 and lists its passes",
+  );
+}
+
+/** Where the value at this path starts; of a value that is absent, what would hold it. */
+function offsetOf(document: ReturnType<typeof parseDocument>, path: readonly PropertyKey[]): number {
+  for (let depth = path.length; depth >= 0; depth--) {
+    const node = document.getIn(path.slice(0, depth), true) as { range?: [number, number, number] } | undefined;
+    if (node?.range) return node.range[0];
+  }
+  return 0;
+}
+
+/** Of a value that may be written in several ways, the complaint about the last. */
+function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  const inner = issue.code === "invalid_union" ? issue.errors.at(-1)?.[0] : undefined;
+  return inner ? innermost({ ...inner, path: [...issue.path, ...inner.path] }) : issue;
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const reason =
+      code === "ENOENT" ? "there is no such file" : code === "EISDIR" ? "it is a folder" : messageOf(cause);
+    throw new PareError(`Cannot read recipe "${path}": ${reason}`, { hint: "Check --recipe", cause });
+  }
+}
