@@ -65,10 +65,6 @@ async function run(
   output?: string,
 ): Promise<QuantizeResult> {
   const { quantize } = await import("../passes/quantize/quantize.js");
-  if (options.type === undefined) {
-    const { UsageError } = await import("../errors.js");
-    throw new UsageError("No type is given", { hint: "Add --type, such as --type q4_K_M" });
-  }
   const request = {
     input,
     output,
@@ -80,6 +76,7 @@ async function run(
     pure: options.pure,
     keepOutput: options.leaveOutputTensor,
     allowRequantize: options.allowRequantize,
+    recipe: options.recipe,
     dryRun: options.dryRun,
     threads: invocation.threads,
   };
