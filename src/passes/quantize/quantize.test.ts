@@ -1,0 +1,196 @@
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+import { writeSyntheticModel } from "../../../test/synthetic-model.js";
+import { type ImportanceEntry, importanceEntry } from "../../calibrate/importance.js";
+import { writeImportance } from "../../calibrate/write-imatrix.js";
+import { readGguf } from "../../formats/gguf/read.js";
+import { writeGguf } from "../../formats/gguf/write.js";
+import { openModel } from "../../model/open.js";
+import { sha256 } from "../../support/files.js";
+import { renderRecipe } from "../recipe.js";
+import { quantize } from "./quantize.js";
+
+const folder = mkdtempSync(join(tmpdir(), "pare-quantize-"));
+const at = (name: string) => join(folder, name);
+const input = at("model.gguf");
+const output = at("out.gguf");
+
+beforeAll(() => writeSyntheticModel(input, { layers: 1, feedForward: 256, vocabulary: 320, type: "f32" }));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Importance of 1 for the matrices of the only layer, apart from what is changed. */
+async function importanceFile(changes: Record<string, ImportanceEntry | undefined> = {}): Promise<string> {
+  await using model = await openModel(input);
+  const matrices = [...model.tensors.values()].filter(({ name, shape }) => name.startsWith("blk.") && shape.length > 1);
+  const entries = new Map(
+    matrices.map(({ name, shape }) => [
+      name,
+      importanceEntry(new Float32Array(shape[0]!).fill(1), new Float32Array([1])),
+    ]),
+  );
+  for (const [name, entry] of Object.entries(changes)) {
+    if (entry) entries.set(name, entry);
+    else entries.delete(name);
+  }
+  const path = at("imatrix.gguf");
+  await writeImportance(path, { entries, chunkCount: 1, chunkSize: 512, datasets: ["text.txt"] });
+  return path;
+}
+
+test("quantize() reports what it wrote", async () => {
+  const result = await quantize({ input, output, type: "Q4_K_M" });
+  await using gguf = await readGguf(output);
+  expect(result.sizeBytes).toBe(gguf.sizeBytes);
+  expect(result.sha256).toBe(sha256(readFileSync(output)));
+  expect(result.tensors.map(({ name, type, sizeBytes }) => ({ name, type, sizeBytes }))).toEqual(
+    gguf.tensors.map(({ name, type, sizeBytes }) => ({ name, type, sizeBytes })),
+  );
+  expect(gguf.metadata.number("general.file_type")).toBe(15);
+  expect(gguf.metadata.number("general.quantization_version")).toBe(2);
+  expect(result.types).toMatchObject({ f32: 3 });
+});
+
+test("quantize() foresees the size to the byte, importance data noted", async () => {
+  const request = { input, type: "iq4_xs", importance: await importanceFile() };
+  const foreseen = await quantize({ ...request, dryRun: true });
+  const written = await quantize({ ...request, output });
+  expect(foreseen.sizeBytes).toBe(written.sizeBytes);
+  expect(foreseen.tensors).toEqual(written.tensors);
+  await using gguf = await readGguf(output);
+  expect(gguf.metadata.string("quantize.imatrix.file")).toBe(request.importance.slice(0, 127));
+  expect(gguf.metadata.string("quantize.imatrix.dataset")).toBe("text.txt");
+  expect(gguf.metadata.number("quantize.imatrix.entries_count")).toBe(7);
+  expect(gguf.metadata.number("quantize.imatrix.chunks_count")).toBe(1);
+});
+
+test("quantize() follows a recipe to the same file", async () => {
+  await importanceFile();
+  const options = { type: "q4_K_S", tokenEmbeddingType: "q5_1", tensorTypes: [{ pattern: "attn_v", type: "q8_0" }] };
+  const direct = await quantize({
+    input,
+    output,
+    ...options,
+    importance: at("imatrix.gguf"),
+    importanceName: "imatrix.gguf",
+  });
+  const recipe = at("recipe.yaml");
+  writeFileSync(recipe, renderRecipe({ passes: [{ quantize: { ...options, importance: { file: "imatrix.gguf" } } }] }));
+  const followed = await quantize({ input, output: at("followed.gguf"), recipe });
+  expect(followed.sha256).toBe(direct.sha256);
+  await expect(quantize({ input, output, recipe, type: "q8_0" })).rejects.toThrow("more options are given");
+});
+
+test("quantize() names the tensors that a very low type needs importance for, and how to get it", async () => {
+  const lacking = quantize({ input, output: at("never.gguf"), type: "iq2_xxs" });
+  await expect(lacking).rejects.toMatchObject({
+    name: "UsageError",
+    message: expect.stringMatching(
+      /Cannot quantize "blk\.0\.attn_q\.weight" and \d+ more to iq2_xxs without importance data/,
+    ),
+    hint: expect.stringContaining("pare calibrate"),
+  });
+  const importance = await importanceFile({ "blk.0.ffn_up.weight": undefined });
+  await expect(quantize({ input, output: at("never.gguf"), type: "iq2_xxs", importance })).rejects.toThrow(
+    'Cannot quantize "blk.0.ffn_up.weight" to iq2_xxs without importance data',
+  );
+});
+
+test("quantize() refuses importance data of another size", async () => {
+  const other = importanceEntry(new Float32Array(128).fill(1), new Float32Array([1]));
+  const importance = await importanceFile({ "blk.0.attn_q.weight": other });
+  await expect(quantize({ input, output: at("never.gguf"), type: "q4_K_M", importance })).rejects.toThrow(
+    'has 128 values for "blk.0.attn_q.weight", 256 are wanted',
+  );
+});
+
+test("quantize() refuses to quantize twice, unless it is told to", async () => {
+  await quantize({ input, output, type: "q8_0" });
+  const request = { input: output, output: at("twice.gguf"), type: "q4_0" };
+  await expect(quantize(request)).rejects.toMatchObject({
+    name: "UsageError",
+    message: expect.stringContaining("it is quantized already"),
+    hint: expect.stringContaining("--allow-requantize"),
+  });
+  const { types } = await quantize({ ...request, allowRequantize: true });
+  expect(types["q4_0"]).toBeGreaterThan(0);
+  expect((await quantize({ ...request, type: "q8_0" })).types).toMatchObject({ q8_0: 9 }); // nothing changes, so nothing is lost
+});
+
+test.each([
+  ["NaN", NaN],
+  ["infinity", -Infinity],
+])("quantize() names the tensor that holds %s, and writes nothing", async (_name, value) => {
+  const damaged = at("damaged.gguf");
+  await rewrite(input, damaged, "blk.0.ffn_up.weight", (weights) => (weights[777] = value));
+  const before = readdirSync(folder);
+  await expect(quantize({ input: damaged, output: at("never.gguf"), type: "q4_0" })).rejects.toThrow(
+    'Tensor "blk.0.ffn_up.weight" holds a value that is not a number or is infinite',
+  );
+  expect(readdirSync(folder)).toEqual(before);
+});
+
+test("quantize() names the tensor whose values are too large for a type", async () => {
+  const large = at("large.gguf");
+  await rewrite(input, large, "blk.0.ffn_up.weight", (weights) => (weights[777] = 1e30));
+  await expect(quantize({ input: large, output: at("never.gguf"), type: "q4_0" })).rejects.toThrow(
+    'Tensor "blk.0.ffn_up.weight" has values too large for q4_0',
+  );
+});
+
+test("quantize() stops when it is aborted and leaves nothing", async () => {
+  const before = readdirSync(folder);
+  const controller = new AbortController();
+  const quantizing = quantize(
+    { input, output: at("never.gguf"), type: "iq3_s" },
+    { signal: controller.signal, onProgress: () => controller.abort() },
+  );
+  await expect(quantizing).rejects.toMatchObject({ name: "AbortError" });
+  expect(readdirSync(folder)).toEqual(before);
+});
+
+test("quantize() merges a split model", async () => {
+  const parts = await split(input);
+  const whole = await quantize({ input, output, type: "q5_0" });
+  const merged = await quantize({ input: parts[1]!, output: at("merged.gguf"), type: "q5_0" });
+  expect(merged.sha256).toBe(whole.sha256);
+  await expect(quantize({ input: parts[1]!, output: parts[0]!, type: "q5_0" })).rejects.toThrow("same file");
+});
+
+/** A copy with one tensor's weights changed. */
+async function rewrite(from: string, to: string, name: string, change: (weights: Float32Array) => void): Promise<void> {
+  await using gguf = await readGguf(from);
+  const tensors = gguf.tensors.map((tensor) => ({
+    ...tensor,
+    async *chunks() {
+      const bytes = await gguf.readTensor(tensor);
+      if (tensor.name === name) change(new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4));
+      yield bytes;
+    },
+  }));
+  await writeGguf(to, { metadata: gguf.metadata, tensors });
+}
+
+/** The same model in two files. */
+async function split(from: string): Promise<string[]> {
+  await using gguf = await readGguf(from);
+  const half = Math.floor(gguf.tensors.length / 2);
+  const shares = [gguf.tensors.slice(0, half), gguf.tensors.slice(half)];
+  const paths = [at("split-00001-of-00002.gguf"), at("split-00002-of-00002.gguf")];
+  for (const [number, share] of shares.entries()) {
+    const metadata = gguf.metadata.clone();
+    metadata.set("split.no", "uint16", number).set("split.count", "uint16", 2);
+    metadata.set("split.tensors.count", "int32", gguf.tensors.length);
+    const tensors = share.map((tensor) => ({
+      ...tensor,
+      chunks: async function* () {
+        yield await gguf.readTensor(tensor);
+      },
+    }));
+    await writeGguf(paths[number]!, { metadata, tensors });
+  }
+  return paths;
+}

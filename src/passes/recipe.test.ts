@@ -1,0 +1,60 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterAll, expect, test } from "vitest";
+
+import { readRecipe, renderRecipe } from "./recipe.js";
+
+const folder = mkdtempSync(join(tmpdir(), "pare-recipe-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function recipeFile(text: string): string {
+  const path = join(folder, "recipe.yaml");
+  writeFileSync(path, text);
+  return path;
+}
+
+test("renderRecipe() writes what readRecipe() reads", async () => {
+  const quantize = {
+    type: "q4_K_M",
+    tokenEmbeddingType: "q8_0",
+    tensorTypes: [{ pattern: "ffn_(up|down)", type: "q5_K" }],
+    importance: { file: "imatrix.gguf", name: "calibration" },
+  };
+  const text = renderRecipe({ source: { sha256: "abc" }, passes: [{ quantize }] });
+  const recipe = await readRecipe(recipeFile(text));
+  const importance = { file: join(folder, "imatrix.gguf"), name: "calibration" };
+  expect(recipe).toEqual({
+    version: 1,
+    source: { sha256: "abc" },
+    passes: [{ quantize: { ...quantize, importance } }],
+  });
+});
+
+test("readRecipe() takes importance data by the file alone, relative to the recipe", async () => {
+  const path = recipeFile("version: 1\npasses:\n  - quantize: { type: Q4_0, importance: data/imatrix.dat }\n");
+  const { passes } = await readRecipe(path);
+  expect(passes[0]?.quantize.importance).toEqual({ file: join(folder, "data/imatrix.dat"), name: "data/imatrix.dat" });
+});
+
+test.each([
+  ["version: 2\npasses:\n  - quantize: { type: q4_0 }\n", 1, "version"],
+  ["version: 1\npasses:\n  - quantize:\n      type: q9_0\n", 4, '"q9_0" is no quantization type'],
+  ["version: 1\npasses:\n  - quantize:\n      type: q4_0\n      speed: 3\n", 4, "speed"],
+  ["version: 1\npasses:\n  - prune: {}\n", 3, "passes.0"],
+  ["version: 1\npasses: []\n", 2, "passes"],
+  ["version: 1\npasses:\n  - quantize: { type: q4_0, tensorTypes: [{ pattern: a, type: q8_1 }] }\n", 3, "q8_1"],
+  ["version: 1\npasses: [\n", 3, ""],
+  ["", 1, ""],
+])("readRecipe() names the line of what is wrong: %j", async (text, line, what) => {
+  const failure = await readRecipe(recipeFile(text)).catch((error: unknown) => error as Error);
+  expect(failure).toMatchObject({ name: "FormatError", message: expect.stringContaining(`line ${line}: `) });
+  expect((failure as Error).message).toContain(what);
+});
+
+test("readRecipe() says when there is no such file", async () => {
+  await expect(readRecipe(join(folder, "none.yaml"))).rejects.toThrow(
+    /Cannot read recipe ".*none.yaml": there is no such file/,
+  );
+});
