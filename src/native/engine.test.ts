@@ -84,8 +84,8 @@ test("LlamaModel.load() gives llama.cpp's own reason", () => {
 test.skipIf(!stories)("handles free their memory once and refuse use after it", () => {
   const before = liveHandles();
   const model = LlamaModel.load(engine, stories!);
-  const context = LlamaContext.create(model, { contextLength: 64 });
-  expect(liveHandles()).toBe(before + 2);
+  const context = LlamaContext.create(model, { contextLength: 64, threads: 2 });
+  expect(liveHandles()).toBe(before + 3); // model, context and its threads
   context[Symbol.dispose]();
   context[Symbol.dispose]();
   model[Symbol.dispose]();

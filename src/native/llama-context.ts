@@ -7,6 +7,7 @@ import { requireType } from "./ggml.js";
 import { NativeHandle } from "./handle.js";
 import type { LlamaModel } from "./llama-model.js";
 import { type Observer, ObserverCallback } from "./observe.js";
+import { ThreadPool } from "./thread-pool.js";
 import { TokenBatch } from "./token-batch.js";
 
 export interface ContextOptions {
@@ -54,6 +55,7 @@ export class LlamaContext extends NativeHandle {
   readonly #llama: LlamaFunctions;
   readonly #observer: ObserverCallback | undefined;
   readonly #cache: bigint | null;
+  readonly #pool: ThreadPool | undefined;
   /** Views of logits rows by address: a new view of native memory costs a hundred times what finding an old one does. */
   readonly #rows = new Map<bigint, Float32Array>();
 
@@ -75,6 +77,8 @@ export class LlamaContext extends NativeHandle {
     this.batchSize = llama.llama_n_batch(pointer);
     this.sequencesMax = llama.llama_n_seq_max(pointer);
     this.#cache = llama.llama_get_memory(pointer);
+    this.#pool = ThreadPool.create(model.engine, threads);
+    if (this.#pool) llama.llama_attach_threadpool(pointer, this.#pool.pointer, null); // null: the same for batches
   }
 
   /** @throws {EngineError} when llama.cpp can't make the context, mostly for want of memory */
@@ -209,6 +213,7 @@ export class LlamaContext extends NativeHandle {
 
   override [Symbol.dispose](): void {
     super[Symbol.dispose]();
+    this.#pool?.[Symbol.dispose]();
     this.#observer?.[Symbol.dispose]();
   }
 }
