@@ -50,6 +50,17 @@ test("enumerateCandidates() leaves out what needs importance where there is none
   for (const preset of ["iq1_s", "iq2_xxs", "iq2_m", "iq3_xxs", "q2_K_S"]) expect(presets).not.toContain(preset);
 });
 
+test("enumerateCandidates() proposes only smaller outcomes for a model that is quantized already", () => {
+  const model = bareModel({ layers: 8, type: "q4_0" });
+  const candidates = enumerateCandidates(model, { hasImportance: true });
+  const asItIs = predictSize(
+    model,
+    assignTypes({ ...model, tensors: model.tensors.values(), preset: "copy", hasImportance: false }),
+  );
+  expect(candidates.map(({ name }) => name)).toContain("q2_K");
+  for (const { name, sizeBytes } of candidates) expect(sizeBytes, name).toBeLessThan(asItIs);
+});
+
 test("enumerateCandidates() names a candidate so that its types come out again", () => {
   for (const shape of [{ layers: 8 }, { layers: 8, tied: true }]) {
     const model = bareModel(shape);

@@ -36,19 +36,22 @@ const EDGE_BITS_ABOVE = 4.3; // with 4-bit blocks a q8_0 embedding can pay, with
 
 /**
  * Proposes ways to quantize this model, smallest first, each with a different outcome: on models whose rows fall back to
- * larger types many mixtures coincide, and the first name in `PRESETS` is kept.
+ * larger types many mixtures coincide, and the first name in `PRESETS` is kept. Of a model that is quantized already only
+ * smaller ones are proposed: what rounding took does not come back.
  */
 export function enumerateCandidates(
   model: Pick<Model, "metadata" | "tensors" | "spec">,
   { hasImportance = false, candidatesMax = 48 }: EnumerateOptions = {},
 ): Candidate[] {
   const unique = new Map<string, Candidate>();
+  const sizeBytesMax = isQuantized(model) ? sizeAsItIs(model) : Infinity;
   for (const { name, preset, ...choices } of proposals(model)) {
     const assignments = assign(model, preset, choices, hasImportance);
     if (!assignments || (!hasImportance && tensorsInNeed(assignments, preset).length > 0)) continue;
     const outcome = [...assignments.values()].map(({ type }) => type).join();
     if (unique.has(outcome)) continue;
-    unique.set(outcome, { name, preset, ...choices, assignments, sizeBytes: predictSize(model, assignments) });
+    const sizeBytes = predictSize(model, assignments);
+    if (sizeBytes < sizeBytesMax) unique.set(outcome, { name, preset, ...choices, assignments, sizeBytes });
   }
   return thinned(
     [...unique.values()].sort((a, b) => a.sizeBytes - b.sizeBytes),
@@ -75,6 +78,14 @@ function* proposals({ tensors, spec }: Pick<Model, "tensors" | "spec">) {
 function isNear(edge: GgmlType, blocks: GgmlType): boolean {
   const difference = GGML_TYPES[edge].bitsPerWeight - GGML_TYPES[blocks].bitsPerWeight;
   return difference >= -EDGE_BITS_BELOW && difference <= EDGE_BITS_ABOVE;
+}
+
+function isQuantized({ tensors }: Pick<Model, "tensors">): boolean {
+  return [...tensors.values()].some(({ type }) => GGML_TYPES[type].quantized);
+}
+
+function sizeAsItIs(model: Pick<Model, "metadata" | "tensors" | "spec">): number {
+  return predictSize(model, assign(model, "copy", {}, false)!);
 }
 
 /** Undefined where the mixture can't hold this model's rows at all. */
