@@ -90,6 +90,12 @@ test("renderReport() maps each layer, marks fallbacks and tells how to run and t
   );
 });
 
+test("renderReport() runs a winner that needs small batches with small batches", () => {
+  const page = renderReport(certificates.ACCEPT, { command, microBatchSize: 64 });
+  expect(page).toContain("llama-server -m model.gguf -c 256 -ub 64");
+  expect(page).toContain(String.raw`PARAMETER num_batch 64\n`);
+});
+
 test("renderReport() quotes a file name that a shell would run", () => {
   const winner = { ...certificates.ACCEPT.winner!, path: "out/$(reboot) it's.gguf" };
   const page = renderReport({ ...certificates.ACCEPT, winner }, { command });

@@ -22,6 +22,8 @@ export interface ReportDetail {
   recipe?: string;
   /** True when the model holds a chat template; its commands then chat, otherwise they continue a text. */
   hasChatTemplate?: boolean;
+  /** Tokens computed at once, where the winner only fits with fewer than the programs' default. */
+  microBatchSize?: number;
 }
 
 /**
@@ -66,8 +68,7 @@ export function renderReport(certificate: Certificate, detail: ReportDetail): st
         </div>
         <main id="main">
           ${verdictSection(certificate)} ${frontSection(certificate)} ${comparisonSection(certificate)}
-          ${trialsSection(certificate)} ${layersSection(certificate)}
-          ${runSection(certificate, detail.hasChatTemplate ?? false)}
+          ${trialsSection(certificate)} ${layersSection(certificate)} ${runSection(certificate, detail)}
           ${evidenceSection(certificate, detail.command, detail.recipe)}
         </main>
         <footer>

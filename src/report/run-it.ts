@@ -5,10 +5,15 @@ import type { Certificate } from "../fit/certificate.js";
 import { type Html, html } from "./html.js";
 
 /** Commands for Pare, llama.cpp and Ollama; nothing when there is no winner. */
-export function runSection(certificate: Certificate, hasChatTemplate: boolean): Html | undefined {
+export function runSection(
+  certificate: Certificate,
+  { hasChatTemplate, microBatchSize }: { hasChatTemplate?: boolean; microBatchSize?: number },
+): Html | undefined {
   if (!certificate.winner) return undefined;
   const file = shellQuote(basename(certificate.winner.path));
   const context = certificate.device.contextLength;
+  const batch = microBatchSize === undefined ? "" : ` -ub ${microBatchSize}`;
+  const numBatch = microBatchSize === undefined ? "" : String.raw`\nPARAMETER num_batch ${microBatchSize}`;
   const name = ollamaName(certificate);
   const blocks: [title: string, note: string, command: string][] = [
     [
@@ -23,16 +28,16 @@ export function runSection(certificate: Certificate, hasChatTemplate: boolean): 
         : "Completion in the terminal, or as a server.",
       [
         hasChatTemplate
-          ? `llama-cli -m ${file} -c ${context}`
-          : `llama-completion -m ${file} -c ${context} -n 64 -p 'Once upon a time'`,
-        `llama-server -m ${file} -c ${context} --port 8080`,
+          ? `llama-cli -m ${file} -c ${context}${batch}`
+          : `llama-completion -m ${file} -c ${context}${batch} -n 64 -p 'Once upon a time'`,
+        `llama-server -m ${file} -c ${context}${batch} --port 8080`,
       ].join("\n"),
     ],
     [
       "Ollama",
       "Registers the file under a name, then runs it.",
       [
-        `printf 'FROM ./%s\\nPARAMETER num_ctx ${context}\\n' ${file} > Modelfile`,
+        `printf 'FROM ./%s\\nPARAMETER num_ctx ${context}${numBatch}\\n' ${file} > Modelfile`,
         `ollama create ${name} -f Modelfile`,
         `ollama run ${name}`,
       ].join("\n"),

@@ -106,7 +106,7 @@ figure { margin: 0; position: relative; }
 .legend li { display: flex; align-items: center; gap: .35rem; } .legend svg { width: 20px; height: 20px; }
 
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: lining-nums tabular-nums; }
+table { border-collapse: separate; border-spacing: 0; width: 100%; font-size: .875rem; font-variant-numeric: lining-nums tabular-nums; }
 th, td { text-align: left; vertical-align: top; padding: .45rem .9rem .45rem 0; border-bottom: 1px solid var(--faint); font-weight: 400; }
 thead th, thead td { border-bottom: 1px solid var(--soft); color: var(--soft); vertical-align: bottom; line-height: 1.3; }
 thead button { border: 0; padding: 0; font: inherit; color: inherit; text-align: inherit; }
