@@ -82,7 +82,7 @@ export interface TaskResult {
 }
 
 /** A {@link TaskRequest} for which the task is read and the baseline is run, where they are given as paths. */
-export interface EvaluateTaskRequest extends Omit<TaskRequest, "task" | "isBaseline">, TaskDefaults {
+export interface EvaluateTaskRequest extends Omit<TaskRequest, "task">, TaskDefaults {
   task: Task | string;
   /** Path of the baseline model: cases without `expect` are scored by agreement with its answers. */
   against?: string | undefined;
