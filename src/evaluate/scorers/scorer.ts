@@ -9,12 +9,6 @@ export interface Score {
   explanation?: string;
 }
 
-/** What to compare with where a case has no `expect`: the baseline's answer to it. */
-export interface Reference {
-  text: string;
-  source: "expect" | "baseline";
-}
-
 export interface Scorer {
   readonly name: string;
   /** One line for the list of scorers. */
