@@ -70,6 +70,8 @@ export function shape(standing: Standing): Html {
       return html`<circle r="4.5" />`;
     case "undecided":
       return html`<circle r="5" class="hollow" /><circle r="1.8" />`;
+    case "screened":
+      return html`<path class="hollow" d="M0-5L5 0L0 5L-5 0Z" />`;
     case "does-not-fit":
       return html`<path d="M-4.5-4.5L4.5 4.5M-4.5 4.5L4.5-4.5" />`;
     default:

@@ -4,7 +4,7 @@ import type { Certificate, Estimate, TrialRecord } from "../fit/certificate.js";
 import { formatBytes } from "../support/units.js";
 import { percentRange, percent, percentDecimals, rate, significant } from "./numbers.js";
 
-export type Standing = TrialRecord["verdict"] | "baseline";
+export type Standing = TrialRecord["verdict"] | "baseline" | "screened";
 
 export interface PlotPoint {
   label: string;
@@ -48,9 +48,15 @@ export const STANDINGS: Record<Standing, string> = {
   undecided: "undecided",
   fails: "fails the bar",
   "does-not-fit": "does not fit",
+  screened: "screened only",
   "not-measured": "not measured",
   error: "error",
 };
+
+/** A trial that was screened on little text and then left has no quality, but more than nothing. */
+export function standingOf(trial: TrialRecord): Standing {
+  return trial.verdict === "not-measured" && trial.screenKlDivergence ? "screened" : trial.verdict;
+}
 
 /** Every point that has at least one measured quality, the baseline first. */
 export function plotPoints(certificate: Certificate): PlotPoint[] {
@@ -107,7 +113,7 @@ function trialPoint(trial: TrialRecord, index: number): PlotPoint {
   const half = divergence ? 1.96 * divergence.standardError : 0;
   return {
     label: trial.candidate,
-    standing: trial.verdict,
+    standing: standingOf(trial),
     row: rowId(index),
     facts: [
       trial.candidate,
@@ -119,7 +125,7 @@ function trialPoint(trial: TrialRecord, index: number): PlotPoint {
         ? [`KL divergence ${significant(divergence.mean)} ± ${significant(divergence.standardError)}`]
         : []),
       ...(decode ? [`${rate(decode)} tokens per second, ${speed.source}`] : []),
-      `${STANDINGS[trial.verdict]}: ${trial.reason}`,
+      `${STANDINGS[standingOf(trial)]}: ${trial.reason}`,
     ],
     size: trial.sizeBytes,
     memory: trial.memoryBytes,

@@ -71,6 +71,15 @@ test("frontSection() without a measured quality shows what each candidate needs"
   expect(text).toContain("11.9 MB");
 });
 
+test("frontSection() tells what was only screened from what failed", () => {
+  const trials = certificate.trials.map((trial) =>
+    trial.verdict === "fails" ? { ...trial, verdict: "not-measured" as const, quality: undefined } : trial,
+  );
+  const { text } = frontSection({ ...certificate, trials });
+  expect(text).toContain("screened only");
+  expect(text).not.toContain("fails the bar");
+});
+
 test("xScale() takes the device's limit into view when it is near and leaves it out when it is far", () => {
   const range = [0, 100];
   const near = xScale(points, "memory", 40e6, range);

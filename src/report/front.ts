@@ -13,7 +13,7 @@ import {
   plotPoints,
 } from "./front-points.js";
 import { type Html, html } from "./html.js";
-import { NONE, percent } from "./numbers.js";
+import { NONE, counted, percent } from "./numbers.js";
 
 /** The front as a plot, or what each candidate needs where nothing was measured. */
 export function frontSection(certificate: Certificate): Html {
@@ -64,11 +64,12 @@ export function frontSection(certificate: Certificate): Html {
   </section>`;
 }
 
-function caption(certificate: Certificate, measured: readonly PlotPoint[]): string {
-  const unmeasured = certificate.trials.length - measured.length;
+function caption(certificate: Certificate, drawn: readonly PlotPoint[]): string {
+  const missing = certificate.trials.length - drawn.length;
   return [
-    "Each point is one candidate with its 95 % confidence interval. The line joins those that nothing else beats on both axes.",
-    unmeasured > 0 && `${unmeasured} more candidates have no measured quality and stand in the table only.`,
+    "Each point is one candidate with its 95\u202f% confidence interval. The line joins those that nothing else beats on both axes.",
+    missing > 0 &&
+      `${counted(missing, "candidates")} without a measurement ${missing === 1 ? "stands" : "stand"} in the table only.`,
   ]
     .filter(Boolean)
     .join(" ");
@@ -89,7 +90,7 @@ function choices(name: string, label: string, options: readonly (readonly [strin
 }
 
 function legend(points: readonly PlotPoint[]): Html {
-  const order: Standing[] = ["winner", "baseline", "clears", "undecided", "fails", "does-not-fit"];
+  const order: Standing[] = ["winner", "baseline", "clears", "undecided", "fails", "screened", "does-not-fit"];
   const present = order.filter((standing) => points.some((point) => point.standing === standing));
   return html`<ul class="legend">
     ${present.map(

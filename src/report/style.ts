@@ -96,7 +96,7 @@ figure { margin: 0; position: relative; }
 .ring { fill: none; stroke: var(--accent); stroke-width: 1.4; }
 .k-winner { fill: var(--accent); } .point.k-winner, .legend .k-winner { fill: var(--accent); }
 .k-does-not-fit path { stroke: var(--soft); stroke-width: 1.6; fill: none; }
-.k-fails .hollow { stroke: var(--soft); }
+:is(.k-fails, .k-screened) .hollow { stroke: var(--soft); }
 .hit { fill: transparent; }
 .point:hover .hit, .point.lit .hit, .point:focus-visible .hit { stroke: var(--accent); stroke-width: 1.5; }
 .point:focus { outline: none; }
@@ -120,7 +120,7 @@ td small { display: block; color: var(--soft); font-size: .75rem; line-height: 1
 #trial-table tbody tr:is(.k-winner, .lit) th { background: var(--raised); }
 #trial-table tbody tr.k-winner { background: var(--raised); }
 #trial-table tbody tr.k-winner th { padding-left: .7rem; color: var(--accent); box-shadow: inset 3px 0 0 var(--accent); }
-#trial-table tbody tr.k-does-not-fit :is(th, td), #trial-table tbody tr.k-not-measured :is(th, td), #trial-table tbody tr.k-error :is(th, td) { color: var(--soft); }
+#trial-table tbody tr.k-does-not-fit :is(th, td), #trial-table tbody tr:is(.k-not-measured, .k-screened) :is(th, td), #trial-table tbody tr.k-error :is(th, td) { color: var(--soft); }
 #trial-table tbody tr.lit { background: var(--raised); }
 .filters { display: flex; flex-wrap: wrap; gap: .5rem 1.4rem; align-items: baseline; margin-bottom: .8rem; font-size: .875rem; color: var(--soft); }
 input[type="search"], select { font: inherit; color: var(--ink); background: var(--paper); border: 1px solid var(--rule); border-radius: 3px; padding: .2rem .45rem; max-width: 100%; }

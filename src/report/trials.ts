@@ -3,7 +3,7 @@ import { basename } from "node:path";
 
 import type { Certificate, TrialRecord } from "../fit/certificate.js";
 import { formatBytes } from "../support/units.js";
-import { STANDINGS, rowId } from "./front-points.js";
+import { STANDINGS, rowId, standingOf } from "./front-points.js";
 import { type Content, type Html, html } from "./html.js";
 import { NONE, counted, percent, percentDecimals, percentRange, rate, significant } from "./numbers.js";
 
@@ -26,13 +26,10 @@ const STAGES: Record<TrialRecord["stage"], string> = {
 export function trialsSection(certificate: Certificate): Html {
   const { trials } = certificate;
   const columns = columnsOf(certificate);
-  const measured = trials.filter((trial) => trial.quality).length;
-  const standings = [...new Set(trials.map((trial) => trial.verdict))];
+  const standings = [...new Set(trials.map(standingOf))];
   return html`<section id="trials">
     <h2>Trials</h2>
-    <p>
-      ${counted(trials.length, "candidates")}${measured > 0 ? html`, ${measured} with measured quality. Intervals are 95 %. What was measured on the confirmation part played no role in choosing.` : ", none measured."}
-    </p>
+    <p>${summary(trials)}</p>
     <div class="filters" data-needs-script hidden>
       <label>Find <input type="search" id="trial-filter" autocomplete="off" /></label>
       <label
@@ -59,8 +56,19 @@ export function trialsSection(certificate: Certificate): Html {
   </section>`;
 }
 
+function summary(trials: readonly TrialRecord[]): string {
+  const measured = trials.filter((trial) => trial.quality).length;
+  const screened = trials.filter((trial) => trial.screenKlDivergence).length;
+  return [
+    `${counted(trials.length, "candidates")}, ${screened} screened on little text, ${measured} measured in full.`,
+    measured > 0 && "Intervals are 95\u202f%. What was measured on the confirmation part played no role in choosing.",
+  ]
+    .filter(Boolean)
+    .join(" ");
+}
+
 function row(trial: TrialRecord, index: number, columns: readonly Column[]): Html {
-  return html`<tr id="${rowId(index)}" class="k-${trial.verdict}" data-standing="${trial.verdict}">
+  return html`<tr id="${rowId(index)}" class="k-${standingOf(trial)}" data-standing="${standingOf(trial)}">
     ${columns.map((column, place) => {
       const key = column.key(trial);
       const data = html`data-key="${key ?? ""}"`;
@@ -120,9 +128,9 @@ function columnsOf({ trials }: Certificate): Column[] {
       title: "Standing",
       isNumber: false,
       cell: (trial) =>
-        html`<span class="standing">${STANDINGS[trial.verdict]}</span
+        html`<span class="standing">${STANDINGS[standingOf(trial)]}</span
           ><small>${trial.reason}; ${STAGES[trial.stage]}</small>`,
-      key: (trial) => Object.keys(STANDINGS).indexOf(trial.verdict),
+      key: (trial) => Object.keys(STANDINGS).indexOf(standingOf(trial)),
     },
   ];
 }
