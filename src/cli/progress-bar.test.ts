@@ -47,6 +47,14 @@ test("ProgressBar keeps to one line of the terminal", () => {
   expect([...written[0]!.replace("\r\u001b[2K", "")].length).toBe(39);
 });
 
+test("ProgressBar keeps the time left where the line is short", () => {
+  const { bar, written, clock } = barAt({ columns: 64 });
+  bar.update({ stage: "calibrating", done: 0, total: 335_616, unit: "tokens" });
+  clock.ms = 4000;
+  bar.update({ stage: "calibrating", done: 1024, total: 335_616, unit: "tokens", detail: "blk.3" });
+  expect(written.at(-1)).toMatch(/256\/s {2}21m 47s left/);
+});
+
 test("ProgressBar takes itself off the screen, once", () => {
   const { bar, written, clock } = barAt();
   clock.ms = 5000;

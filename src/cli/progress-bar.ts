@@ -6,6 +6,7 @@ import { formatBytes, formatCount, formatDuration } from "../support/units.js";
 const DELAY_MS = 2000;
 const INTERVAL_MS = 100;
 const BAR_COLUMNS = 24;
+const BAR_COLUMNS_MIN = 8; // shorter ones tell nothing
 
 /** The part of a terminal stream that is drawn on. */
 export interface BarStream {
@@ -54,8 +55,8 @@ export class ProgressBar {
     if (this.#mode === "lines" || now - this.#startedAt < DELAY_MS || now - this.#drawnAt < INTERVAL_MS) return;
     this.#drawnAt = now;
     this.#isShown = true;
-    const columns = Math.max(20, (this.#stream.columns ?? 80) - 1);
-    this.#stream.write(`\r\u001b[2K${[...renderProgress(progress, this.#stage, now)].slice(0, columns).join("")}`);
+    const columns = Math.max(20, (this.#stream.columns || 80) - 1);
+    this.#stream.write(`\r\u001b[2K${renderProgress(progress, this.#stage, now, columns)}`);
   }
 
   /** Takes the bar off the screen. */
@@ -67,28 +68,35 @@ export class ProgressBar {
   }
 }
 
-function renderProgress(progress: Progress, stage: Stage, now: number): string {
-  const seconds = (now - stage.startedAt) / 1000;
-  const rate = seconds > 0 ? (progress.done - stage.doneAtStart) / seconds : 0;
-  const parts = [progress.stage];
-  if (progress.total) {
-    const share = Math.min(1, progress.done / progress.total);
-    const full = Math.round(share * BAR_COLUMNS);
-    parts.push("█".repeat(full) + "░".repeat(BAR_COLUMNS - full), `${Math.floor(share * 100)}%`.padStart(4));
-  }
-  parts.push(amounts(progress));
-  if (rate > 0) {
-    parts.push(progress.unit === "bytes" ? `${formatBytes(rate)}/s` : `${formatRate(rate)}/s`);
-    if (progress.total) parts.push(`${formatDuration(((progress.total - progress.done) / rate) * 1000)} left`);
+/** Stage, share, bar, amounts, rate, time left, item. Where the line is short the item goes first, then the bar. */
+function renderProgress(progress: Progress, stage: Stage, now: number, columns: number): string {
+  const share = progress.total ? Math.min(1, progress.done / progress.total) : undefined;
+  const before =
+    share === undefined ? progress.stage : `${progress.stage}  ${`${Math.floor(share * 100)}%`.padStart(4)}`;
+  const after = [amounts(progress), ...pace(progress, stage, now)].join("  ");
+  const barColumns = Math.min(BAR_COLUMNS, columns - before.length - after.length - 4);
+  const parts = [before, after];
+  if (share !== undefined && barColumns >= BAR_COLUMNS_MIN) {
+    const full = Math.round(share * barColumns);
+    parts.splice(1, 0, "█".repeat(full) + "░".repeat(barColumns - full));
   }
   if (progress.detail) parts.push(progress.detail);
-  return parts.join("  ");
+  return [...parts.join("  ")].slice(0, columns).join("");
 }
 
 function amounts({ done, total, unit }: Progress): string {
   const format = unit === "bytes" ? formatBytes : formatCount;
   const amount = total ? `${format(done)} of ${format(total)}` : format(done);
   return unit === "bytes" ? amount : `${amount} ${unit}`;
+}
+
+/** Rate and time left, since the stage began. */
+function pace({ done, total, unit }: Progress, stage: Stage, now: number): string[] {
+  const seconds = (now - stage.startedAt) / 1000;
+  const rate = seconds > 0 ? (done - stage.doneAtStart) / seconds : 0;
+  if (rate <= 0) return [];
+  const speed = `${unit === "bytes" ? formatBytes(rate) : formatRate(rate)}/s`;
+  return total ? [speed, `${formatDuration(((total - done) / rate) * 1000)} left`] : [speed];
 }
 
 function formatRate(rate: number): string {
