@@ -28,7 +28,7 @@ if (!tool || !existsSync(tool)) {
 const threads = Number(values.threads);
 const TYPES = ["q8_0", "q4_0"];
 const runs = positionals.length > 0 ? fromArguments(positionals) : sharedRuns();
-const folder = mkdtempSync(join(tmpdir(), "pare-parity-"));
+const folder = mkdtempSync(join(tmpdir(), "pare-perplexity-"));
 const rows = [];
 try {
   for (const run of runs) for (const type of TYPES) rows.push(await compare(run, type));
@@ -95,14 +95,14 @@ async function compare({ model, context, windows, text }, type) {
     logits,
   ];
   const request = { contextLength: context, windows: { count: windows }, threads };
-  const toolBase = timed(() => execFileSync(tool, ["-m", model, ...common], { stdio: ["ignore", "pipe", "pipe"] }));
+  const toolBase = timed(() => runTool(["-m", model, ...common]));
   const pareBase = await timedAsync(() => evaluateText({ ...request, model, texts: [contents], baselineFile }));
-  const toolRun = timed(() =>
-    output(execFileSync("sh", ["-c", '"$0" "$@" 2>&1', tool, "-m", candidate, ...common, "--kl-divergence"])),
-  );
+  const toolRun = timed(() => runTool(["-m", candidate, ...common, "--kl-divergence"]));
   const pareRun = await timedAsync(() =>
     evaluateText({ ...request, model: candidate, texts: [contents], against: baselineFile }),
   );
+  // Of its baseline run: the report's own comes from logits that were cut at -16.
+  const basePerplexity = Number(/Final estimate: PPL = ([\d.]+)/.exec(toolBase.result)[1]);
   const theirs = readReport(toolRun.result);
   const ours = pareRun.result;
   const tokens = ours.tokens;
@@ -112,7 +112,7 @@ async function compare({ model, context, windows, text }, type) {
     "PPL pare": digits(ours.perplexity.mean),
     "PPL tool": digits(theirs.perplexity),
     "PPL %": percent(ours.perplexity.mean, theirs.perplexity),
-    "base PPL %": percent(pareBase.result.perplexity.mean, theirs.basePerplexity),
+    "base PPL %": percent(pareBase.result.perplexity.mean, basePerplexity),
     "KLD pare": digits(ours.klDivergence.mean),
     "KLD tool": digits(theirs.mean),
     "KLD %": percent(ours.klDivergence.mean, theirs.mean),
@@ -140,7 +140,6 @@ function readReport(report) {
   };
   return {
     perplexity: number(/Mean PPL\(Q\)\s*:\s*([\d.]+)/),
-    basePerplexity: number(/Mean PPL\(base\)\s*:\s*([\d.]+)/),
     mean: number(/Mean\s+KLD:\s*(-?[\d.]+)/),
     median: number(/Median\s+KLD:\s*(-?[\d.]+)/),
     p99: number(/99\.0%\s+KLD:\s*(-?[\d.]+)/),
@@ -149,8 +148,9 @@ function readReport(report) {
   };
 }
 
-function output(buffer) {
-  return buffer.toString("utf8");
+/** Its report goes to standard error. */
+function runTool(words) {
+  return execFileSync("sh", ["-c", '"$0" "$@" 2>&1', tool, ...words]).toString("utf8");
 }
 
 function timed(work) {

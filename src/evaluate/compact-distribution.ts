@@ -8,7 +8,7 @@
 /** Most mass outside the kept entries: a larger share makes files smaller and estimates noisier. */
 export const REST_SHARE = 1e-2;
 
-/** Entries kept at least: a distribution with one sure token still says how the others compare. */
+/** Entries kept at least, if so many weigh anything: a sure token still says how the others compare. */
 const ENTRIES_MIN = 64;
 
 /** Entries drawn from the rest. */
@@ -59,6 +59,7 @@ export class CompactDistributionsBuilder {
   readonly #sampleCodes: Uint16Array;
   readonly #topTokens: Int32Array;
   readonly #negativeLogLikelihoods: Float64Array;
+  #heavy = new Int32Array(0);
   readonly #counts = new Uint32Array(BUCKETS);
   readonly #masses = new Float64Array(BUCKETS);
 
@@ -83,30 +84,21 @@ export class CompactDistributionsBuilder {
    * @returns -ln p(token); NaN when the logits are not all numbers
    */
   append(logits: Float32Array, probabilities: Float32Array, token: number): number {
-    const top = topToken(logits);
+    const { count, mass: lightMass } = this.#heavyEntries(probabilities);
+    if (count === 0) return this.#appendNotNumbers();
+    const top = this.#topOfHeavy(logits, count);
     const highest = logits[top]!;
-    const { buckets, restMass } = this.#chooseBuckets(logits, probabilities, highest);
-    const index = this.#count++;
-    const lowest = buckets === BUCKETS ? -Infinity : highest - buckets / BUCKETS_PER_NAT;
-    const sampleStep = restMass < REST_MIN ? Infinity : restMass / SAMPLES;
-    let sample = index * SAMPLES;
-    let massSeen = 0;
-    let massWanted = sampleStep / 2;
-    for (let id = 0; id < logits.length; id++) {
-      const logit = logits[id]!;
-      if (logit > lowest) {
-        this.#keep(id, highest - logit);
-        continue;
-      }
-      massSeen += probabilities[id]!;
-      while (massSeen > massWanted) {
-        this.#sampleIds[sample] = id;
-        this.#sampleCodes[sample++] = codeOf(highest - logit);
-        massWanted += sampleStep;
-      }
+    const lowest = highest - this.#chooseDepth(logits, probabilities, highest, count);
+    let restMass = lightMass;
+    for (let k = 0; k < count; k++) {
+      const id = this.#heavy[k]!;
+      if (logits[id]! > lowest) this.#keep(id, highest - logits[id]!);
+      else restMass += probabilities[id]!;
     }
-    const negativeLogLikelihood = highest - logits[token]! - Math.log(probabilities[top]!);
+    const index = this.#count++;
     this.#starts[index + 1] = this.#size;
+    if (restMass >= REST_MIN) this.#sampleRest(index, restMass, highest, logits, probabilities);
+    const negativeLogLikelihood = highest - logits[token]! - Math.log(probabilities[top]!);
     this.#restMasses[index] = restMass;
     this.#topTokens[index] = top;
     this.#negativeLogLikelihoods[index] = negativeLogLikelihood;
@@ -129,34 +121,90 @@ export class CompactDistributionsBuilder {
     };
   }
 
-  /** How far below the top to keep: the fewest buckets that hold enough mass and entries. */
-  #chooseBuckets(
-    logits: Float32Array,
-    probabilities: Float32Array,
-    highest: number,
-  ): { buckets: number; restMass: number } {
+  /**
+   * Lists the entries that may have to be kept: the others, all together, weigh less than REST_SHARE / 2. The only pass over
+   * the vocabulary besides the sampling one, so it does little per entry.
+   *
+   * @returns how many stand in `#heavy`, and the mass of the others
+   */
+  #heavyEntries(probabilities: Float32Array): { count: number; mass: number } {
+    const length = probabilities.length;
+    if (this.#heavy.length < length) this.#heavy = new Int32Array(length);
+    const heavy = this.#heavy;
+    const least = REST_SHARE / (2 * Math.max(length, 8192)); // a small vocabulary is kept whole
+    let count = 0;
+    let mass = 0;
+    for (let id = 0; id < length; id++) {
+      const probability = probabilities[id]!;
+      if (probability > least) heavy[count++] = id;
+      else mass += probability;
+    }
+    return { count, mass };
+  }
+
+  #topOfHeavy(logits: Float32Array, count: number): number {
+    let top = this.#heavy[0]!;
+    for (let k = 1; k < count; k++) {
+      const id = this.#heavy[k]!;
+      if (logits[id]! > logits[top]!) top = id;
+    }
+    return top;
+  }
+
+  /** How far below the top to keep, in nats: just so far that enough mass and entries lie above. */
+  #chooseDepth(logits: Float32Array, probabilities: Float32Array, highest: number, count: number): number {
     const counts = this.#counts.fill(0);
     const masses = this.#masses.fill(0);
-    let total = 0;
-    for (let id = 0; id < logits.length; id++) {
-      const probability = probabilities[id]!;
+    for (let k = 0; k < count; k++) {
+      const id = this.#heavy[k]!;
       const bucket = Math.min(BUCKETS - 1, ((highest - logits[id]!) * BUCKETS_PER_NAT) | 0);
       counts[bucket]!++;
-      masses[bucket]! += probability;
-      total += probability;
+      masses[bucket]! += probabilities[id]!;
     }
-    let buckets = 0;
     let kept = 0;
-    let restMass = total;
-    while (buckets < BUCKETS && (restMass > REST_SHARE * total || kept < ENTRIES_MIN)) {
-      kept += counts[buckets]!;
-      restMass -= masses[buckets]!;
-      buckets++;
+    let mass = 0;
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      kept += counts[bucket]!;
+      mass += masses[bucket]!;
+      const isEnough = mass >= 1 - REST_SHARE && kept >= ENTRIES_MIN;
+      if (isEnough) return (bucket + 1) / BUCKETS_PER_NAT;
     }
-    // Summed upwards: subtracting from 1 would leave rounding noise where the rest is small.
-    restMass = 0;
-    for (let bucket = BUCKETS - 1; bucket >= buckets; bucket--) restMass += masses[bucket]!;
-    return { buckets, restMass };
+    return Infinity;
+  }
+
+  /** Walks the entries that were not kept and takes one wherever another SAMPLES-th of their mass is half full. */
+  #sampleRest(
+    index: number,
+    restMass: number,
+    highest: number,
+    logits: Float32Array,
+    probabilities: Float32Array,
+  ): void {
+    const step = restMass / SAMPLES;
+    const end = (index + 1) * SAMPLES;
+    let next = this.#starts[index]!;
+    let sample = index * SAMPLES;
+    let seen = 0;
+    let wanted = step / 2;
+    for (let id = 0; id < logits.length && sample < end; id++) {
+      if (next < this.#size && id === this.#ids[next]) {
+        next++;
+        continue;
+      }
+      seen += probabilities[id]!;
+      while (seen > wanted && sample < end) {
+        this.#sampleIds[sample] = id;
+        this.#sampleCodes[sample++] = codeOf(highest - logits[id]!);
+        wanted += step;
+      }
+    }
+  }
+
+  #appendNotNumbers(): number {
+    const index = this.#count++;
+    this.#starts[index + 1] = this.#size;
+    this.#negativeLogLikelihoods[index] = Number.NaN;
+    return Number.NaN;
   }
 
   #keep(id: number, distance: number): void {
