@@ -88,7 +88,7 @@ async function report() {
       `of each pair ${seconds.pare.map((time, i) => (seconds["llama-imatrix"][i] / time).toFixed(2)).join(" ")}`,
   );
   console.log(
-    `sums apart by ${mean(errors).toExponential(1)} on average, ${Math.max(...errors).toExponential(1)} at most, relative`,
+    `sums apart by ${mean(errors).toExponential(1)} on average, ${errors.reduce((most, error) => Math.max(most, error), 0).toExponential(1)} at most, relative`,
   );
 }
 
