@@ -8,7 +8,8 @@ import { FormatError } from "../errors.js";
 import { Random } from "../support/random.js";
 import { type BaselineHeader, BaselineReader, BaselineWriter, isBaselineFile } from "./baseline.js";
 import { type BaselineWindow, decodeWindow, encodeWindow, scoredPerWindow } from "./baseline-record.js";
-import { CompactDistributionsBuilder, REST_SHARE, SAMPLES } from "./compact-distribution.js";
+import { CompactDistributionsBuilder } from "./compact-distribution-builder.js";
+import { REST_SHARE, SAMPLES } from "./compact-distribution.js";
 
 const VOCABULARY = 700;
 const CONTEXT = 16;

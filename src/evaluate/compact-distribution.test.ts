@@ -1,13 +1,8 @@
 import { expect, test } from "vitest";
 
 import { Random } from "../support/random.js";
-import {
-  type Comparison,
-  CompactDistributionsBuilder,
-  compareDistribution,
-  negativeLogLikelihood,
-  topToken,
-} from "./compact-distribution.js";
+import { CompactDistributionsBuilder } from "./compact-distribution-builder.js";
+import { type Comparison, compareDistribution, negativeLogLikelihood, topToken } from "./compact-distribution.js";
 
 const VOCABULARY = 2000;
 

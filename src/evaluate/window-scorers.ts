@@ -3,12 +3,8 @@
 import { PareError } from "../errors.js";
 import type { BaselineReader, BaselineWriter } from "./baseline.js";
 import type { BaselineWindow } from "./baseline-record.js";
-import {
-  type Comparison,
-  CompactDistributionsBuilder,
-  compareDistribution,
-  negativeLogLikelihood,
-} from "./compact-distribution.js";
+import { CompactDistributionsBuilder } from "./compact-distribution-builder.js";
+import { type Comparison, compareDistribution, negativeLogLikelihood } from "./compact-distribution.js";
 
 /** Numbers per scored token, windows one after another in the order measured. */
 export interface TokenMeasurements {
