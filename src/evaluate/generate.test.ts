@@ -8,7 +8,7 @@ import { LlamaModel } from "../native/llama-model.js";
 import { choose } from "./choose.js";
 import { generate, type Generated, type GenerateRequest } from "./generate.js";
 import { commonPrefix, Lanes, promptPieces } from "./lanes.js";
-import { argmax } from "./sample.js";
+import { argmax } from "../support/argmax.js";
 
 const threads = 1; // tests share the machine
 

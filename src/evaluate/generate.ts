@@ -5,7 +5,8 @@ import { performance } from "node:perf_hooks";
 import type { LlamaModel } from "../native/llama-model.js";
 import { AnswerText } from "./answer-text.js";
 import type { Lanes } from "./lanes.js";
-import { argmax, type Sampler } from "./sample.js";
+import { argmax } from "../support/argmax.js";
+import type { Sampler } from "./sample.js";
 
 export interface GenerateRequest {
   /** The prompt, with BOS and all. */

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 
-import { argmax, createSampler } from "./sample.js";
+import { argmax } from "../support/argmax.js";
+import { createSampler } from "./sample.js";
 
 const logits = Float32Array.of(1, 3, 2, -1, 2.5);
 

@@ -1,4 +1,5 @@
 // The next token from logits: the likeliest, or drawn at random. The chain is llama.cpp's: top-k, top-p, min-p, temperature.
+import { argmax } from "../support/argmax.js";
 import { Random } from "../support/random.js";
 
 export interface SamplingOptions {
@@ -35,31 +36,6 @@ export function createSampler(options: SamplingOptions = {}): Sampler {
     const weights = softmax(tokens.slice(0, kept).map((token) => logits[token]! / temperature));
     return tokens[draw(weights, random)]!;
   };
-}
-
-/**
- * Index of the highest logit, the first of equals; a NaN is never higher. Every token waits for this search of the whole
- * vocabulary: asking about four logits at once halves its time, as hardly any is higher than the highest so far.
- */
-export function argmax(logits: Float32Array): number {
-  let best = 0;
-  let highest = logits[0]!;
-  const look = (from: number, until: number): void => {
-    for (let i = from; i < until; i++) {
-      if (logits[i]! > highest) {
-        highest = logits[i]!;
-        best = i;
-      }
-    }
-  };
-  const end = logits.length & ~3;
-  for (let i = 0; i < end; i += 4) {
-    if (logits[i]! > highest || logits[i + 1]! > highest || logits[i + 2]! > highest || logits[i + 3]! > highest) {
-      look(i, i + 4);
-    }
-  }
-  look(end, logits.length);
-  return best;
 }
 
 /** The `count` likeliest tokens, likeliest first; the lower token first among equals. */

@@ -95,7 +95,11 @@ export const certificateSchema = z.object({
     .object({ count: z.number().int(), unit: z.enum(["cases", "tokens"]) })
     .optional()
     .describe("with NEED_MORE: how much evidence in all would settle it"),
-  nearestFeasibleBytes: z.number().int().optional().describe("with INFEASIBLE: the smallest limit that something fits"),
+  nearestFeasibleBytes: z
+    .number()
+    .int()
+    .optional()
+    .describe("with INFEASIBLE: the smallest memory for a model in which something fits"),
   bar: z.object({
     keep: z.number().describe("share of the baseline's quality to keep"),
     metric: z.enum(["perplexityRatio", "score"]),

@@ -94,7 +94,7 @@ function verdictOf(
   const bar = `${percent(request.keep)} of the baseline's quality`;
   if (!candidates.some(({ misfit }) => misfit === undefined)) {
     const nearest = nearestFeasible(candidates);
-    const needed = nearest && Math.ceil(nearest.memoryBytes / device.memoryForModelsShare);
+    const needed = nearest?.memoryBytes;
     return {
       verdict: "INFEASIBLE",
       reason: nearest

@@ -35,6 +35,8 @@ export interface ReportSource {
   /** The winner's recipe as YAML. */
   recipe?: string;
   hasChatTemplate: boolean;
+  /** Most tokens to compute at once on the device. */
+  microBatchSize?: number;
 }
 
 /** Draws the report; it comes from outside, because drawing knows certificates and certificates know nothing of drawing. */
@@ -64,6 +66,9 @@ export async function writeResults(results: Results, drawReport: DrawReport, opt
       certificate,
       command: commandLine(request),
       ...(recipe === undefined ? {} : { recipe }),
+      ...(certificate.winner?.microBatchSize === undefined
+        ? {}
+        : { microBatchSize: certificate.winner.microBatchSize }),
       hasChatTemplate: outcome.winner?.base.model.metadata.has("tokenizer.chat_template") ?? false,
     }),
   );

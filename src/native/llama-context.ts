@@ -1,5 +1,6 @@
 // A model at work: KV cache, batches in, logits out.
 import { EngineError } from "../errors.js";
+import { argmax } from "../support/argmax.js";
 import type { LlamaFunctions } from "./bindings.js";
 import { physicalCores } from "./cores.js";
 import { viewBytes } from "./engine.js";
@@ -175,17 +176,7 @@ export class LlamaContext extends NativeHandle {
 
   /** The most likely token after the batch's token `index`; the first of equals. */
   argmax(index: number): number {
-    const logits = this.logits(index);
-    let best = 0;
-    let highest = logits[0]!;
-    for (let i = 1; i < logits.length; i++) {
-      const value = logits[i]!;
-      if (value > highest) {
-        highest = value;
-        best = i;
-      }
-    }
-    return best;
+    return argmax(this.logits(index));
   }
 
   /** Waits for a GPU to finish; on the CPU it is done already. */
