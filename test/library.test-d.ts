@@ -80,9 +80,9 @@ test("a fit is asked in words", () => {
   expectTypeOf(request).toEqualTypeOf<FitRequestInput>();
 });
 
-test("quantize wants a type", () => {
-  // @ts-expect-error the type is missing
-  const request: QuantizeRequest = { input: "a.gguf", output: "b.gguf" };
+test("quantize wants an input", () => {
+  // @ts-expect-error the input is missing
+  const request: QuantizeRequest = { output: "b.gguf", type: "q4_K_M" };
   expectTypeOf(request).toEqualTypeOf<QuantizeRequest>();
 });
 

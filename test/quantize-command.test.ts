@@ -47,8 +47,20 @@ test("quantize --dry-run needs no output", async () => {
   expect(stdout).toContain("bits per weight");
 });
 
+test("quantize --recipe follows a recipe", async () => {
+  using folder = temporaryFolder();
+  const recipe = folder.path("recipe.yaml");
+  writeFileSync(recipe, "version: 1\npasses:\n  - quantize: { type: q5_0, tokenEmbeddingType: q8_0 }\n");
+  const followed = documentOf("quantize", await pare(["quantize", model, "--recipe", recipe, "--dry-run", "--json"]));
+  const args = ["--type", "q5_0", "--token-embedding-type", "q8_0", "--dry-run", "--json"];
+  const direct = documentOf("quantize", await pare(["quantize", model, ...args]));
+  expect(followed.tensors).toEqual(direct.tensors);
+});
+
 test.each([
   ["no type", ["quantize", model, "out.gguf"], 2, "No type is given"],
+  ["a type beside a recipe", ["quantize", model, "out.gguf", "--recipe", "r.yaml", "--type", "q4_0"], 2, "recipe"],
+  ["a recipe that is not there", ["quantize", model, "out.gguf", "--recipe", "r.yaml"], 1, "r.yaml"],
   ["no output", ["quantize", model, "--type", "q4_0"], 2, "No output path"],
   ["an unknown type", ["quantize", model, "out.gguf", "--type", "q4_9"], 2, "q4_9"],
   [

@@ -1,10 +1,10 @@
 // `pare quantize`: a model with its tensors in fewer bits.
 import { type Command, InvalidArgumentError } from "commander";
 
-import type { QuantizeResult } from "../passes/quantize/quantize.js";
+import type { QuantizeRequest, QuantizeResult } from "../passes/quantize/quantize.js";
 import { formatBytes, formatCount, formatDuration } from "../support/units.js";
 import { addExamples } from "./examples.js";
-import { type Invocation, perform } from "./invocation.js";
+import { perform } from "./invocation.js";
 import { argument, option } from "./options.js";
 import { printable, renderFacts, renderTable } from "./table.js";
 
@@ -47,7 +47,9 @@ export function describeQuantize(program: Command): void {
     .option("--dry-run", "say what would be written, and write nothing")
     .action(
       perform(async (invocation, options: QuantizeOptions, input: string, output?: string) => {
-        const result = await run(invocation, options, input, output);
+        const { quantize } = await import("../passes/quantize/quantize.js");
+        const request = { ...requestOf(options, input, output), threads: invocation.threads };
+        const result = await quantize(request, invocation.runOptions);
         invocation.print(result, () => renderResult(result, options.dryRun ? undefined : output));
       }),
     );
@@ -58,14 +60,8 @@ export function describeQuantize(program: Command): void {
   ]);
 }
 
-async function run(
-  invocation: Invocation,
-  options: QuantizeOptions,
-  input: string,
-  output?: string,
-): Promise<QuantizeResult> {
-  const { quantize } = await import("../passes/quantize/quantize.js");
-  const request = {
+function requestOf(options: QuantizeOptions, input: string, output: string | undefined): QuantizeRequest {
+  return {
     input,
     output,
     type: options.type,
@@ -78,9 +74,7 @@ async function run(
     allowRequantize: options.allowRequantize,
     recipe: options.recipe,
     dryRun: options.dryRun,
-    threads: invocation.threads,
   };
-  return quantize(request, invocation.runOptions);
 }
 
 function patternAndType(text: string): { pattern: string; type: string } {
