@@ -49,7 +49,7 @@ const SYNTHETIC: Record<string, { options: SyntheticModelOptions; types: string[
   "f32, dense": {
     options: { layers: 2, feedForward: 256, vocabulary: 320, type: "f32" },
     types: [...TYPES, ...OTHER_TYPES],
-    needy: WITH_IMPORTANCE_ONLY,
+    needy: isThorough ? WITH_IMPORTANCE_ONLY : ["q2_K_S", "iq2_m", "iq1_s"], // the others share their codebooks, and are slow
   },
   "f16, 8 experts, tied": {
     options: { layers: 1, feedForward: 256, vocabulary: 320, experts: 8, type: "f16", tied: true },
