@@ -47,19 +47,26 @@ const FUNCTIONS = [
 ];
 
 /** Variadic, by-value exotica or C++-only: not callable or not wanted. */
-const LEFT_OUT = /^(ggml_abort|ggml_tallocr_new|ggml_opt_|ggml_backend_meta|llama_model_load_from_file_ptr|llama_adapter_lora_init_from_file_ptr)/;
+const LEFT_OUT =
+  /^(ggml_abort|ggml_tallocr_new|ggml_opt_|ggml_backend_meta|llama_model_load_from_file_ptr|llama_adapter_lora_init_from_file_ptr)/;
 
 function fetchHeaders() {
   execFileSync("npm", ["pack", "--silent", HEADERS_PACKAGE], { cwd: scratch });
   const archive = readdirSync(scratch).find((name) => name.endsWith(".tgz"));
-  execFileSync("tar", ["xf", archive, "package/vendor/llama.cpp/include", "package/vendor/llama.cpp/ggml/include"], { cwd: scratch });
+  execFileSync("tar", ["xf", archive, "package/vendor/llama.cpp/include", "package/vendor/llama.cpp/ggml/include"], {
+    cwd: scratch,
+  });
   return join(scratch, "package/vendor/llama.cpp");
 }
 
 /** All headers as one text without comments and macros, whitespace folded. */
 function preprocess(headers) {
   const source = headers.map((name) => `#include "${name}"`).join("\n");
-  const out = execFileSync("cc", ["-E", "-P", "-x", "c", ...includes, "-D__attribute__(x)=", "-"], { input: source, encoding: "utf8", maxBuffer: 1 << 26 });
+  const out = execFileSync("cc", ["-E", "-P", "-x", "c", ...includes, "-D__attribute__(x)=", "-"], {
+    input: source,
+    encoding: "utf8",
+    maxBuffer: 1 << 26,
+  });
   return out.replace(/\b_Bool\b/g, "bool").replace(/\s+/g, " ");
 }
 
@@ -69,17 +76,40 @@ for (const match of text.matchAll(/typedef ((?:struct |enum |const )*\w+(?: \*)*
   typedefs.set(match[3], `${match[1]} ${match[2]}`.trim());
 }
 for (const match of text.matchAll(/typedef [\w *]+\(\* ?(\w+)\)/g)) typedefs.set(match[1], "void *"); // callbacks
-for (const match of text.matchAll(/typedef struct (?:\w+ )?\{[^}]*\} (\w+);/g)) typedefs.set(match[1], `struct ${match[1]}`);
+for (const match of text.matchAll(/typedef struct (?:\w+ )?\{[^}]*\} (\w+);/g))
+  typedefs.set(match[1], `struct ${match[1]}`);
 
-const PRIMITIVES = new Set(["void", "bool", "char", "int", "float", "double", "size_t", "int8_t", "int16_t", "int32_t", "int64_t", "uint8_t", "uint16_t", "uint32_t", "uint64_t"]);
+const PRIMITIVES = new Set([
+  "void",
+  "bool",
+  "char",
+  "int",
+  "float",
+  "double",
+  "size_t",
+  "int8_t",
+  "int16_t",
+  "int32_t",
+  "int64_t",
+  "uint8_t",
+  "uint16_t",
+  "uint32_t",
+  "uint64_t",
+]);
 
 /** koffi's spelling of a C type: known structs by name, text as `const char *`, any other pointer as `void *`. */
 function koffiType(c) {
-  let type = c.replace(/\b(restrict|__restrict)\b/g, "").replace(/\s+/g, " ").trim();
+  let type = c
+    .replace(/\b(restrict|__restrict)\b/g, "")
+    .replace(/\s+/g, " ")
+    .trim();
   if (/\(/.test(type)) return "void *"; // function pointer
   const stars = (type.match(/\*/g) ?? []).length;
   const isConst = /\bconst\b/.test(type);
-  const base = type.replace(/[*]|\bconst\b|\bstruct\b/g, " ").replace(/\s+/g, " ").trim();
+  const base = type
+    .replace(/[*]|\bconst\b|\bstruct\b/g, " ")
+    .replace(/\s+/g, " ")
+    .trim();
   if (/^enum /.test(base)) return stars ? "void *" : "int";
   if (stars === 1 && base === "char") return isConst ? "const char *" : "void *";
   if (stars > 0) return "void *";
@@ -135,13 +165,17 @@ function structFields(name) {
 }
 
 function evaluate(expression) {
-  return Number(Function(`return ${expression.replace(/sizeof ?\( ?int32_t ?\)/g, "4").replace(/\bint32_t\b/g, "4")}`)());
+  return Number(
+    Function(`return ${expression.replace(/sizeof ?\( ?int32_t ?\)/g, "4").replace(/\bint32_t\b/g, "4")}`)(),
+  );
 }
 
 function functionTable(pattern, headers) {
   const source = preprocess(headers);
   const table = [];
-  for (const match of source.matchAll(/(?<=[;}] )(?:extern )?((?:const |struct |enum )*\w+(?: const)?(?: ?\*)*) ?\b((?:ggml|gguf|llama)_\w+) ?\(/g)) {
+  for (const match of source.matchAll(
+    /(?<=[;}] )(?:extern )?((?:const |struct |enum )*\w+(?: const)?(?: ?\*)*) ?\b((?:ggml|gguf|llama)_\w+) ?\(/g,
+  )) {
     const [, result, name] = match;
     if (!pattern.test(name) || LEFT_OUT.test(name) || table.some(([known]) => known === name)) continue;
     let depth = 1;
@@ -149,13 +183,16 @@ function functionTable(pattern, headers) {
     for (; depth > 0; end++) depth += source[end] === "(" ? 1 : source[end] === ")" ? -1 : 0;
     const list = source.slice(match.index + match[0].length, end - 1).trim();
     if (list.includes("...")) continue;
-    const parameters = list === "void" || list === "" ? [] : splitTopLevel(list).map((parameter) => {
-      if (parameter.includes("(")) return "void *";
-      const unnamed = koffiType(parameter);
-      const named = /^(.*[\s*])(\w+)(\[\w*\])?$/.exec(parameter);
-      const isNamed = named && koffiType(named[1]) !== undefined && !(unnamed && PRIMITIVES.has(named[2]));
-      return named?.[3] && isNamed ? "void *" : isNamed ? koffiType(named[1]) : unnamed;
-    });
+    const parameters =
+      list === "void" || list === ""
+        ? []
+        : splitTopLevel(list).map((parameter) => {
+            if (parameter.includes("(")) return "void *";
+            const unnamed = koffiType(parameter);
+            const named = /^(.*[\s*])(\w+)(\[\w*\])?$/.exec(parameter);
+            const isNamed = named && koffiType(named[1]) !== undefined && !(unnamed && PRIMITIVES.has(named[2]));
+            return named?.[3] && isNamed ? "void *" : isNamed ? koffiType(named[1]) : unnamed;
+          });
     const returns = koffiType(result);
     if (returns === undefined || parameters.includes(undefined)) {
       console.error(`left out ${name}(${list}): a type that koffi is not told of`);
@@ -170,12 +207,19 @@ function functionTable(pattern, headers) {
 function layouts(structs) {
   const lines = structs.flatMap(([name, fields]) => [
     `printf("${name} %zu\\n", sizeof(struct ${name}));`,
-    ...fields.filter(([field]) => field !== "value").map(([field]) => `printf("${name}.${field} %zu\\n", offsetof(struct ${name}, ${field}));`),
+    ...fields
+      .filter(([field]) => field !== "value")
+      .map(([field]) => `printf("${name}.${field} %zu\\n", offsetof(struct ${name}, ${field}));`),
   ]);
   const program = `#include <stdio.h>\n#include <stddef.h>\n#include "llama.h"\nint main(void) { ${lines.join("\n")} return 0; }\n`;
   const binary = join(scratch, "layout");
   execFileSync("cc", ["-x", "c", ...includes, "-o", binary, "-"], { input: program });
-  return new Map(execFileSync(binary, { encoding: "utf8" }).trim().split("\n").map((line) => line.split(" ")));
+  return new Map(
+    execFileSync(binary, { encoding: "utf8" })
+      .trim()
+      .split("\n")
+      .map((line) => line.split(" ")),
+  );
 }
 
 /** Constants of an enum, numbered as C does. */
@@ -213,7 +257,9 @@ const lines = [
   ...FUNCTIONS.flatMap(([library, pattern, headers]) => [
     `/** Functions of ${library}: name to [result, ...parameters]. */`,
     `export const ${library.toUpperCase()}_FUNCTIONS = {`,
-    ...functionTable(pattern, headers).map(([name, result, parameters]) => `  ${name}: ["${[result, ...parameters].join('", "')}"],`),
+    ...functionTable(pattern, headers).map(
+      ([name, result, parameters]) => `  ${name}: ["${[result, ...parameters].join('", "')}"],`,
+    ),
     "} as const;",
     "",
   ]),

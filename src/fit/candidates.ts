@@ -4,8 +4,10 @@ import { GGML_TYPES } from "../formats/gguf/ggml-types.js";
 import { bitsPerWeight, bytesTouchedPerToken, memoryBytes } from "../model/memory.js";
 import { type Model, type TensorShape, tensorSizeBytes } from "../model/model.js";
 import type { TypeAssignments, TypeChoices } from "../passes/quantize/assign-types.js";
-import { enumerateCandidates } from "../passes/quantize/mixes.js";
-import { UsageError } from "../errors.js";
+import { assignTypes } from "../passes/quantize/assign-types.js";
+import { type Candidate, enumerateCandidates, parseCandidateName } from "../passes/quantize/mixes.js";
+import { predictSize } from "../passes/quantize/predict-size.js";
+import { UsageError, messageOf } from "../errors.js";
 import { sha256 } from "../support/files.js";
 import { type DeviceSpec, misfit } from "./device.js";
 
@@ -56,33 +58,26 @@ export interface CandidateOptions {
 /**
  * Every candidate of every model, smallest first.
  *
- * @throws {UsageError} when a name in `only` is no candidate of any model
+ * @throws {UsageError} when a name in `only` stands for nothing that can be made of a model
  */
 export function planCandidates(bases: readonly BaseModel[], options: CandidateOptions): PlannedCandidate[] {
-  const all = bases.flatMap((base, index) => [
-    ...enumerateCandidates(base.model, { hasImportance: true })
-      .filter(({ assignments }) => changesTypes(base.model, assignments))
-      .map(({ name, assignments, sizeBytes, preset, outputType, tokenEmbeddingType, overrides }) =>
-        planned(base, name, options, {
-          sizeBytes,
-          assignments,
-          quantize: { preset, outputType, tokenEmbeddingType, overrides },
-        }),
-      ),
-    planned(base, ORIGINAL, options, { isBaseline: index === 0 }),
-  ]);
-  const unknown = options.only?.find(
-    (name) => !all.some((candidate) => candidate.name.toLowerCase() === name.toLowerCase()),
-  );
-  if (unknown !== undefined) {
-    throw new UsageError(`No candidate is called "${unknown}"`, {
-      hint: `There are ${[...new Set(all.map(({ name }) => name))].join(", ")}`,
-    });
-  }
-  const wanted = new Set(options.only?.map((name) => name.toLowerCase()));
-  return all
-    .filter(({ name }) => wanted.size === 0 || wanted.has(name.toLowerCase()))
+  return bases
+    .flatMap((base, index) => {
+      const original = { ...planOriginal(base, options), isBaseline: index === 0 };
+      if (options.only) {
+        return options.only.map((name) => (name.toLowerCase() === ORIGINAL ? original : named(base, name, options)));
+      }
+      const made = enumerateCandidates(base.model, { hasImportance: true }).filter(({ assignments }) =>
+        changesTypes(base.model, assignments),
+      );
+      return [...made.map((candidate) => quantized(base, candidate, options)), original];
+    })
     .sort((a, b) => a.sizeBytes - b.sizeBytes || (a.id < b.id ? -1 : 1));
+}
+
+/** A model as it is. */
+export function planOriginal(base: BaseModel, options: CandidateOptions): PlannedCandidate {
+  return planned(base, ORIGINAL, options, { isBaseline: true });
 }
 
 /** The smallest memory in which anything runs: what an impossible limit would have to be. */
@@ -131,6 +126,35 @@ function planned(
     bytesTouchedPerToken: bytesTouchedPerToken(outcome, contextLength),
     ...optional("misfit", misfit(device, { memoryBytes: plan.memory, fileBytes: sizeBytes })),
   };
+}
+
+/** A candidate by its name, whether or not it would have been proposed. */
+function named(base: BaseModel, name: string, options: CandidateOptions): PlannedCandidate {
+  const { tensors, spec } = base.model;
+  try {
+    const { preset, ...choices } = parseCandidateName(name);
+    const assignments = assignTypes({ tensors: tensors.values(), spec, preset, hasImportance: true, ...choices });
+    const sizeBytes = predictSize(base.model, assignments);
+    return quantized(base, { name, preset: preset.name, ...choices, assignments, sizeBytes }, options);
+  } catch (cause) {
+    throw new UsageError(`"${name}" is no candidate for "${base.path}": ${messageOf(cause)}`, {
+      hint: "Write a preset such as q4_K_M, one with another embedding such as q8_0+q5_1-embd, or original",
+      cause,
+    });
+  }
+}
+
+function quantized(
+  base: BaseModel,
+  made: Omit<Candidate, "preset"> & { preset: string },
+  options: CandidateOptions,
+): PlannedCandidate {
+  const { name, sizeBytes, assignments, preset, outputType, tokenEmbeddingType, overrides } = made;
+  return planned(base, name, options, {
+    sizeBytes,
+    assignments,
+    quantize: { preset, outputType, tokenEmbeddingType, overrides },
+  });
 }
 
 /** False for a candidate that would only copy, such as f16 of an f16 model: that is the original. */

@@ -3,7 +3,13 @@ import { tensorSizeBytes } from "../model/model.js";
 import type { RunOptions } from "../support/progress.js";
 import { formatBytes } from "../support/units.js";
 import { evidenceNeeded, judge } from "./bar.js";
-import { type BaseModel, type PlannedCandidate, isQuantizedSource, nearestFeasible } from "./candidates.js";
+import {
+  type BaseModel,
+  type PlannedCandidate,
+  isQuantizedSource,
+  nearestFeasible,
+  planOriginal,
+} from "./candidates.js";
 import type { Certificate, Quality, TrialRecord, Verdict } from "./certificate.js";
 import { type DeviceSpec, usableMemoryBytes } from "./device.js";
 import type { EvidencePlan } from "./evidence-plan.js";
@@ -35,7 +41,7 @@ export async function certify(findings: Findings, _options: RunOptions): Promise
   const measurements = laboratory.paceMeasurements();
   const here = measurements.length > 0 ? calibratePace(measurements) : undefined;
   const pace = request.device === "this" ? here : paceOf(device);
-  const original = findings.candidates.find(({ isBaseline }) => isBaseline);
+  const original = planOriginal(base, { device, contextLength });
   const baselineSpeed = laboratory.speeds.get("baseline");
   const part = outcome.confirmed.size > 0 ? "confirmation" : "selection";
   return {
@@ -54,9 +60,9 @@ export async function certify(findings: Findings, _options: RunOptions): Promise
       ...(base.model.spec.name === undefined ? {} : { name: base.model.spec.name }),
       architecture: base.model.spec.architecture,
       sizeBytes: base.sizeBytes,
-      bitsPerWeight: original?.bitsPerWeight ?? (base.sizeBytes * 8) / base.model.spec.parametersTotal,
+      bitsPerWeight: original.bitsPerWeight,
       parametersTotal: base.model.spec.parametersTotal,
-      memoryBytes: original?.memoryBytes ?? base.sizeBytes,
+      memoryBytes: original.memoryBytes,
       decodeTokensPerSecond: baselineSpeed?.decodeTokensPerSecond ?? null,
       prefillTokensPerSecond: baselineSpeed?.prefillTokensPerSecond ?? null,
       ...optional("quality", await laboratory.baselineQuality(part)),
