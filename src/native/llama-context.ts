@@ -100,7 +100,6 @@ export class LlamaContext extends NativeHandle {
     parameters.swa_full = options.fullWindowCache ?? false;
     parameters.kv_unified = options.unifiedCache ?? false;
     parameters.n_outputs_max = options.outputsMax ?? 0;
-    parameters.n_outputs_max_per_seq = options.outputsMax ?? 0;
     parameters.embeddings = options.embeddings ?? false;
     const observer = options.observer && new ObserverCallback(engine, options.observer);
     if (observer) parameters.cb_eval = observer.pointer;
