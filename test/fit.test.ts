@@ -86,7 +86,7 @@ function essence({ verdict, winner, trials }: Certificate): unknown {
 
 vi.setConfig({ testTimeout: 240_000 }); // a fit starts some twenty processes
 
-const FEW = ["--candidates", "q4_0", "q5_1", "q8_0", "--evaluations", "12"];
+const FEW = ["--candidate", "q4_0", "--candidate", "q5_1", "--candidate", "q8_0", "--evaluations", "12"];
 
 describe.skipIf(!model || !text)("pare fit on text", () => {
   test("writes the winner with recipe, certificate and report, and the recipe makes the same file", async () => {
@@ -179,7 +179,7 @@ describe.skipIf(!model || !text)("pare fit on text", () => {
 
   test("says REJECT when nothing that fits clears the bar, and removes the model of an earlier fit", async () => {
     const out = scratch();
-    const args = ["fit", model!, "--text", text!, "--candidates", "q4_0", "--evaluations", "8", "--out", out];
+    const args = ["fit", model!, "--text", text!, "--candidate", "q4_0", "--evaluations", "8", "--out", out];
     expect((await pare([...args, "--keep", "50%"])).code).toBe(0);
     expect(existsSync(join(out, "model.gguf"))).toBe(true);
     expect((await pare([...args, "--keep", "100%"])).code).toBe(3);
@@ -204,7 +204,7 @@ describe.skipIf(!existsSync(bundled))("pare fit on cases", () => {
       fewCases(out, 40),
       "--keep",
       "99%",
-      "--candidates",
+      "--candidate",
       "q6_K",
       "--evaluations",
       "8",
@@ -228,8 +228,9 @@ describe.skipIf(!existsSync(bundled))("pare fit on cases", () => {
       fewCases(out, 120),
       "--keep",
       "80%",
-      "--candidates",
+      "--candidate",
       "q8_0",
+      "--candidate",
       "q6_K",
       "--evaluations",
       "10",

@@ -2,7 +2,7 @@
 //
 //   node scripts/home-commands/generate.mjs
 //
-// Three sets come out: text to train on (out/home-commands/train.jsonl), 400 held-out cases
+// Three sets come out: text to train on (out/home-commands/train.jsonl), 1200 held-out cases
 // (models/home-commands.task.jsonl) and calibration text (models/home-commands-calibration.txt). No two of them share a
 // command: commands that differ only in case, punctuation, articles or courtesy count as the same. Everything is drawn
 // from the grammar in this folder with fixed seeds, so the same files come out every time.
@@ -19,6 +19,8 @@ const trainingCount = 240_000;
 const calibrationBytes = 80_000;
 // Half of the cases resemble the training text; the other half tests what was never seen.
 const heldOutCounts = { familiar: 200, "new-wording": 100, "new-combination": 100 };
+// Drawn after the training text, so that it stays as it was: a bar of 99 % takes a thousand cases to be sure of.
+const heldOutMore = { familiar: 400, "new-wording": 200, "new-combination": 200 };
 const requests = {
   familiar: { wording: "familiar", reserved: false },
   "new-wording": { wording: "unseen", reserved: false },
@@ -50,10 +52,11 @@ const answerOrder = [
 function main() {
   const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
   const seen = new Set();
-  const heldOut = drawHeldOut(new Random(1), seen);
+  const heldOut = drawHeldOut(new Random(1), seen, heldOutCounts);
   const calibration = drawCalibration(new Random(2), seen);
   const training = drawUnseen(new Random(3), seen, trainingCount, () => requests.familiar);
-  const cases = asCases(new Random(4), heldOut, training, seen);
+  const more = drawHeldOut(new Random(5), seen, heldOutMore);
+  const cases = asCases(new Random(4), [...heldOut, ...more], training, seen);
 
   const work = join(root, "out", "home-commands");
   mkdirSync(work, { recursive: true });
@@ -64,8 +67,8 @@ function main() {
 }
 
 /** The held-out examples, their kinds mixed. */
-function drawHeldOut(random, seen) {
-  const kinds = random.shuffle(Object.entries(heldOutCounts).flatMap(([kind, count]) => Array(count).fill(kind)));
+function drawHeldOut(random, seen, counts) {
+  const kinds = random.shuffle(Object.entries(counts).flatMap(([kind, count]) => Array(count).fill(kind)));
   const examples = drawUnseen(random, seen, kinds.length, (index) => requests[kinds[index]]);
   return examples.map((example, index) => ({ kind: kinds[index], example }));
 }

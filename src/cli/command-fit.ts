@@ -43,7 +43,12 @@ export function describeFit(program: Command): void {
     .addOption(option("--out <folder>", "folder for the results (default: pare-out)", { completes: "folder" }))
     .addOption(option("--context <tokens>", "context length to plan for", { parse: wholeNumber(8, 1 << 24) }))
     .addOption(option("--scorer <name>", "scorer of cases that name none"))
-    .addOption(option("--candidates <name...>", "try only these, such as q4_K_M", { completes: "preset" }))
+    .addOption(
+      option("--candidate <name>", "try only this, such as q4_K_M; repeatable", {
+        completes: "preset",
+        repeatable: true,
+      }),
+    )
     .addOption(option("--imatrix <file>", "importance file to use, in place of calibrating", { completes: "file" }))
     .addOption(option("--seed <number>", "seed of every random choice", { parse: wholeNumber(0, 2 ** 32 - 1) }))
     .addOption(option("--config <file>", "YAML file with the request; options go before it", { completes: "file" }))

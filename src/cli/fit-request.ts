@@ -11,9 +11,10 @@ import { readRequestFile } from "./request-file.js";
 const FILE_DEFAULT = "pare.yaml";
 
 /** The options of `pare fit` as commander hands them over: the request's own, in numbers. */
-export interface FitOptions extends Partial<Omit<FitRequestInput, "models" | "threads" | "importance">> {
+export interface FitOptions extends Partial<Omit<FitRequestInput, "models" | "threads" | "importance" | "candidates">> {
   config?: string;
   imatrix?: string;
+  candidate?: string[];
 }
 
 /**
@@ -27,7 +28,7 @@ export async function fitRequest(
   given: FitOptions,
   invocation: Invocation,
 ): Promise<FitRequest> {
-  const { config, imatrix, ...options } = given;
+  const { config, imatrix, candidate, ...options } = given;
   const path = config ?? (models.length === 0 && existsSync(FILE_DEFAULT) ? FILE_DEFAULT : undefined);
   if (path !== undefined && config === undefined) invocation.remark(`Reading ${path}`);
   const fromFile = path === undefined ? {} : await readRequestFile(path);
@@ -38,6 +39,7 @@ export async function fitRequest(
     ...fromFile,
     ...options,
     ...(models.length > 0 && { models: [...models] }),
+    ...(candidate !== undefined && { candidates: candidate }),
     ...(imatrix !== undefined && { importance: imatrix }),
     ...(invocation.threads !== undefined && { threads: invocation.threads }),
   };

@@ -31,6 +31,8 @@ export const qualitySchema = z.object({
     .optional(),
   sameTopRate: z.number().optional(),
   score: estimateSchema.optional(),
+  won: z.number().optional().describe("mean gain per case over the baseline, where it was better"),
+  lost: z.number().optional().describe("mean loss per case, where the baseline was better"),
   tokens: z.number().int().optional().describe("scored tokens"),
   cases: z.number().int().optional().describe("scored cases"),
 });
@@ -94,7 +96,7 @@ export const certificateSchema = z.object({
   casesNeeded: z
     .object({ count: z.number().int(), unit: z.enum(["cases", "tokens"]) })
     .optional()
-    .describe("with NEED_MORE: how much evidence in all would settle it"),
+    .describe("with NEED_MORE: how large the whole task would have to be to settle it, all three parts together"),
   nearestFeasibleBytes: z
     .number()
     .int()

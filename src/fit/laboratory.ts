@@ -159,7 +159,7 @@ export class Laboratory implements Measurements {
     const { journal } = this.#setup;
     const key = `measure:${candidate.id}:${purpose}:${size}`;
     if (!journal.has(key) && this.#isSpent(BUDGET_ENDS[purpose])) {
-      this.isBudgetSpent = true;
+      if (purpose !== "screening") this.isBudgetSpent = true; // less screening is part of the plan
       return undefined;
     }
     await this.#baseline(purpose, size);

@@ -11,8 +11,7 @@ export function requireOneVocabulary(bases: readonly BaseModel[], why: "text" | 
   throw new UsageError(
     `"${other.base.path}" and "${first!.base.path}" have different vocabularies, so their ${why === "text" ? "perplexities" : "divergences"} can't be compared`,
     {
-      hint:
-        why === "text" ? "Compare models of different families on a task: --task FILE" : "Run one fit for each family",
+      hint: "Run one fit for each family and compare their certificates",
     },
   );
 }

@@ -2,7 +2,7 @@
 import { tensorSizeBytes } from "../model/model.js";
 import type { RunOptions } from "../support/progress.js";
 import { formatBytes } from "../support/units.js";
-import { evidenceNeeded, judge } from "./bar.js";
+import { casesToSettle, judge, keptInterval, tokensToSettle } from "./bar.js";
 import {
   type BaseModel,
   type PlannedCandidate,
@@ -96,7 +96,7 @@ export async function certify(findings: Findings, _options: RunOptions): Promise
 function verdictOf(
   findings: Findings,
 ): Pick<Certificate, "verdict" | "reason" | "casesNeeded" | "nearestFeasibleBytes"> {
-  const { candidates, device, outcome, request, laboratory, plan, yardstick } = findings;
+  const { candidates, device, outcome, request, laboratory, yardstick } = findings;
   const bar = `${percent(request.keep)} of the baseline's quality`;
   if (!candidates.some(({ misfit }) => misfit === undefined)) {
     const nearest = nearestFeasible(candidates);
@@ -133,14 +133,27 @@ function verdictOf(
       verdict: "REJECT",
       reason: `Nothing that fits keeps ${bar}; the closest, ${outcome.closest.name}, keeps ${keptText(closest.kept)}`,
     };
-  const measured = closest.cases ?? closest.tokens ?? yardstick.inUnits(plan.selectionSize);
+  const isEvidenceShort = judge(closest.kept, request.keep) === "undecided";
   return {
     verdict: "NEED_MORE",
-    reason: laboratory.isBudgetSpent
-      ? `The budget was spent before the question was settled; the closest, ${outcome.closest.name}, keeps ${keptText(closest.kept)} and the bar is ${percent(request.keep)}`
-      : `The evidence does not settle whether ${outcome.closest.name} keeps ${bar}: it keeps ${keptText(closest.kept)}`,
-    casesNeeded: { count: evidenceNeeded(closest.kept, request.keep, measured), unit: yardstick.unit },
+    reason: isEvidenceShort
+      ? `The evidence does not settle whether ${outcome.closest.name} keeps ${bar}: it keeps ${keptText(closest.kept)}`
+      : `The budget was spent before the question was settled; the closest, ${outcome.closest.name}, keeps ${keptText(closest.kept)} and the bar is ${percent(request.keep)}`,
+    ...(isEvidenceShort ? { casesNeeded: { count: evidenceNeeded(findings, closest), unit: yardstick.unit } } : {}),
   };
+}
+
+/** The size of a whole task that would settle it: what the measured part would need, over that part's share of the task. */
+function evidenceNeeded({ request, yardstick }: Findings, closest: Quality): number {
+  const { sizes } = yardstick;
+  const share = sizes[closest.part] / (sizes.calibration + sizes.selection + sizes.confirmation);
+  if (closest.cases === undefined || !closest.score) {
+    const scored = tokensToSettle(closest.kept, request.keep, closest.tokens ?? yardstick.inUnits(1));
+    return Math.ceil((2 * scored) / share); // the first half of each window is context
+  }
+  const { won = 0, lost = 0, cases, score } = closest;
+  const baselineMean = score.mean - won + lost;
+  return Math.ceil(casesToSettle({ won, lost, baselineMean, cases }, request.keep) / share);
 }
 
 function winnerRecord(
@@ -259,26 +272,46 @@ function standing(
   return { verdict: "not-measured", reason: "A neighbour was measured in its place" };
 }
 
-function notesOf({ bases, yardstick, outcome, device, request, contextLength }: Findings): string[] {
-  const notes = [
-    `Quality was measured without repacked weights, speed with them, on this machine`,
-    `Memory counts weights, KV cache of ${contextLength} tokens and compute buffers`,
-  ];
+function notesOf(findings: Findings): string[] {
+  const { bases, yardstick, outcome, device, request, contextLength, laboratory } = findings;
+  const notes = [`Memory counts weights, KV cache of ${contextLength} tokens and compute buffers`];
   if (bases.some(({ model }) => isQuantizedSource(model))) {
     notes.push(
       "The source is quantized already, so candidates are rounded twice; start from full precision where you can",
     );
   }
+  if (outcome.screened.size === 0) return notes;
+  notes.push("Quality was measured without repacked weights, speed with them, on this machine");
+  if (yardstick.metric === "score") notes.push("Share kept relates to the baseline's own score on the same cases");
+  const flawless = flawlessLow(findings);
+  if (flawless !== undefined && flawless < request.keep) {
+    notes.push(
+      `The confirmation part is too small for this bar: a candidate that loses nothing would keep at least ${percent(flawless)} for certain`,
+    );
+  }
   const { winner } = outcome;
-  if (winner && winner.microBatchSize < 512) {
+  if (!winner) return notes;
+  if (winner.microBatchSize < 512) {
     notes.push(
       `To stay within ${formatBytes(usableMemoryBytes(device))}, run it with a micro-batch of ${winner.microBatchSize} tokens (llama.cpp: -c ${contextLength} -ub ${winner.microBatchSize})`,
     );
   }
-  if (yardstick.metric === "score") notes.push("Share kept relates to the baseline's own score on the same cases");
-  if (request.device !== "this" && device.bandwidthBytesPerSecond === undefined)
+  const [before, after] = [laboratory.speeds.get("baseline"), laboratory.speedOf(winner)];
+  if (before && after && after.decodeTokensPerSecond < before.decodeTokensPerSecond) {
+    notes.push(
+      "The winner decodes more slowly than the baseline here: small types cost arithmetic; --minimize latency weighs that",
+    );
+  }
+  if (request.device !== "this" && device.bandwidthBytesPerSecond === undefined) {
     notes.push("The device states no bandwidth, so its speed is not predicted");
+  }
   return notes;
+}
+
+/** What a candidate that answers exactly like the baseline would be sure to keep, with the cases that there are. */
+function flawlessLow({ yardstick, plan }: Findings): number | undefined {
+  if (yardstick.metric !== "score") return undefined;
+  return keptInterval({ won: 0, lost: 0, baselineMean: 1, cases: plan.confirmationSize }).low;
 }
 
 function speedPrediction(here: Calibration): NonNullable<Certificate["speedPrediction"]> {

@@ -149,11 +149,19 @@ class TaskYardstick implements Yardstick {
     ) as BaselineAnswers;
     const result = await this.#run(modelPath, part, size, options, { baselineAnswers: answers });
     const pairs = result.perCase.map(({ id, score }) => ({ baseline: scores[id]!, candidate: score ?? 0 })); // what can't be judged is no success
-    const kept = shareOfScoreKept(
+    const { kept, won, lost } = shareOfScoreKept(
       pairs.map(({ baseline }) => baseline),
       pairs.map(({ candidate }) => candidate),
     );
-    return { metric: "score", part, kept, ...(result.score ? { score: result.score } : {}), cases: pairs.length };
+    return {
+      metric: "score",
+      part,
+      kept,
+      won,
+      lost,
+      ...(result.score ? { score: result.score } : {}),
+      cases: pairs.length,
+    };
   }
 
   #run(
