@@ -120,3 +120,9 @@ test("renderReport() of a certificate without trials, speeds or qualities still 
 function withoutCode(page: string): string {
   return page.replace(/<(script|style)>[\s\S]*?<\/\1>/g, "");
 }
+
+test("renderReport() calls a loss of speed a loss", () => {
+  const certificate = acceptCertificate();
+  certificate.winner!.decodeTokensPerSecond = certificate.baseline.decodeTokensPerSecond! * 0.8;
+  expect(renderReport(certificate, { command: "pare fit" })).toContain("20\u202f% slower");
+});

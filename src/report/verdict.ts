@@ -51,7 +51,7 @@ function headline(certificate: Certificate): string {
     const kept = winner.quality?.kept;
     const clauses = [gain(baseline.sizeBytes / winner.sizeBytes, "smaller", "the same size")];
     const [before, after] = [baseline.decodeTokensPerSecond, winner.decodeTokensPerSecond];
-    if (before && after) clauses.push(gain(after / before, "as fast", "as fast"));
+    if (before && after) clauses.push(pace(after / before));
     if (kept) clauses.push(`${percent(kept.mean, percentDecimals(kept))} of the quality kept`);
     return sentence(clauses);
   }
@@ -71,6 +71,11 @@ function headline(certificate: Certificate): string {
 /** `3.5 times smaller`, or in words where the factor is 1. */
 function gain(factor: number, comparison: string, same: string): string {
   return Math.abs(factor - 1) < 0.05 ? same : `${times(factor, 1)} times ${comparison}`;
+}
+
+/** Small types can cost speed; a loss is called one. */
+function pace(factor: number): string {
+  return factor < 0.95 ? `${percent(1 - factor, 0)} slower` : gain(factor, "as fast", "as fast");
 }
 
 function sentence(clauses: string[]): string {
