@@ -103,6 +103,15 @@ test("search() accepts the baseline unmeasured when nothing leaner clears", asyn
   expect(measurements.bought.some((what) => what.endsWith(" c9"))).toBe(false);
 });
 
+test("search() falls back on the baseline when confirmation refuses what selection chose", async () => {
+  const candidates = candidatesOf(20);
+  (candidates.at(-1) as { isBaseline: boolean }).isBaseline = true;
+  const far = fakeMeasurements(0.001, { confirmation: 0.05 });
+  const outcome = await search({ candidates, cost, keep: 0.9, plan: PLAN }, far);
+  expect(far.bought.filter((what) => what.startsWith("confirmation"))).toHaveLength(2);
+  expect(outcome.winner?.name).toBe("c19");
+});
+
 test("search() confirms nothing twice and stops when evidence is refused", async () => {
   const refusing = { ...fakeMeasurements(), measure: async () => undefined };
   const outcome = await search({ candidates: candidatesOf(10), cost, keep: 0.9, plan: PLAN }, refusing);

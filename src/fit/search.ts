@@ -5,7 +5,8 @@
 // 2. Selection. Along the front quality rises with cost, so bisection finds the cheapest candidate that clears the bar on
 //    the selection part. Neighbours that were not screened are, and the bisection goes on between them.
 // 3. Confirmation. The choice is judged on the confirmation part, which nothing has seen. If it does not clear, the next
-//    dearer one gets a last try: two tries at 2.5 % each keep the chance of a wrong ACCEPT below 5 %.
+//    dearer one gets a last try: two tries at 2.5 % each keep the chance of a wrong ACCEPT below 5 %. After that
+//    the baseline is left, where it fits.
 //
 // Every measurement goes through `Measurements`, which remembers: the search itself is a pure walk over its answers.
 import type { PlannedCandidate } from "./candidates.js";
@@ -169,7 +170,7 @@ class SearchState {
     );
   }
 
-  /** The cheapest that cleared, then the next dearer on the front; or, when none cleared, the most promising. */
+  /** The cheapest that cleared, then the next dearer on the front, then the baseline; or, when none cleared, the most promising. */
   async #finalists(): Promise<PlannedCandidate[]> {
     const { keep, cost, plan } = this.#question;
     const front = this.#front();
@@ -179,8 +180,10 @@ class SearchState {
         (this.#selected.has(candidate) && judge(this.#selected.get(candidate)!.kept, keep) === "clears"),
     );
     if (first) {
-      const dearer = front.filter((candidate) => cost(candidate) > cost(first));
-      return [first, ...dearer].slice(0, plan.confirmations);
+      const dearer = front.filter((candidate) => cost(candidate) > cost(first) && !candidate.isBaseline);
+      const tries = [first, ...dearer].slice(0, first.isBaseline ? 1 : plan.confirmations);
+      // The baseline keeps all of its own quality: it needs no try, and is left when all tries failed.
+      return [...tries, ...this.#byCost.filter((candidate) => candidate.isBaseline && candidate !== first)];
     }
     return [...this.#selected]
       .filter(([, quality]) => quality.kept.mean >= keep)
