@@ -7,6 +7,7 @@ import type { TypeAssignments, TypeChoices } from "../passes/quantize/assign-typ
 import { assignTypes } from "../passes/quantize/assign-types.js";
 import { type Candidate, enumerateCandidates, parseCandidateName } from "../passes/quantize/mixes.js";
 import { predictSize } from "../passes/quantize/predict-size.js";
+import { parsePreset } from "../passes/quantize/presets.js";
 import { UsageError, messageOf } from "../errors.js";
 import { sha256 } from "../support/files.js";
 import { type DeviceSpec, misfit } from "./device.js";
@@ -36,6 +37,8 @@ export interface PlannedCandidate {
   assignments?: TypeAssignments;
   sizeBytes: number;
   bitsPerWeight: number;
+  /** Bits per weight of the type that most matrices are meant to have; infinite for the original. */
+  blockBits: number;
   /** Weights, KV cache and compute buffers at the context length and micro-batch. */
   memoryBytes: number;
   /** Most tokens computed at once that the device's memory allows; llama.cpp's `--ubatch-size`. */
@@ -121,6 +124,7 @@ function planned(
     ...(made.assignments ? { assignments: made.assignments } : {}),
     sizeBytes,
     bitsPerWeight: bitsPerWeight(outcome),
+    blockBits: made.quantize ? GGML_TYPES[parsePreset(made.quantize.preset).type].bitsPerWeight : Infinity,
     memoryBytes: plan.memory,
     microBatchSize: plan.batch,
     bytesTouchedPerToken: bytesTouchedPerToken(outcome, contextLength),

@@ -269,7 +269,7 @@ function standing(
         : "Another is both cheaper and closer to the baseline",
     };
   }
-  return { verdict: "not-measured", reason: "A neighbour was measured in its place" };
+  return { verdict: "not-measured", reason: "A neighbour, or one with the same blocks, was measured in its place" };
 }
 
 function notesOf(findings: Findings): string[] {

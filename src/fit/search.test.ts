@@ -65,6 +65,18 @@ test("search() leaves out what another beats and buys few selections", async () 
   expect(measurements.bought.filter((what) => what.startsWith("selection")).length).toBeLessThanOrEqual(6);
 });
 
+test("search() looks at nothing that has the blocks of a hopeless candidate", async () => {
+  const candidates = candidatesOf(20);
+  for (const [i, candidate] of candidates.entries()) Object.assign(candidate, { blockBits: i < 8 ? 2 : 4 });
+  const measurements = fakeMeasurements();
+  const outcome = await search({ candidates, cost, keep: 0.9, plan: PLAN, hopelessDivergence: 0.15 }, measurements);
+  expect(outcome.winner?.name).toBe("c11");
+  const screened = measurements.bought
+    .filter((what) => what.startsWith("screen "))
+    .map((what) => Number(what.slice(8)));
+  expect(screened.filter((i) => i < 8)).toEqual([0]); // the first of the kind showed it
+});
+
 test("search() screens neighbours when it could not screen all", async () => {
   const candidates = candidatesOf(40);
   const outcome = await search({ candidates, cost, keep: 0.9, plan: { ...PLAN, screens: 20 } }, fakeMeasurements());

@@ -29,6 +29,8 @@ export interface SearchQuestion {
   cost: (candidate: PlannedCandidate) => number;
   keep: number;
   plan: EvidencePlan;
+  /** Divergence beyond which a candidate, and all whose blocks have no more bits, are not looked at again; in nats. */
+  hopelessDivergence?: number;
 }
 
 export interface SearchOutcome {
@@ -69,7 +71,8 @@ class SearchState {
   async screenBroadly(): Promise<void> {
     for (const index of endsThenHalves(this.#byCost.length)) {
       if (this.#screened.size >= this.#question.plan.screens) return;
-      await this.#screen(this.#byCost[index]!);
+      const candidate = this.#byCost[index]!;
+      if (!this.#isHopeless(candidate)) await this.#screen(candidate);
     }
   }
 
@@ -114,6 +117,15 @@ class SearchState {
       winner: this.#winner,
       closest: best,
     };
+  }
+
+  /** True where blocks of as many bits, or more, were already far off: another embedding would not save it. */
+  #isHopeless(candidate: PlannedCandidate): boolean {
+    const { hopelessDivergence = Infinity } = this.#question;
+    for (const [screened, { mean, standardError }] of this.#screened) {
+      if (mean - 2 * standardError > hopelessDivergence && candidate.blockBits <= screened.blockBits) return true;
+    }
+    return false;
   }
 
   async #screen(candidate: PlannedCandidate): Promise<boolean> {
@@ -166,7 +178,11 @@ class SearchState {
     const least = below ? cost(below) : -Infinity;
     const most = clearing ? cost(clearing) : Infinity;
     return this.#byCost.filter(
-      (candidate) => !this.#screened.has(candidate) && cost(candidate) > least && cost(candidate) < most,
+      (candidate) =>
+        !this.#screened.has(candidate) &&
+        !this.#isHopeless(candidate) &&
+        cost(candidate) > least &&
+        cost(candidate) < most,
     );
   }
 
