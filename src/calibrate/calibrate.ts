@@ -1,12 +1,12 @@
 // Calibration: text through a model, statistics of what each linear layer sees. The engine runs in a child process
 // (`calibrate.job.ts`); what comes back are sums, never activations or logits.
 import { mkdir, mkdtemp, readFile, rename, rm, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 
 import { PareError, UsageError, messageOf } from "../errors.js";
 import { isolate } from "../native/isolate.js";
 import type { Backend } from "../native/platform.js";
-import { AtomicFile } from "../support/files.js";
+import { AtomicFile, refuseReplacing } from "../support/files.js";
 import type { RunOptions } from "../support/progress.js";
 import type { CalibrationJobInput, CalibrationJobOutput } from "./calibrate.job.js";
 import type { Importance } from "./importance.js";
@@ -83,7 +83,7 @@ export interface CalibrationResult {
  */
 export async function calibrate(request: CalibrationRequest, options: RunOptions = {}): Promise<CalibrationResult> {
   checkRequest(request);
-  if (request.output !== undefined) await requireWritable(request.output);
+  await checkOutputs(request);
   const texts = await readTexts(request.texts, options.signal);
   await using scratch = request.hessians === undefined ? undefined : await ScratchFolder.beside(request.hessians);
   const hessians = scratch && { path: scratch.file, weights: request.hessianTensors };
@@ -120,7 +120,21 @@ function checkRequest({ texts, contextLength, chunks, threads }: CalibrationRequ
   }
 }
 
-/** Tells before the long run that its result could not be written. */
+/** Tells before the long run that its results could not be written. */
+async function checkOutputs({ output, hessians, model, texts }: CalibrationRequest): Promise<void> {
+  const sources = [model, ...texts.flatMap((text) => (typeof text === "string" ? [] : [text.path]))];
+  if (output !== undefined && hessians !== undefined && resolve(output) === resolve(hessians)) {
+    throw new UsageError(`Cannot write importance data and Hessians to one file, "${output}"`, {
+      hint: "Choose another path for one of them",
+    });
+  }
+  for (const path of [output, hessians]) {
+    if (path === undefined) continue;
+    await refuseReplacing(path, sources);
+    await requireWritable(path);
+  }
+}
+
 async function requireWritable(path: string): Promise<void> {
   const target = await stat(path).catch(() => undefined);
   if (target?.isDirectory())

@@ -6,6 +6,7 @@ import type { Command } from "commander";
 import { PareError, UsageError, messageOf } from "../errors.js";
 import type { TaskResult } from "../evaluate/run-task.js";
 import type { TextResult } from "../evaluate/text.js";
+import { refuseReplacing } from "../support/files.js";
 import { formatCount, formatDuration } from "../support/units.js";
 import { addExamples } from "./examples.js";
 import { type Invocation, perform } from "./invocation.js";
@@ -86,6 +87,7 @@ async function evalText(invocation: Invocation, options: EvalOptions, model: str
     "--max-tokens": options.maxTokens,
     "--parallel": options.parallel,
   });
+  if (options.saveBaseline !== undefined) await refuseReplacing(options.saveBaseline, paths);
   const { evaluateText } = await import("../evaluate/text.js");
   const request = {
     model,

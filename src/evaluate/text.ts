@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { UsageError } from "../errors.js";
 import { isolate } from "../native/isolate.js";
 import type { Backend } from "../native/platform.js";
+import { refuseReplacing } from "../support/files.js";
 import type { RunOptions } from "../support/progress.js";
 import { isBaselineFile } from "./baseline.js";
 import type { TextResult } from "./text-in-process.js";
@@ -58,6 +59,9 @@ export interface EvaluateTextRequest extends TextSource {
  */
 export async function evaluateText(request: EvaluateTextRequest, options: RunOptions = {}): Promise<TextResult> {
   const { against, baselineFile, backend, ...job } = request;
+  if (baselineFile !== undefined) {
+    await refuseReplacing(baselineFile, [request.model, ...(against === undefined ? [] : [against])]);
+  }
   const what = `measuring "${request.model}"`;
   if (against === undefined) {
     return isolate<TextJobInput, TextResult>(

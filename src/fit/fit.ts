@@ -8,12 +8,13 @@ import { PareError, UsageError } from "../errors.js";
 import { checkForEngine } from "../model/check.js";
 import { openModel } from "../model/open.js";
 import { physicalCores } from "../native/cores.js";
-import { AtomicFile, sha256File } from "../support/files.js";
+import { AtomicFile, refuseReplacing, sha256File } from "../support/files.js";
 import type { RunOptions } from "../support/progress.js";
 import { type BaseModel, type PlannedCandidate, planCandidates } from "./candidates.js";
 import type { Certificate } from "./certificate.js";
 import { deviceSchema, readDevice } from "./device.js";
 import { type EvidencePlan, planEvidence } from "./evidence-plan.js";
+import { FolderLock } from "./folder-lock.js";
 import { Journal } from "./journal.js";
 import { Laboratory } from "./laboratory.js";
 import { certify } from "./outcome.js";
@@ -23,7 +24,7 @@ import { createTaskYardstick } from "./task-yardstick.js";
 import { createTextYardstick } from "./text-yardstick.js";
 import { versions } from "./versions.js";
 import { Workspace } from "./workspace.js";
-import { type DrawReport, writeResults } from "./write-results.js";
+import { type DrawReport, RESULT_FILES, writeResults } from "./write-results.js";
 import type { Yardstick } from "./yardstick.js";
 
 export interface FitOptions extends RunOptions {
@@ -46,9 +47,12 @@ export interface FitOptions extends RunOptions {
 export async function fit(input: FitRequestInput, { drawReport, ...options }: FitOptions): Promise<Certificate> {
   const request = parseFitRequest(input);
   const startedAt = new Date().toISOString();
+  if (request.device !== "this") await readDevice(request.device); // complains before the models are read
   await requireWritableFolder(request.out);
+  await using _lock = await FolderLock.acquire(join(request.out, ".pare", "lock"), request.out);
   await using models = await openModels(request.models, options);
   const { bases } = models;
+  await refuseReplacingInput(request, bases);
   const yardstick = await createYardstick(request, bases, options);
   const workspace = new Workspace(request.out, await identity(request, bases, yardstick));
   await using journal = await Journal.open(workspace.journalPath);
@@ -109,7 +113,7 @@ async function openModels(
   try {
     for (const path of paths) {
       const model = await openModel(path, options);
-      bases.push({ path, model, sha256: "", sizeBytes: model.fileSizeBytes! });
+      bases.push({ path: model.path!, model, sha256: "", sizeBytes: model.fileSizeBytes! }); // of a split one the first part
       await checkForEngine(model);
       options.onProgress?.({
         stage: "hashing",
@@ -118,7 +122,7 @@ async function openModels(
         unit: "models",
         detail: path,
       });
-      bases.at(-1)!.sha256 = await sha256File(path, options.signal);
+      bases.at(-1)!.sha256 = await sha256File(model.parts!, options.signal);
     }
   } catch (error) {
     await close();
@@ -149,6 +153,7 @@ async function identity(request: FitRequest, bases: readonly BaseModel[], yardst
     seed,
     scorer,
     threads: request.threads ?? physicalCores(),
+    backend: process.env["PARE_BACKEND"],
     versions: versions(),
   };
 }
@@ -178,8 +183,14 @@ function runSearch(
   laboratory: Laboratory,
 ): Promise<SearchOutcome> {
   const cost = { size: sizeOf, memory: memoryOf, latency: bytesTouchedBy }[request.minimize];
-  return search({ candidates, cost, keep: request.keep, plan }, laboratory);
+  const hopelessDivergence = request.text ? HOPELESS_FACTOR * -Math.log(request.keep) : HOPELESS_FOR_CASES;
+  return search({ candidates, cost, keep: request.keep, plan, hopelessDivergence }, laboratory);
 }
+
+/** Divergence bounds the loss in ln perplexity only on average, so a wide margin: ten times what the bar allows. */
+const HOPELESS_FACTOR = 10;
+/** A task may be done well by a model that is far from the baseline elsewhere; at 1 nat per token it is another model. */
+const HOPELESS_FOR_CASES = 1;
 
 const sizeOf = ({ sizeBytes }: PlannedCandidate): number => sizeBytes;
 const memoryOf = ({ memoryBytes }: PlannedCandidate): number => memoryBytes;
@@ -207,4 +218,12 @@ async function requireWritableFolder(out: string): Promise<void> {
   }
   await mkdir(out, { recursive: true }).catch(() => undefined); // the next line says why not
   await using _probe = await AtomicFile.create(join(out, "certificate.json"));
+}
+
+/** The results of a fit replace each other; what it starts from may be the result of another. */
+async function refuseReplacingInput(request: FitRequest, bases: readonly BaseModel[]): Promise<void> {
+  const { task, text = [], importance, device, out } = request;
+  const sources = [...bases.flatMap(({ model }) => model.parts!), ...text, task, importance, device];
+  const files = sources.filter((path) => path !== undefined);
+  for (const name of RESULT_FILES) await refuseReplacing(join(out, name), files);
 }

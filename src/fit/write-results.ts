@@ -1,13 +1,14 @@
 // What a fit leaves behind: model.gguf, recipe.yaml and importance.gguf on ACCEPT, certificate.json and report.html always. Each file is
 // whole or absent. An earlier fit's model does not stay beside a certificate that accepts nothing.
-import { copyFile, readFile, rename, rm, stat } from "node:fs/promises";
+import { readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 import { PareError } from "../errors.js";
+import { quantize } from "../passes/quantize/quantize.js";
 import { renderRecipe } from "../passes/recipe.js";
-import { requireDisk, sha256File, writeFileAtomic } from "../support/files.js";
+import { copyFileAtomic, sha256File, writeFileAtomic } from "../support/files.js";
 import type { RunOptions } from "../support/progress.js";
-import type { PlannedCandidate } from "./candidates.js";
+import type { BaseModel, PlannedCandidate } from "./candidates.js";
 import type { Certificate } from "./certificate.js";
 import type { Laboratory } from "./laboratory.js";
 import type { FitRequest } from "./request.js";
@@ -18,6 +19,8 @@ import { IMPORTANCE_NAME, writeCandidate } from "./workspace.js";
 
 /** Importance data beside the recipe that uses it. */
 const IMPORTANCE_FILE = "importance.gguf";
+/** What a fit writes to its folder. */
+export const RESULT_FILES = ["model.gguf", "recipe.yaml", IMPORTANCE_FILE, "certificate.json", "report.html"] as const;
 
 export interface Results {
   certificate: Certificate;
@@ -42,24 +45,30 @@ export interface ReportSource {
 /** Draws the report; it comes from outside, because drawing knows certificates and certificates know nothing of drawing. */
 export type DrawReport = (source: ReportSource) => string;
 
-/** Writes everything to the output folder and completes the certificate with the hash of the model it wrote. */
+/**
+ * Writes everything to the output folder and completes the certificate with the hash of the model it wrote.
+ *
+ * The model is made aside first: from the first file that is replaced to the last it takes a moment, and killed within it, a
+ * certificate never stands beside another fit's model.
+ */
 export async function writeResults(results: Results, drawReport: DrawReport, options: RunOptions): Promise<void> {
   const { certificate, request, outcome, workspace } = results;
-  await removeEarlierModel(request.out);
-  const recipe = outcome.winner && (await winnerRecipe(results, outcome.winner, options));
-  if (outcome.winner && certificate.winner && recipe !== undefined) {
-    const path = join(request.out, "model.gguf");
-    await writeModel(results, outcome.winner, path, options);
-    const { size } = await stat(path);
+  const made = outcome.winner && (await makeModel(results, outcome.winner, options));
+  const path = join(request.out, "model.gguf");
+  if (made !== undefined && certificate.winner) {
+    const { size } = await stat(made);
     certificate.winner.path = path;
     certificate.winner.sizeBytes = size;
-    certificate.winner.sha256 = await sha256File(path, options.signal);
+    certificate.winner.sha256 = await sha256File(made, options.signal);
     certificate.hashes["winner"] = certificate.winner.sha256;
     const trial = certificate.trials.find(({ verdict }) => verdict === "winner");
     if (trial) trial.sizeBytes = size;
-    await writeFileAtomic(join(request.out, "recipe.yaml"), recipe);
   }
+  await removeEarlierResults(request.out);
+  const recipe = outcome.winner && (await winnerRecipe(results, outcome.winner, options));
+  if (recipe !== undefined) await writeFileAtomic(join(request.out, "recipe.yaml"), recipe);
   await writeFileAtomic(join(request.out, "certificate.json"), `${JSON.stringify(certificate, null, 2)}\n`);
+  if (made !== undefined) await rename(made, path);
   await writeFileAtomic(
     join(request.out, "report.html"),
     drawReport({
@@ -75,14 +84,20 @@ export async function writeResults(results: Results, drawReport: DrawReport, opt
   await workspace.clear();
 }
 
-/** Made anew from the original: what the trials measured must come out again, byte for byte. */
-async function writeModel(
-  { laboratory, request }: Results,
+/**
+ * The winner's file, in the workspace. Made anew from the original: what the trials measured must come out again, byte for
+ * byte.
+ */
+async function makeModel(
+  { laboratory, request, workspace }: Results,
   winner: PlannedCandidate,
-  path: string,
   options: RunOptions,
-): Promise<void> {
-  if (!winner.quantize) return copyAtomic(winner.base.path, path);
+): Promise<string> {
+  const path = workspace.path("winner.gguf");
+  if (!winner.quantize) {
+    await copyOriginal(winner.base, path, options);
+    return path;
+  }
   const measured = await laboratory.fileOf(winner);
   const { sha256 } = await writeCandidate(
     winner,
@@ -91,22 +106,18 @@ async function writeModel(
     request.threads,
     options,
   );
-  if (sha256 !== (await sha256File(measured, options.signal))) {
-    await rm(path, { force: true });
-    throw new PareError(
-      `The winner "${winner.name}" came out differently when it was written again, so nothing measured holds for it`,
-      {
-        hint: "Run: pare doctor; memory or disk of this machine may be failing",
-      },
-    );
-  }
+  if (sha256 === (await sha256File(measured, options.signal))) return path;
+  await rm(path, { force: true });
+  throw new PareError(
+    `The winner "${winner.name}" came out differently when it was written again, so nothing measured holds for it`,
+    { hint: "Run: pare doctor; memory or disk of this machine may be failing" },
+  );
 }
 
-async function copyAtomic(from: string, to: string): Promise<void> {
-  await requireDisk(to, (await stat(from)).size);
-  const temporary = `${to}.tmp`;
-  await copyFile(from, temporary);
-  await rename(temporary, to);
+/** The parts of a split model become one file. */
+async function copyOriginal({ path, model }: BaseModel, to: string, options: RunOptions): Promise<void> {
+  if (model.parts!.length === 1) await copyFileAtomic(path, to, options.signal);
+  else await quantize({ input: path, output: to, type: "copy" }, options);
 }
 
 /** The recipe refers to the importance data beside it, so that the folder is all it takes to make the model again. */
@@ -126,7 +137,7 @@ async function winnerRecipe(
     ...(isQuantizedSource(winner.base.model) && preset ? { allowRequantize: true } : {}),
   };
   const file = join(request.out, IMPORTANCE_FILE);
-  if (winner.quantize) await copyAtomic(await laboratory.importance(winner.base), file);
+  if (winner.quantize) await copyFileAtomic(await laboratory.importance(winner.base), file, options.signal);
   const importance = winner.quantize && {
     file: IMPORTANCE_FILE,
     name: IMPORTANCE_NAME,
@@ -138,17 +149,16 @@ async function winnerRecipe(
   });
 }
 
-/** Removes the model that an earlier certificate in this folder speaks of. */
-async function removeEarlierModel(out: string): Promise<void> {
+/** Removes the model that an earlier certificate in this folder speaks of, and all that belongs to it; the certificate last. */
+async function removeEarlierResults(out: string): Promise<void> {
   try {
     const earlier = JSON.parse(await readFile(join(out, "certificate.json"), "utf8")) as Partial<Certificate>;
     if (!earlier.format?.startsWith("pare-certificate/") || !earlier.winner) return;
   } catch {
     return; // no earlier fit
   }
-  await rm(join(out, "model.gguf"), { force: true });
-  await rm(join(out, "recipe.yaml"), { force: true });
-  await rm(join(out, IMPORTANCE_FILE), { force: true });
+  const files = RESULT_FILES.filter((name) => name !== "certificate.json");
+  for (const name of [...files, "certificate.json"]) await rm(join(out, name), { force: true });
 }
 
 /** The command that asks for the same again. */

@@ -26,6 +26,8 @@ export interface Model extends AsyncDisposable {
   readonly tensors: ReadonlyMap<string, LazyTensor>;
   /** Where it came from, when it is a file. */
   readonly path?: string;
+  /** The files it came in, when it is split in several; else that one. */
+  readonly parts?: readonly string[];
   /** Bytes of its file, header included; of a split one all parts together. */
   readonly fileSizeBytes?: number;
   close(): Promise<void>;

@@ -30,6 +30,7 @@ function modelOf(gguf: GgufFile): Model {
     metadata: gguf.metadata,
     tensors,
     path: gguf.path,
+    parts: gguf.parts,
     fileSizeBytes: gguf.sizeBytes,
     close: () => gguf.close(),
     [Symbol.asyncDispose]: () => gguf.close(),

@@ -2,10 +2,10 @@
 // question "is there room?" asked before long work.
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, mkdir, open, rename, rm, statfs } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, rm, stat, statfs } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
-import { PareError, ResourceError, messageOf } from "../errors.js";
+import { PareError, ResourceError, UsageError, messageOf } from "../errors.js";
 import { formatBytes } from "./units.js";
 
 /** Temporary files that are open now; removed when the process ends early. */
@@ -68,7 +68,7 @@ export class AtomicFile implements AsyncDisposable {
     this.#position = Math.max(this.#position, position + bytes.byteLength);
   }
 
-  /** Syncs and renames: from here on the file is there, whole. */
+  /** Syncs and renames: from here on the file is there, whole. Where that fails, disposal removes what was written. */
   async commit(): Promise<void> {
     if (!this.#handle) throw new Error(`Cannot commit "${this.path}": it is closed`);
     try {
@@ -78,9 +78,8 @@ export class AtomicFile implements AsyncDisposable {
       await rename(this.temporaryPath, this.path);
     } catch (cause) {
       throw writeFailure(this.path, cause);
-    } finally {
-      unfinished.delete(this);
     }
+    unfinished.delete(this);
   }
 
   /** Removes what was written, unless it was committed. */
@@ -100,15 +99,42 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array): 
   await file.commit();
 }
 
+/** Copies a file, atomically. */
+export async function copyFileAtomic(from: string, to: string, signal?: AbortSignal): Promise<void> {
+  await requireDisk(to, (await stat(from)).size);
+  await using file = await AtomicFile.create(to);
+  for await (const chunk of createReadStream(from, { highWaterMark: 1 << 20, signal })) {
+    await file.write(chunk as Buffer);
+  }
+  await file.commit();
+}
+
+/**
+ * Refuses to write where a source of the work lies: it must outlive what is made of it.
+ *
+ * @throws {UsageError} naming the source
+ */
+export async function refuseReplacing(output: string, sources: readonly string[]): Promise<void> {
+  const target = await stat(output).catch(() => undefined);
+  if (!target) return;
+  for (const path of sources) {
+    const source = await stat(path).catch(() => undefined);
+    if (source?.dev !== target.dev || source.ino !== target.ino) continue;
+    throw new UsageError(`Input and output are the same file: "${path}"`, { hint: "Choose another output path" });
+  }
+}
+
 /** Paths of temporary files that a signal handler should remove before the process ends. */
 export function unfinishedPaths(): string[] {
   return [...unfinished].map((file) => file.temporaryPath);
 }
 
-/** SHA-256 of a file, as lower-case hex. */
-export async function sha256File(path: string, signal?: AbortSignal): Promise<string> {
+/** SHA-256 of a file, as lower-case hex; of several, that of all their bytes one after another. */
+export async function sha256File(path: string | readonly string[], signal?: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20, signal })) hash.update(chunk as Buffer);
+  for (const one of typeof path === "string" ? [path] : path) {
+    for await (const chunk of createReadStream(one, { highWaterMark: 1 << 20, signal })) hash.update(chunk as Buffer);
+  }
   return hash.digest("hex");
 }
 
@@ -143,7 +169,8 @@ async function nearestFolder(path: string): Promise<string> {
   }
 }
 
-function writeFailure(path: string, cause: unknown): PareError {
+/** Why a file could not be written, from what the system said. */
+export function writeFailure(path: string, cause: unknown): PareError {
   const code = (cause as NodeJS.ErrnoException).code;
   if (code === "ENOSPC" || code === "EDQUOT") {
     return new ResourceError(`Cannot write "${path}": the disk is full`, {

@@ -8,6 +8,7 @@ import { readGguf } from "../../formats/gguf/read.js";
 import { ggufSizeBytes } from "../../formats/gguf/write.js";
 import { openModel } from "../../model/open.js";
 import { isolate } from "../../native/isolate.js";
+import { refuseReplacing } from "../../support/files.js";
 import type { RunOptions } from "../../support/progress.js";
 import { type TensorOutcome, bitsPerWeightOf, countTypes, outcomes } from "./outcome.js";
 import { parseChoices } from "./parse-choices.js";
@@ -122,7 +123,7 @@ async function carryOut(order: Order, request: QuantizeRequest, options: RunOpti
     throw new UsageError("No output path is given", { hint: "Name the file to write, or ask for a dry run" });
   }
   if (!Number.isInteger(threads) || threads < 1) throw new UsageError(`Threads are ${threads}, 1 or more are wanted`);
-  await refuseReplacing(output, input, importance?.path, options.signal);
+  await refuseTarget(output, input, importance?.path, options.signal);
   const job: QuantizeJobInput = { ...order, output, threads };
   return isolate<QuantizeJobInput, QuantizeJobOutput>("passes/quantize/quantize.job", job, {
     ...options,
@@ -130,18 +131,13 @@ async function carryOut(order: Order, request: QuantizeRequest, options: RunOpti
   });
 }
 
-/** The source must outlive its copy: a part of it, or the importance data, is no place to write to. */
-async function refuseReplacing(output: string, input: string, importance: string | undefined, signal?: AbortSignal) {
+/** A part of the source, or the importance data, is no place to write to. */
+async function refuseTarget(output: string, input: string, importance: string | undefined, signal?: AbortSignal) {
   const target = await stat(output).catch(() => undefined);
   if (!target) return;
   if (target.isDirectory()) {
     throw new UsageError(`Cannot write "${output}": a folder stands there`, { hint: "Name the file in it, too" });
   }
   await using gguf = await readGguf(input, { signal });
-  const sources = [...gguf.parts, ...(importance === undefined ? [] : [importance])];
-  for (const path of sources) {
-    const source = await stat(path).catch(() => undefined);
-    if (source?.dev !== target.dev || source.ino !== target.ino) continue;
-    throw new UsageError(`Input and output are the same file: "${path}"`, { hint: "Choose another output path" });
-  }
+  await refuseReplacing(output, [...gguf.parts, ...(importance === undefined ? [] : [importance])]);
 }

@@ -1,0 +1,77 @@
+// One fit at a time in a folder: two would remove each other's candidates, cut each other's journal and mix their results.
+// A lock names the process that holds it. One that was killed leaves its lock behind, which the next one takes over.
+import { readFileSync } from "node:fs";
+import { mkdir, open, readFile, rm } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+
+import { PareError } from "../errors.js";
+import { writeFailure } from "../support/files.js";
+
+/** Locks of this process. */
+const held = new Set<string>();
+
+/** A folder that is this process's alone until disposal. */
+export class FolderLock implements AsyncDisposable {
+  readonly #path: string;
+
+  private constructor(path: string) {
+    this.#path = path;
+  }
+
+  /**
+   * @param path of the lock file
+   * @param what is locked, for the message
+   * @throws {PareError} when another process that is alive holds it
+   */
+  static async acquire(path: string, what: string): Promise<FolderLock> {
+    const place = resolve(path);
+    const holder = held.has(place) ? process.pid : await holderOf(place);
+    if (holder !== undefined) {
+      throw new PareError(`Another fit works in "${what}" (process ${holder})`, {
+        hint: "Wait until it has ended, or choose another --out",
+      });
+    }
+    await rm(place, { force: true }); // of a process that is no more
+    try {
+      await mkdir(dirname(place), { recursive: true });
+      await using file = await open(place, "wx");
+      await file.writeFile(identityOf(process.pid));
+    } catch (cause) {
+      throw writeFailure(place, cause);
+    }
+    held.add(place);
+    return new FolderLock(place);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    held.delete(this.#path);
+    await rm(this.#path, { force: true });
+  }
+}
+
+/** The process that holds a lock, if it is alive. */
+async function holderOf(path: string): Promise<number | undefined> {
+  const written = await readFile(path, "utf8").catch(() => "");
+  const holder = Number.parseInt(written, 10);
+  if (!(holder > 0) || holder === process.pid || !isAlive(holder)) return undefined;
+  return written === identityOf(holder) ? holder : undefined;
+}
+
+function isAlive(id: number): boolean {
+  try {
+    process.kill(id, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM"; // it belongs to somebody else
+  }
+}
+
+/** The number of a process and, where the system tells it, when it started: numbers are used again. */
+function identityOf(id: number): string {
+  try {
+    const fields = readFileSync(`/proc/${id}/stat`, "utf8").split(") ").at(-1)!.split(" ");
+    return `${id} ${fields[19]}\n`; // starttime, the 22nd field
+  } catch {
+    return `${id}\n`;
+  }
+}
