@@ -35,6 +35,16 @@ test("Journal counts seconds of earlier runs against the budget", async () => {
   expect(second.secondsUsed).toBeGreaterThan(0);
 });
 
+test("Journal counts the time of a step within another once", async () => {
+  await using journal = await Journal.open(freshPath());
+  const pause = () => new Promise((resolve) => setTimeout(resolve, 60, "done"));
+  const start = performance.now();
+  await journal.step("outer", () => journal.step("inner", pause));
+  const took = (performance.now() - start) / 1000;
+  expect(journal.secondsUsed).toBeGreaterThanOrEqual(0.05);
+  expect(journal.secondsUsed).toBeLessThanOrEqual(took + 0.002);
+});
+
 test("Journal cuts off a torn last line and goes on behind the whole ones", async () => {
   const path = freshPath();
   await using first = await Journal.open(path);

@@ -4,6 +4,7 @@ import { type FileHandle, mkdir, open, readFile, truncate } from "node:fs/promis
 import { dirname } from "node:path";
 
 import { FormatError } from "../errors.js";
+import { writeFailure } from "../support/files.js";
 
 /** One finished step. */
 export interface JournalEntry {
@@ -21,10 +22,12 @@ export class Journal implements AsyncDisposable {
   readonly #handle: FileHandle;
   readonly resumedSteps: number;
   #secondsUsed = 0;
+  #sizeBytes: number;
 
-  private constructor(path: string, handle: FileHandle, entries: JournalEntry[]) {
+  private constructor(path: string, handle: FileHandle, entries: JournalEntry[], sizeBytes: number) {
     this.path = path;
     this.#handle = handle;
+    this.#sizeBytes = sizeBytes;
     for (const entry of entries) this.#remember(entry);
     this.resumedSteps = this.#entries.size;
   }
@@ -39,7 +42,7 @@ export class Journal implements AsyncDisposable {
     const { entries, wholeBytes } = parse(path, await readFile(path).catch(() => Buffer.alloc(0)));
     const handle = await open(path, "a");
     await truncate(path, wholeBytes);
-    return new Journal(path, handle, entries);
+    return new Journal(path, handle, entries, wholeBytes);
   }
 
   /** Seconds of all steps so far, those of earlier runs included. */
@@ -62,11 +65,11 @@ export class Journal implements AsyncDisposable {
   async step<T>(key: string, work: () => Promise<T>): Promise<T> {
     const known = this.#entries.get(key);
     if (known) return known.value as T;
-    const start = performance.now();
-    const value = await work();
-    const entry = { key, value, seconds: Math.round(performance.now() - start) / 1000 };
-    await this.#handle.appendFile(`${JSON.stringify(entry)}\n`);
-    await this.#handle.sync();
+    const start = performance.now() - this.#secondsUsed * 1000;
+    const value = await work(); // steps inside this one count for themselves
+    const seconds = (performance.now() - start) / 1000 - this.#secondsUsed;
+    const entry = { key, value, seconds: Math.max(0, Math.round(seconds * 1000) / 1000) };
+    await this.#append(`${JSON.stringify(entry)}\n`);
     this.#remember(entry);
     // Through JSON and back, so that a first run sees exactly what a resumed one would.
     return JSON.parse(JSON.stringify(value ?? null)) as T;
@@ -74,6 +77,18 @@ export class Journal implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#handle.close();
+  }
+
+  /** On a full disk a part of the line may be there; the next line must not follow it. */
+  async #append(line: string): Promise<void> {
+    try {
+      await this.#handle.appendFile(line);
+      await this.#handle.sync();
+    } catch (cause) {
+      await truncate(this.path, this.#sizeBytes).catch(() => undefined);
+      throw writeFailure(this.path, cause);
+    }
+    this.#sizeBytes += Buffer.byteLength(line);
   }
 
   #remember(entry: JournalEntry): void {
