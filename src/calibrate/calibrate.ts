@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 
 import { PareError, UsageError, messageOf } from "../errors.js";
+import { diagnosing } from "../model/diagnose.js";
 import { isolate } from "../native/isolate.js";
 import type { Backend } from "../native/platform.js";
 import { AtomicFile, refuseReplacing } from "../support/files.js";
@@ -193,11 +194,9 @@ function runJob(
     similarity: request.similarity ?? false,
   };
   const what = `calibrating "${model}"`;
-  return isolate<CalibrationJobInput, CalibrationJobOutput>("calibrate/calibrate.job", input, {
-    ...options,
-    what,
-    backend,
-  });
+  return diagnosing([model], () =>
+    isolate<CalibrationJobInput, CalibrationJobOutput>("calibrate/calibrate.job", input, { ...options, what, backend }),
+  );
 }
 
 /** One line per routed layer: gate, up and down experts of a layer are chosen together. */

@@ -1,6 +1,7 @@
 // Talking to a model. The engine runs in a child process that keeps the conversation's KV cache between turns; text
 // arrives in pieces as it is generated.
 import { PareError } from "../errors.js";
+import { diagnosing } from "../model/diagnose.js";
 import { isolate } from "../native/isolate.js";
 import type { Backend } from "../native/platform.js";
 import type { EndReason } from "./generate.js";
@@ -134,13 +135,16 @@ class EngineSession implements ChatSession {
     });
     this.ready.catch(() => undefined); // whoever sends a message hears of it there
     const { system: _system, backend, signal, ...input } = options;
-    this.#ended = isolate<ChatJobInput, void>("evaluate/chat.job", input, {
-      what: `chatting with "${options.model}"`,
-      backend,
-      signal: signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]),
-      onStart: (send) => (this.#post = send),
-      onEvent: (event) => this.#receive(event as FromChatJob, resolveReady),
-    }).catch((error: unknown) => {
+    const running = diagnosing([options.model], () =>
+      isolate<ChatJobInput, void>("evaluate/chat.job", input, {
+        what: `chatting with "${options.model}"`,
+        backend,
+        signal: signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]),
+        onStart: (send) => (this.#post = send),
+        onEvent: (event) => this.#receive(event as FromChatJob, resolveReady),
+      }),
+    );
+    this.#ended = running.catch((error: unknown) => {
       this.#failure = error;
       rejectReady(error);
       this.#current?.fail(error);

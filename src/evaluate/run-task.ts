@@ -3,6 +3,7 @@
 import { performance } from "node:perf_hooks";
 
 import { PareError, UsageError } from "../errors.js";
+import { diagnosing } from "../model/diagnose.js";
 import { isolate } from "../native/isolate.js";
 import type { LlamaModel } from "../native/llama-model.js";
 import type { Backend } from "../native/platform.js";
@@ -104,11 +105,13 @@ export async function evaluateTask(request: EvaluateTaskRequest, options: RunOpt
   const task = typeof request.task === "string" ? await readTask(request.task, { scorer, stop }) : request.task;
   const taskRequest: TaskRequest = { ...rest, task };
   const run = (input: TaskRequest): Promise<TaskResult> =>
-    isolate<TaskRequest, TaskResult>("evaluate/task.job", input, {
-      ...options,
-      backend,
-      what: `running the task on "${input.model}"`,
-    });
+    diagnosing([input.model], () =>
+      isolate<TaskRequest, TaskResult>("evaluate/task.job", input, {
+        ...options,
+        backend,
+        what: `running the task on "${input.model}"`,
+      }),
+    );
   if (against === undefined) {
     requireBaseline(taskRequest);
     return run(taskRequest);

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { UsageError } from "../errors.js";
+import { diagnosing } from "../model/diagnose.js";
 import { isolate } from "../native/isolate.js";
 import type { Backend } from "../native/platform.js";
 import { refuseReplacing } from "../support/files.js";
@@ -58,6 +59,11 @@ export interface EvaluateTextRequest extends TextSource {
  * console.log(klDivergence.mean, "±", klDivergence.standardError);
  */
 export async function evaluateText(request: EvaluateTextRequest, options: RunOptions = {}): Promise<TextResult> {
+  const isModel = request.against !== undefined && !(await isBaselineFile(request.against));
+  return diagnosing([request.model, isModel ? request.against : undefined], () => measure(request, options));
+}
+
+async function measure(request: EvaluateTextRequest, options: RunOptions): Promise<TextResult> {
   const { against, baselineFile, backend, ...job } = request;
   if (baselineFile !== undefined) {
     await refuseReplacing(baselineFile, [request.model, ...(against === undefined ? [] : [against])]);
@@ -103,10 +109,12 @@ export async function countWindows(
   request: TextSource & { model: string },
   options: RunOptions = {},
 ): Promise<TextShape> {
-  return isolate<TextJobInput, TextShape>(
-    "evaluate/text.job",
-    { kind: "count", ...request },
-    { ...options, what: `tokenizing for "${request.model}"` },
+  return diagnosing([request.model], () =>
+    isolate<TextJobInput, TextShape>(
+      "evaluate/text.job",
+      { kind: "count", ...request },
+      { ...options, what: `tokenizing for "${request.model}"` },
+    ),
   );
 }
 
