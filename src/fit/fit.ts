@@ -1,18 +1,21 @@
 // `fit`: models, a task and a device in; the leanest model that clears the bar out, with a certificate and a report. This
 // file is the story in order; each step lives in a file of its own. Everything that is measured goes through the journal,
 // so an interrupted fit goes on where it stopped.
-import { mkdir, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 
+import { readImportance } from "../calibrate/read-imatrix.js";
 import { PareError, UsageError } from "../errors.js";
 import { checkForEngine } from "../model/check.js";
+import { kvCacheBytes } from "../model/memory.js";
 import { openModel } from "../model/open.js";
 import { physicalCores } from "../native/cores.js";
+import { planQuantization } from "../passes/quantize/plan.js";
 import { AtomicFile, refuseReplacing, sha256File } from "../support/files.js";
 import type { RunOptions } from "../support/progress.js";
 import { type BaseModel, type PlannedCandidate, planCandidates } from "./candidates.js";
 import type { Certificate } from "./certificate.js";
-import { deviceSchema, readDevice } from "./device.js";
+import { deviceSchema, readDevice, usableMemoryBytes } from "./device.js";
 import { type EvidencePlan, planEvidence } from "./evidence-plan.js";
 import { FolderLock } from "./folder-lock.js";
 import { Journal } from "./journal.js";
@@ -47,13 +50,15 @@ export interface FitOptions extends RunOptions {
 export async function fit(input: FitRequestInput, { drawReport, ...options }: FitOptions): Promise<Certificate> {
   const request = parseFitRequest(input);
   const startedAt = new Date().toISOString();
-  if (request.device !== "this") await readDevice(request.device); // complains before the models are read
-  await requireWritableFolder(request.out);
-  await using _lock = await FolderLock.acquire(join(request.out, ".pare", "lock"), request.out);
+  // Complains before the models are read; `this` is measured later, once.
+  const named = request.device === "this" ? undefined : await readDevice(request.device);
+  await using _lock = await lockWritableFolder(request.out);
   await using models = await openModels(request.models, options);
   const { bases } = models;
   await refuseReplacingInput(request, bases);
-  const yardstick = await createYardstick(request, bases, options);
+  await requireImportanceOf(request, bases, options);
+  const memoryLimit = request.memory ?? (named && usableMemoryBytes(named));
+  const yardstick = await createYardstick(request, bases, memoryLimit, options);
   const workspace = new Workspace(request.out, await identity(request, bases, yardstick));
   await using journal = await Journal.open(workspace.journalPath);
 
@@ -131,9 +136,22 @@ async function openModels(
   return { bases, [Symbol.asyncDispose]: close };
 }
 
-function createYardstick(request: FitRequest, bases: readonly BaseModel[], options: RunOptions): Promise<Yardstick> {
-  return request.text ? createTextYardstick(request, bases, options) : createTaskYardstick(request, bases, options);
+function createYardstick(
+  request: FitRequest,
+  bases: readonly BaseModel[],
+  memoryLimit: number | undefined,
+  options: RunOptions,
+): Promise<Yardstick> {
+  if (!request.text) return createTaskYardstick(request, bases, options);
+  return createTextYardstick(request, bases, request.context ?? textContext(bases[0]!, memoryLimit), options);
 }
+
+/** Where no context is asked for: 512 tokens, as llama-perplexity takes, or 256 where the cache of 512 would crowd out weights. */
+function textContext({ model }: BaseModel, memoryLimit = Infinity): number {
+  return kvCacheBytes(model.spec, 512) > CACHE_SHARE_MAX * memoryLimit ? 256 : 512;
+}
+
+const CACHE_SHARE_MAX = 0.05; // a small device should spend its memory on weights
 
 /** Everything that the results depend on, and nothing else: no paths, no clock. */
 async function identity(request: FitRequest, bases: readonly BaseModel[], yardstick: Yardstick): Promise<unknown> {
@@ -209,15 +227,32 @@ function nothingFits(): SearchOutcome {
 }
 
 /** Finds out before the work, not after it. */
-async function requireWritableFolder(out: string): Promise<void> {
+async function lockWritableFolder(out: string): Promise<FolderLock> {
   const existing = await stat(out).catch(() => undefined);
   if (existing && !existing.isDirectory()) {
     throw new PareError(`Cannot write results to "${out}": it is a file, a folder is wanted`, {
       hint: "Choose another --out",
     });
   }
-  await mkdir(out, { recursive: true }).catch(() => undefined); // the next line says why not
-  await using _probe = await AtomicFile.create(join(out, "certificate.json"));
+  const lock = await FolderLock.acquire(join(out, ".pare", "lock"), out);
+  try {
+    await using _probe = await AtomicFile.create(join(out, "certificate.json"));
+    return lock;
+  } catch (error) {
+    await lock[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Importance data that belong to another model would fail with every candidate, one by one. */
+async function requireImportanceOf(
+  { importance }: FitRequest,
+  bases: readonly BaseModel[],
+  { signal }: RunOptions,
+): Promise<void> {
+  if (importance === undefined) return;
+  const data = { path: importance, data: await readImportance(importance, { signal }) };
+  for (const { model } of bases) planQuantization(model, { type: "q8_0", allowRequantize: true }, data);
 }
 
 /** The results of a fit replace each other; what it starts from may be the result of another. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { FolderLock } from "./folder-lock.js";
 
 function place(): string {
-  return join(mkdtempSync(join(tmpdir(), "pare-lock-")), ".pare", "lock");
+  return join(mkdtempSync(join(tmpdir(), "pare-lock-")), "lock");
 }
 
 test("a folder is locked until disposal", async () => {
@@ -20,10 +20,19 @@ test("a folder is locked until disposal", async () => {
   await using _again = await FolderLock.acquire(path, "lean");
 });
 
+test("folders that were made for a lock go with it when they are empty", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "pare-lock-"));
+  const path = join(folder, "out", ".pare", "lock");
+  await (await FolderLock.acquire(path, "out"))[Symbol.asyncDispose]();
+  expect(readdirSync(folder)).toEqual([]);
+  const lock = await FolderLock.acquire(path, "out");
+  writeFileSync(join(folder, "out", "certificate.json"), "{}");
+  await lock[Symbol.asyncDispose]();
+  expect(readdirSync(join(folder, "out"))).toEqual(["certificate.json"]);
+});
+
 test.skipIf(process.platform !== "linux")("another process that is alive keeps its lock", async () => {
   const path = place();
-  await using lock = await FolderLock.acquire(path, "lean");
-  await lock[Symbol.asyncDispose]();
   const started = readFileSync(`/proc/${process.ppid}/stat`, "utf8").split(") ").at(-1)!.split(" ")[19];
   writeFileSync(path, `${process.ppid} ${started}\n`);
   await expect(FolderLock.acquire(path, "lean")).rejects.toThrow(`process ${process.ppid}`);
@@ -35,8 +44,6 @@ test.each([
   ["that was cut off", ""],
 ])("a lock %s is taken over", async (_, content) => {
   const path = place();
-  await using first = await FolderLock.acquire(path, "lean");
-  await first[Symbol.asyncDispose]();
   writeFileSync(path, content);
   await using _lock = await FolderLock.acquire(path, "lean");
 });

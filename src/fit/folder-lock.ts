@@ -1,7 +1,7 @@
 // One fit at a time in a folder: two would remove each other's candidates, cut each other's journal and mix their results.
 // A lock names the process that holds it. One that was killed leaves its lock behind, which the next one takes over.
 import { readFileSync } from "node:fs";
-import { mkdir, open, readFile, rm } from "node:fs/promises";
+import { mkdir, open, readFile, rm, rmdir } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 import { PareError } from "../errors.js";
@@ -13,9 +13,12 @@ const held = new Set<string>();
 /** A folder that is this process's alone until disposal. */
 export class FolderLock implements AsyncDisposable {
   readonly #path: string;
+  /** The outermost folder that was made for it. */
+  readonly #made: string | undefined;
 
-  private constructor(path: string) {
+  private constructor(path: string, made: string | undefined) {
     this.#path = path;
+    this.#made = made;
   }
 
   /**
@@ -32,20 +35,26 @@ export class FolderLock implements AsyncDisposable {
       });
     }
     await rm(place, { force: true }); // of a process that is no more
+    let made: string | undefined;
     try {
-      await mkdir(dirname(place), { recursive: true });
+      made = await mkdir(dirname(place), { recursive: true });
       await using file = await open(place, "wx");
       await file.writeFile(identityOf(process.pid));
     } catch (cause) {
       throw writeFailure(place, cause);
     }
     held.add(place);
-    return new FolderLock(place);
+    return new FolderLock(place, made);
   }
 
+  /** Folders that were made and hold nothing go, too. */
   async [Symbol.asyncDispose](): Promise<void> {
     held.delete(this.#path);
     await rm(this.#path, { force: true });
+    if (this.#made === undefined) return;
+    for (let folder = dirname(this.#path); folder.startsWith(this.#made); folder = dirname(folder)) {
+      await rmdir(folder).catch(() => undefined); // it is in use
+    }
   }
 }
 

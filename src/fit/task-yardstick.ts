@@ -23,6 +23,8 @@ import type { MeasureOptions, Part, Purpose, Screening, Yardstick } from "./yard
 
 /** Tokens per window of the screening text. */
 const WINDOW_LENGTH = 256;
+/** Fewer tokens say nothing of how two models differ. */
+const WINDOW_LENGTH_MIN = 16;
 /** A decoded token takes about as long as this many prefilled ones. */
 const DECODE_COST = 4;
 
@@ -48,6 +50,12 @@ export async function createTaskYardstick(
     { model: base.path, texts: [texts.selection.join("")], parseSpecial: true },
     options,
   );
+  if (tokens.length < WINDOW_LENGTH_MIN) {
+    const found = `the ${parts.selection.length} of ${task.cases.length} cases that candidates are chosen with have ${tokens.length} tokens`;
+    throw new PareError(`Task "${task.path}" is too small: ${found}, ${WINDOW_LENGTH_MIN} are needed`, {
+      hint: "Some 100 cases are a good start; a bar of 99% needs several hundred to be sure of",
+    });
+  }
   const longest = task.cases.map(write).reduce((a, b) => (b.length > a.length ? b : a));
   const longestTokens = await tokenizeText({ model: base.path, texts: [longest], parseSpecial: true }, options);
   const answerTokens = Math.max(...task.cases.map(({ maxTokens }) => maxTokens ?? MAX_TOKENS_DEFAULT));
@@ -93,7 +101,7 @@ class TaskYardstick implements Yardstick {
     this.#windowLength = Math.min(
       WINDOW_LENGTH,
       base.model.spec.contextLength || WINDOW_LENGTH,
-      Math.max(16, Math.floor(screenTokens.length / 2)),
+      Math.max(WINDOW_LENGTH_MIN, Math.floor(screenTokens.length / 2)),
     );
     this.calibrationText = setup.calibrationText;
     this.contextNeeded = setup.contextNeeded;

@@ -22,10 +22,15 @@ const WINDOWS_WANTED = 8;
 /** Fewer give no interval at all. */
 const WINDOWS_MIN = 2;
 
-/** Reads the text, splits it, and cuts the parts into windows of the first model's tokens. */
+/**
+ * Reads the text, splits it, and cuts the parts into windows of the first model's tokens.
+ *
+ * @param windowMax tokens of a window at most
+ */
 export async function createTextYardstick(
   request: FitRequest,
   bases: readonly BaseModel[],
+  windowMax: number,
   options: RunOptions,
 ): Promise<Yardstick> {
   requireOneVocabulary(bases, "text");
@@ -37,7 +42,7 @@ export async function createTextYardstick(
     selection: await tokenize(base, parts.selection, options),
     confirmation: await tokenize(base, parts.confirmation, options),
   };
-  const contextLength = windowLength(tokens, base);
+  const contextLength = windowLength(tokens, base, windowMax);
   return new TextYardstick(base, parts.calibration, tokens, contextLength, sha256(text));
 }
 
@@ -158,11 +163,21 @@ function normalInterval({ mean, standardError }: { mean: number; standardError: 
 }
 
 async function readText(path: string): Promise<string> {
+  let bytes: Uint8Array;
   try {
-    return await readFile(path, "utf8");
+    bytes = await readFile(path);
   } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code === "ENOENT" ? "no such file" : messageOf(cause);
+    const { code } = cause as NodeJS.ErrnoException;
+    const reason = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "it is a folder" : messageOf(cause);
     throw new FormatError(path, `Cannot read text "${path}": ${reason}`, { cause });
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new FormatError(path, `Cannot read text "${path}": it is not UTF-8`, {
+      hint: "Convert it, or name a text file",
+      cause,
+    });
   }
 }
 
@@ -171,10 +186,10 @@ function tokenize(base: BaseModel, text: string, options: RunOptions): Promise<I
 }
 
 /** The longest window that still gives both measured parts some windows. */
-function windowLength(tokens: Record<Part, Int32Array>, base: BaseModel): number {
+function windowLength(tokens: Record<Part, Int32Array>, base: BaseModel, windowMax: number): number {
   const trained = base.model.spec.contextLength || Infinity;
   const shortest = Math.min(tokens.selection.length, tokens.confirmation.length);
-  const lengths = WINDOW_LENGTHS.map((length) => Math.min(length, trained));
+  const lengths = WINDOW_LENGTHS.map((length) => Math.min(length, trained, windowMax));
   const length =
     lengths.find((length) => shortest / length >= WINDOWS_WANTED) ??
     lengths.findLast((length) => shortest / length >= WINDOWS_MIN);

@@ -178,8 +178,9 @@ export function writeFailure(path: string, cause: unknown): PareError {
       cause,
     });
   }
+  const isNoFolder = code === "ENOENT" && (cause as NodeJS.ErrnoException).syscall === "mkdir"; // as on a read-only disk
   const reason =
-    code === "EACCES" || code === "EPERM" || code === "EROFS"
+    isNoFolder || code === "EACCES" || code === "EPERM" || code === "EROFS"
       ? "no permission to write there"
       : code === "ENOTDIR" || code === "EEXIST"
         ? "a part of its path is a file, not a folder"
