@@ -1,7 +1,7 @@
 // One fit at a time in a folder: two would remove each other's candidates, cut each other's journal and mix their results.
 // A lock names the process that holds it. One that was killed leaves its lock behind, which the next one takes over.
 import { readFileSync } from "node:fs";
-import { mkdir, open, readFile, rm, rmdir } from "node:fs/promises";
+import { mkdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 import { PareError } from "../errors.js";
@@ -28,20 +28,18 @@ export class FolderLock implements AsyncDisposable {
    */
   static async acquire(path: string, what: string): Promise<FolderLock> {
     const place = resolve(path);
-    const holder = held.has(place) ? process.pid : await holderOf(place);
-    if (holder !== undefined) {
-      throw new PareError(`Another fit works in "${what}" (process ${holder})`, {
-        hint: "Wait until it has ended, or choose another --out",
-      });
-    }
-    await rm(place, { force: true }); // of a process that is no more
+    if (held.has(place)) throw busy(what, process.pid);
     let made: string | undefined;
     try {
       made = await mkdir(dirname(place), { recursive: true });
-      await using file = await open(place, "wx");
-      await file.writeFile(identityOf(process.pid));
+      if (!(await claim(place))) {
+        const holder = await holderOf(place);
+        if (holder !== undefined) throw busy(what, holder);
+        await rm(place, { force: true }); // of a process that is no more
+        if (!(await claim(place))) throw busy(what, (await holderOf(place)) ?? 0);
+      }
     } catch (cause) {
-      throw writeFailure(place, cause);
+      throw cause instanceof PareError ? cause : writeFailure(path, cause);
     }
     held.add(place);
     return new FolderLock(place, made);
@@ -56,6 +54,23 @@ export class FolderLock implements AsyncDisposable {
       await rmdir(folder).catch(() => undefined); // it is in use
     }
   }
+}
+
+/** Writes the lock. @returns false where there is one */
+async function claim(path: string): Promise<boolean> {
+  try {
+    await writeFile(path, identityOf(process.pid), { flag: "wx" });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+function busy(what: string, holder: number): PareError {
+  return new PareError(`Another fit works in "${what}" (process ${holder})`, {
+    hint: "Wait until it has ended, or choose another --out",
+  });
 }
 
 /** The process that holds a lock, if it is alive. */

@@ -10,7 +10,9 @@ import { MetadataArray } from "../formats/gguf/metadata.js";
 import { diagnosing } from "./diagnose.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pare-diagnose-"));
-const failing = (error: Error) => () => Promise.reject(error);
+const failing = (reason: Error) => async (): Promise<never> => {
+  throw reason;
+};
 
 test("diagnosing() finds the fault that the engine stopped at", async () => {
   const path = join(folder, "twins.gguf");
