@@ -2,7 +2,7 @@
 import type { GgmlType } from "../formats/gguf/ggml-types.js";
 import { GGML_TYPES } from "../formats/gguf/ggml-types.js";
 import { bitsPerWeight, bytesTouchedPerToken, memoryBytes } from "../model/memory.js";
-import { type Model, type TensorShape, tensorSizeBytes } from "../model/model.js";
+import { type Model, type TensorShape, elementCount, tensorSizeBytes } from "../model/model.js";
 import type { TypeAssignments, TypeChoices } from "../passes/quantize/assign-types.js";
 import { assignTypes } from "../passes/quantize/assign-types.js";
 import { type Candidate, enumerateCandidates, parseCandidateName } from "../passes/quantize/mixes.js";
@@ -37,6 +37,8 @@ export interface PlannedCandidate {
   assignments?: TypeAssignments;
   sizeBytes: number;
   bitsPerWeight: number;
+  /** What rounding is expected to cost, for an order to measure in: see `predictedLoss()`. */
+  predictedLoss: number;
   /** Bits per weight of the type that most matrices are meant to have; infinite for the original. */
   blockBits: number;
   /** Weights, KV cache and compute buffers at the context length and micro-batch. */
@@ -124,6 +126,7 @@ function planned(
     ...(made.assignments ? { assignments: made.assignments } : {}),
     sizeBytes,
     bitsPerWeight: bitsPerWeight(outcome),
+    predictedLoss: predictedLoss(base.model, made.assignments),
     blockBits: made.quantize ? GGML_TYPES[parsePreset(made.quantize.preset).type].bitsPerWeight : Infinity,
     memoryBytes: plan.memory,
     microBatchSize: plan.batch,
@@ -159,6 +162,22 @@ function quantized(
     assignments,
     quantize: { preset, outputType, tokenEmbeddingType, overrides },
   });
+}
+
+/**
+ * Mean of 4^-bits over all weights that are rounded anew: each bit halves the step, and the error grows with its square
+ * (the high-resolution limit of rate and distortion). Weights that stay as they are lose nothing. Good enough for an order.
+ */
+function predictedLoss(model: Pick<Model, "tensors">, assignments?: TypeAssignments): number {
+  let loss = 0;
+  let weights = 0;
+  for (const { name, shape, type } of model.tensors.values()) {
+    const count = elementCount(shape);
+    const to = assignments?.get(name)?.type ?? type;
+    if (to !== type) loss += count * 4 ** -GGML_TYPES[to].bitsPerWeight;
+    weights += count;
+  }
+  return loss / weights;
 }
 
 /** False for a candidate that would only copy, such as f16 of an f16 model: that is the original. */

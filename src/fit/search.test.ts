@@ -25,6 +25,7 @@ function candidatesOf(count: number, poor: readonly number[] = []): (PlannedCand
     isBaseline: false,
     sizeBytes: 100 + i,
     loss: (count - i) / 100 + (poor.includes(i) ? 0.5 : 0),
+    predictedLoss: count - i,
   })) as unknown as (PlannedCandidate & { loss: number })[];
 }
 
@@ -75,6 +76,17 @@ test("search() looks at nothing that has the blocks of a hopeless candidate", as
     .filter((what) => what.startsWith("screen "))
     .map((what) => Number(what.slice(8)));
   expect(screened.filter((i) => i < 8)).toEqual([0]); // the first of the kind showed it
+});
+
+test("search() screens what is expected on the front before the rest", async () => {
+  const candidates = candidatesOf(20);
+  for (const [i, candidate] of candidates.entries()) if (i % 2 === 1) Object.assign(candidate, { predictedLoss: 99 });
+  const measurements = fakeMeasurements();
+  await search({ candidates, cost, keep: 0.9, plan: { ...PLAN, screens: 10 } }, measurements);
+  const screened = measurements.bought
+    .filter((what) => what.startsWith("screen "))
+    .map((what) => Number(what.slice(8)));
+  expect(screened.every((i) => i % 2 === 0)).toBe(true);
 });
 
 test("search() screens neighbours when it could not screen all", async () => {

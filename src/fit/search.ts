@@ -1,7 +1,7 @@
 // The search: screen what fits, walk the front to the smallest candidate that clears the bar, confirm it on fresh evidence.
 //
-// 1. Screening. Candidates are measured with little text, ends first, then halves. What another beats in both goal and
-//    divergence is out.
+// 1. Screening. Candidates are measured with little text: first those that arithmetic expects on the front, ends first,
+//    then halves; then the rest. What another beats in both goal and divergence is out.
 // 2. Selection. Along the front quality rises with cost, so bisection finds the cheapest candidate that clears the bar on
 //    the selection part. Neighbours that were not screened are, and the bisection goes on between them.
 // 3. Confirmation. The choice is judged on the confirmation part, which nothing has seen. If it does not clear, the next
@@ -68,10 +68,12 @@ class SearchState {
     );
   }
 
+  /** What is expected to be on the front comes first, then the rest; each from its ends inwards. */
   async screenBroadly(): Promise<void> {
-    for (const index of endsThenHalves(this.#byCost.length)) {
+    const promising = paretoFront(this.#byCost, this.#question.cost, ({ predictedLoss }) => predictedLoss);
+    const rest = this.#byCost.filter((candidate) => !promising.includes(candidate));
+    for (const candidate of [...inwards(promising), ...inwards(rest)]) {
       if (this.#screened.size >= this.#question.plan.screens) return;
-      const candidate = this.#byCost[index]!;
       if (!this.#isHopeless(candidate)) await this.#screen(candidate);
     }
   }
@@ -207,4 +209,8 @@ class SearchState {
       .map(([candidate]) => candidate)
       .slice(0, 1);
   }
+}
+
+function inwards<T>(items: readonly T[]): T[] {
+  return endsThenHalves(items.length).map((index) => items[index]!);
 }
