@@ -39,7 +39,7 @@ export function describeFit(program: Command): void {
       }),
     )
     .addOption(option("--budget <time>", "time to spend, such as 90s (default: 10m)", { parse: seconds }))
-    .addOption(option("--evaluations <count>", "measurements to buy at most", { parse: wholeNumber(4, 1e6) }))
+    .addOption(option("--evaluations <count>", "measurements to buy at most", { parse: wholeNumber(8, 1e6) }))
     .addOption(option("--out <folder>", "folder for the results (default: pare-out)", { completes: "folder" }))
     .addOption(option("--context <tokens>", "context length to plan for", { parse: wholeNumber(8, 1 << 24) }))
     .addOption(option("--scorer <name>", "scorer of cases that name none"))

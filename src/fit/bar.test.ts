@@ -28,6 +28,8 @@ test.each([
   [0.9, 0.05, 0.03, 300],
   [0.6, 0.02, 0, 400],
   [0.97, 0.1, 0.06, 100],
+  [0.5, 0.6, 0.5, 200],
+  [0.3, 0.5, 0.2, 300],
 ])(
   "shareOfScoreKept() is wrong about a candidate on the bar in at most 1 of 40 samples (right %f, lost %f, won %f, %i cases)",
   (right, lost, won, cases) => {

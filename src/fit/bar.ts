@@ -15,7 +15,7 @@ export function judge(kept: Estimate, keep: number): Judgement {
  * and `lost` are the mean gains and losses per case.
  *
  * The interval joins Wilson's intervals of the two shares (MOVER: Zou and Donner, 2008, "Construction of confidence limits
- * about effect measures", eq. 3). Student's interval of the differences would be too narrow: a sample with few losses
+ * about effect measures", eq. 3, with their correlation). Student's interval of the differences would be too narrow: a sample with few losses
  * looks good and sure at once, and one without any would have no width at all. Baseline mean as measured on these cases.
  *
  * @param baseline score of each case, 0…1
@@ -52,13 +52,19 @@ export function keptInterval({ won, lost, baselineMean, cases }: ScoreComparison
   const gain = wilsonInterval(won * cases, cases);
   const loss = wilsonInterval(lost * cases, cases);
   const net = won - lost;
-  const below = Math.hypot(gain.mean - gain.low, loss.high - loss.mean);
-  const above = Math.hypot(gain.high - gain.mean, loss.mean - loss.low);
+  // A case that is won is not lost: shares of one sample are negatively correlated, which widens their difference.
+  const correlation = Math.sqrt((won * lost) / Math.max(Number.EPSILON, (1 - won) * (1 - lost)));
+  const below = combined(gain.mean - gain.low, loss.high - loss.mean, correlation);
+  const above = combined(gain.high - gain.mean, loss.mean - loss.low, correlation);
   return {
     mean: 1 + net / baselineMean,
     low: Math.max(0, 1 + (net - below) / baselineMean),
     high: 1 + (net + above) / baselineMean,
   };
+}
+
+function combined(a: number, b: number, correlation: number): number {
+  return Math.sqrt(a ** 2 + b ** 2 + 2 * correlation * a * b);
 }
 
 /** Searches no further than this many times what was measured. */

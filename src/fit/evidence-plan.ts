@@ -49,8 +49,9 @@ export function planEvidence(question: EvidenceQuestion): EvidencePlan {
   const confirmations = 2;
   const baselines = 3; // one for each kind of measurement
   const spare = Math.max(2, question.evaluations - confirmations - baselines);
-  const screens = Math.min(SCREENS_MAX, question.candidates, Math.max(1, Math.ceil(spare * 0.7)));
-  const selections = Math.min(SELECTIONS_MAX, question.candidates, Math.max(1, spare - screens));
+  const forSelections = Math.max(1, Math.floor(spare * 0.3));
+  const screens = Math.min(SCREENS_MAX, question.candidates, spare - forSelections);
+  const selections = Math.min(SELECTIONS_MAX, question.candidates, forSelections);
   return {
     screens,
     selections,

@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 
 import { calibrate } from "../calibrate/calibrate.js";
-import { isAbortError, messageOf } from "../errors.js";
+import { EngineError, messageOf } from "../errors.js";
 import type { RunOptions } from "../support/progress.js";
 import type { BaseModel, PlannedCandidate } from "./candidates.js";
 import type { Quality } from "./certificate.js";
@@ -68,10 +68,13 @@ export class Laboratory implements Measurements {
     );
   }
 
-  async measure(candidate: PlannedCandidate, part: Part): Promise<Quality | undefined> {
+  async measure(candidate: PlannedCandidate, part: Part): Promise<Quality | "error" | undefined> {
     const { yardstick, plan } = this.#setup;
     const size = part === "selection" ? plan.selectionSize : plan.confirmationSize;
-    return this.#measure(candidate, part, size, (path, options) => yardstick.measure(path, part, size, options));
+    const quality = await this.#measure(candidate, part, size, (path, options) =>
+      yardstick.measure(path, part, size, options),
+    );
+    return quality ?? (this.errors.has(candidate) ? "error" : undefined);
   }
 
   /** What the baseline itself scores on a part, as far as that was measured. */
@@ -201,13 +204,16 @@ export class Laboratory implements Measurements {
     if ("value" in attempt) this.speeds.set(name, { ...attempt.value, bytesTouched });
   }
 
-  /** An engine that fails is a finding; an abort is not. */
+  /**
+   * An engine that refuses or crashes on a candidate is a finding about it. An abort, a full disk, too little memory or a
+   * request that can't be meant are not: they end the fit, nothing is noted, and the next run tries again.
+   */
   async #attempt<T>(work: () => Promise<T>): Promise<Attempt<T>> {
     try {
       return { value: await work() };
     } catch (error) {
       this.#options.signal?.throwIfAborted();
-      if (isAbortError(error)) throw error;
+      if (!(error instanceof EngineError)) throw error;
       return { error: messageOf(error) };
     }
   }

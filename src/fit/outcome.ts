@@ -1,4 +1,5 @@
 // From what was measured to what is said: verdict, reasons, and the certificate that holds them. Nothing is measured here.
+import { PareError } from "../errors.js";
 import { tensorSizeBytes } from "../model/model.js";
 import type { RunOptions } from "../support/progress.js";
 import { formatBytes } from "../support/units.js";
@@ -87,7 +88,10 @@ export async function certify(findings: Findings, _options: RunOptions): Promise
     notes: notesOf(findings),
     seed: request.seed,
     versions: versions(),
-    hashes: { model: base.sha256, task: yardstick.sha256 },
+    hashes: {
+      ...Object.fromEntries(bases.map(({ sha256 }, index) => [index === 0 ? "model" : `model${index + 1}`, sha256])),
+      task: yardstick.sha256,
+    },
     startedAt: findings.startedAt,
     finishedAt: new Date().toISOString(),
   };
@@ -110,6 +114,12 @@ function verdictOf(
     };
   }
   const { winner } = outcome;
+  const measured = [...outcome.screened.keys()].filter(({ isBaseline }) => !isBaseline);
+  if (laboratory.errors.size > 0 && measured.length === 0) {
+    throw new PareError(`No candidate could be measured: ${[...laboratory.errors.values()][0]}`, {
+      hint: "Run: pare doctor; then pare eval on the model itself",
+    });
+  }
   if (winner?.isBaseline)
     return { verdict: "ACCEPT", reason: `The original fits, and nothing leaner keeps ${bar} with certainty` };
   if (winner) {
@@ -127,19 +137,24 @@ function verdictOf(
         : "the budget was spent before anything was measured";
     return { verdict: "NEED_MORE", reason: `No candidate was measured: ${why}` };
   }
-  const isSettled = judge(closest.kept, request.keep) === "fails" && !laboratory.isBudgetSpent;
+  const judged = [...outcome.selected, ...outcome.confirmed].map(([, quality]) => judge(quality.kept, request.keep));
+  const isSettled = judged.every((judgement) => judgement === "fails") && !laboratory.isBudgetSpent;
   if (isSettled)
     return {
       verdict: "REJECT",
       reason: `Nothing that fits keeps ${bar}; the closest, ${outcome.closest.name}, keeps ${keptText(closest.kept)}`,
     };
   const isEvidenceShort = judge(closest.kept, request.keep) === "undecided";
+  const needed = evidenceNeeded(findings, closest);
+  const { calibration, selection, confirmation } = yardstick.sizes;
+  const remedy =
+    needed <= calibration + selection + confirmation ? "; the task holds enough, a larger --budget would use it" : "";
   return {
     verdict: "NEED_MORE",
     reason: isEvidenceShort
-      ? `The evidence does not settle whether ${outcome.closest.name} keeps ${bar}: it keeps ${keptText(closest.kept)}`
+      ? `The evidence does not settle whether ${outcome.closest.name} keeps ${bar}: it keeps ${keptText(closest.kept)}${remedy}`
       : `The budget was spent before the question was settled; the closest, ${outcome.closest.name}, keeps ${keptText(closest.kept)} and the bar is ${percent(request.keep)}`,
-    ...(isEvidenceShort ? { casesNeeded: { count: evidenceNeeded(findings, closest), unit: yardstick.unit } } : {}),
+    ...(isEvidenceShort ? { casesNeeded: { count: needed, unit: yardstick.unit } } : {}),
   };
 }
 

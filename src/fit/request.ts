@@ -11,6 +11,8 @@ const paths = z.union([z.string().transform((path) => [path]), z.array(z.string(
 
 /** Most measurements that a fit buys unless told otherwise: 24 screenings, 10 selections, 2 confirmations, and room. */
 export const EVALUATIONS_DEFAULT = 40;
+/** Three for the baseline, two screenings, one selection, two confirmations. */
+const EVALUATIONS_MIN = 8;
 
 export const fitRequestSchema = z
   .strictObject({
@@ -22,7 +24,12 @@ export const fitRequestSchema = z
     keep: share.default(0.99).describe("share of the baseline's quality to keep, such as 99%"),
     minimize: z.enum(["size", "latency", "memory"]).default("size"),
     budget: seconds.default(600).describe("time for measurements, such as 10m"),
-    evaluations: z.number().int().min(4).default(EVALUATIONS_DEFAULT).describe("most measurements to buy"),
+    evaluations: z
+      .number()
+      .int()
+      .min(EVALUATIONS_MIN)
+      .default(EVALUATIONS_DEFAULT)
+      .describe("most measurements to buy"),
     context: z
       .number()
       .int()

@@ -172,6 +172,17 @@ test("paretoFront() keeps what nothing beats", () => {
   ]);
 });
 
+test("search() goes on past a candidate that the engine can't run", async () => {
+  const candidates = candidatesOf(20);
+  const measurements = fakeMeasurements();
+  const failing = {
+    ...measurements,
+    measure: async (candidate: PlannedCandidate, part: Part) =>
+      candidate.name === "c11" ? ("error" as const) : measurements.measure(candidate, part),
+  };
+  expect((await search({ candidates, cost, keep: 0.9, plan: PLAN }, failing)).winner?.name).toBe("c12");
+});
+
 test("planEvidence() stays within the evaluations and does not look at a clock", () => {
   const question = {
     budgetSeconds: 600,
@@ -184,7 +195,10 @@ test("planEvidence() stays within the evaluations and does not look at a clock",
     candidates: 48,
   };
   const plan = planEvidence(question);
-  expect(plan.screens + plan.selections + plan.confirmations + 3).toBeLessThanOrEqual(question.evaluations);
+  for (const evaluations of [8, 9, 12, 40, 100]) {
+    const { screens, selections, confirmations } = planEvidence({ ...question, evaluations });
+    expect(screens + selections + confirmations + 3).toBeLessThanOrEqual(evaluations);
+  }
   expect(plan).toEqual(planEvidence(question));
   expect(plan.confirmationSize).toBeGreaterThan(plan.screenSize);
   expect(planEvidence({ ...question, budgetSeconds: 60 }).confirmationSize).toBeLessThan(plan.confirmationSize);

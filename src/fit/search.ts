@@ -16,10 +16,10 @@ import type { EvidencePlan } from "./evidence-plan.js";
 import { endsThenHalves, paretoFront } from "./search-order.js";
 import type { Part, Screening } from "./yardstick.js";
 
-/** Buys evidence. `undefined` means that the budget is spent or the candidate can't be measured. */
+/** Buys evidence. `undefined` means that the budget is spent, `error` that the engine can't run the candidate. */
 export interface Measurements {
   screen(candidate: PlannedCandidate): Promise<Screening | undefined>;
-  measure(candidate: PlannedCandidate, part: Part): Promise<Quality | undefined>;
+  measure(candidate: PlannedCandidate, part: Part): Promise<Quality | "error" | undefined>;
 }
 
 export interface SearchQuestion {
@@ -102,6 +102,7 @@ class SearchState {
       }
       const quality = await this.#measurements.measure(candidate, "confirmation");
       if (!quality) return;
+      if (quality === "error") continue;
       this.#confirmed.set(candidate, quality);
       if (judge(quality.kept, this.#question.keep) !== "clears") continue;
       this.#winner = candidate;
@@ -170,6 +171,7 @@ class SearchState {
       if (this.#selected.size >= this.#question.plan.selections) return undefined;
       const quality = await this.#measurements.measure(candidate, "selection");
       if (!quality) return undefined;
+      if (quality === "error") return "fails"; // what the engine can't run is no answer
       this.#selected.set(candidate, quality);
     }
     return judge(this.#selected.get(candidate)!.kept, this.#question.keep);

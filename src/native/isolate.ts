@@ -146,7 +146,7 @@ function childEntry(): string {
 }
 
 /** Says why a child died, from what ggml printed before it did. */
-function crashError(what: string, code: number | null, signal: NodeJS.Signals | null, printed: string): EngineError {
+function crashError(what: string, code: number | null, signal: NodeJS.Signals | null, printed: string): PareError {
   const lines = printed
     .split("\n")
     .map((line) => line.trim())
@@ -157,7 +157,9 @@ function crashError(what: string, code: number | null, signal: NodeJS.Signals | 
   const killed = signal === "SIGKILL" ? "it was killed, probably for want of memory" : undefined;
   const reason =
     assertion?.replace(/^.*?: (?=GGML_ASSERT)/, "") ?? killed ?? (signal ? `signal ${signal}` : `exit code ${code}`);
-  return new EngineError(`The engine stopped while ${what}: ${reason}`, {
+  // Killed from outside says nothing about the file: the same work may succeed when there is memory.
+  const Kind = signal === "SIGKILL" && !assertion ? ResourceError : EngineError;
+  return new Kind(`The engine stopped while ${what}: ${reason}`, {
     hint:
       signal === "SIGKILL"
         ? "Free some memory or choose a shorter context"
