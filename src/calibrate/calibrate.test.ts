@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { writeExpertModel } from "../../test/expert-model.js";
 import { sharedModel } from "../../test/shared.js";
-import { EngineError, FormatError, PareError, UsageError } from "../errors.js";
+import { FormatError, PareError, UsageError } from "../errors.js";
 import { readGguf } from "../formats/gguf/read.js";
 import { writeGguf } from "../formats/gguf/write.js";
 import { loadEngine } from "../native/engine.js";
@@ -200,7 +200,7 @@ withModel("calibrate()", () => {
   test("refuses a file that the engine can't load", async () => {
     const path = join(folder, "no-model.gguf");
     await writeFile(path, "GGUF and nothing else");
-    await expect(calibrate(request({ model: path }))).rejects.toThrow(EngineError);
+    await expect(calibrate(request({ model: path }))).rejects.toThrow(FormatError);
     await expect(calibrate(request({ model: join(folder, "absent.gguf") }))).rejects.toThrow(FormatError);
   });
 
