@@ -110,7 +110,7 @@ function koffiType(c) {
     .replace(/[*]|\bconst\b|\bstruct\b/g, " ")
     .replace(/\s+/g, " ")
     .trim();
-  if (/^enum /.test(base)) return stars ? "void *" : "int";
+  if (base.startsWith("enum ")) return stars ? "void *" : "int";
   if (stars === 1 && base === "char") return isConst ? "const char *" : "void *";
   if (stars > 0) return "void *";
   if (base === "long long" || base === "long") return "int64_t";
@@ -153,7 +153,7 @@ function structBody(name) {
 /** Fields as [name, type] where type may carry an array length: `int64_t[4]`. The one union becomes as many aligned words. */
 function structFields(name) {
   return splitTopLevel(structBody(name), ";").map((declaration) => {
-    if (/^union/.test(declaration)) return ["value", "int64_t[16]"]; // llama_model_kv_override: 128 bytes, aligned to 8
+    if (declaration.startsWith("union")) return ["value", "int64_t[16]"]; // llama_model_kv_override: 128 bytes, aligned to 8
     const callback = /\(\* ?(\w+)\)/.exec(declaration);
     if (callback) return [callback[1], "void *"];
     const match = /^(.*?)(\w+)(?: ?\[([^\]]+)\])?$/.exec(declaration);
