@@ -10,6 +10,7 @@ import { predictSize } from "../passes/quantize/predict-size.js";
 import { parsePreset } from "../passes/quantize/presets.js";
 import { UsageError, messageOf } from "../errors.js";
 import { sha256 } from "../support/files.js";
+import { optional } from "../support/optional.js";
 import { type DeviceSpec, misfit } from "./device.js";
 
 /** The name of a model that is left as it is. */
@@ -193,8 +194,4 @@ function tensorsAfter(model: Pick<Model, "tensors">, assignments?: TypeAssignmen
     return [name, { name, shape: tensor.shape, type, sizeBytes: tensorSizeBytes(type, tensor.shape) }];
   });
   return new Map(retyped) as unknown as Model["tensors"]; // sizes and shapes are all that is asked of it
-}
-
-function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
-  return (value === undefined ? {} : { [key]: value }) as { [P in K]?: V };
 }

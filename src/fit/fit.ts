@@ -62,14 +62,15 @@ export async function fit(input: FitRequestInput, { drawReport, ...options }: Fi
   const workspace = new Workspace(request.out, await identity(request, bases, yardstick));
   await using journal = await Journal.open(workspace.journalPath);
 
-  const device = await journal.step("device", async () => ({
+  const journalled = await journal.step("device", async () => ({
     ...(await readDevice(request.device, options)),
     ...(request.memory === undefined ? {} : { memoryBytes: request.memory, memoryForModelsShare: 1 }),
   }));
+  const device = deviceSchema.parse(journalled);
   const trained = Math.min(...bases.map(({ model }) => model.spec.contextLength || Infinity));
   const contextLength = request.context ?? Math.min(trained, yardstick.contextNeeded);
   const candidates = planCandidates(bases, {
-    device: deviceSchema.parse(device),
+    device,
     contextLength,
     only: request.candidates,
   });
@@ -79,21 +80,18 @@ export async function fit(input: FitRequestInput, { drawReport, ...options }: Fi
   const laboratory = new Laboratory({ request, bases, yardstick, workspace, journal, plan, contextLength }, options);
   const outcome = feasible.length === 0 ? nothingFits() : await runSearch(request, feasible, plan, laboratory);
   if (feasible.length > 0) await laboratory.measureSpeeds(outcome);
-  const certificate = await certify(
-    {
-      request,
-      bases,
-      yardstick,
-      device: deviceSchema.parse(device),
-      contextLength,
-      candidates,
-      plan,
-      laboratory,
-      outcome,
-      startedAt,
-    },
-    options,
-  );
+  const certificate = await certify({
+    request,
+    bases,
+    yardstick,
+    device,
+    contextLength,
+    candidates,
+    plan,
+    laboratory,
+    outcome,
+    startedAt,
+  });
   await writeResults({ certificate, request, outcome, laboratory, workspace }, drawReport, options);
   return certificate;
 }

@@ -1,7 +1,7 @@
 // From what was measured to what is said: verdict, reasons, and the certificate that holds them. Nothing is measured here.
 import { PareError } from "../errors.js";
 import { tensorSizeBytes } from "../model/model.js";
-import type { RunOptions } from "../support/progress.js";
+import { optional } from "../support/optional.js";
 import { formatBytes } from "../support/units.js";
 import { casesToSettle, judge, keptInterval, tokensToSettle } from "./bar.js";
 import {
@@ -11,7 +11,7 @@ import {
   nearestFeasible,
   planOriginal,
 } from "./candidates.js";
-import type { Certificate, Quality, TrialRecord, Verdict } from "./certificate.js";
+import type { Certificate, Quality, TrialRecord } from "./certificate.js";
 import { type DeviceSpec, usableMemoryBytes } from "./device.js";
 import type { EvidencePlan } from "./evidence-plan.js";
 import type { Laboratory } from "./laboratory.js";
@@ -35,7 +35,7 @@ export interface Findings {
 }
 
 /** Puts the certificate together; the winner's file hash is added when the file is written. */
-export async function certify(findings: Findings, _options: RunOptions): Promise<Certificate> {
+export async function certify(findings: Findings): Promise<Certificate> {
   const { request, bases, yardstick, device, contextLength, outcome, laboratory } = findings;
   const base = bases[0]!;
   const verdict = verdictOf(findings);
@@ -352,10 +352,3 @@ function percent(share: number): string {
 function capitalized(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
-
-function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
-  return (value === undefined ? {} : { [key]: value }) as { [P in K]?: V };
-}
-
-/** For tests and callers that only want the word. */
-export type { Verdict };

@@ -103,11 +103,8 @@ function startEngine(libraries: EngineLibraries): Engine {
 
 /** ggml picks the CPU library for this microarchitecture itself; with `cpu` asked for, GPU libraries stay unloaded. */
 function loadBackends(ggml: GgmlFunctions, libraries: EngineLibraries): void {
-  if (libraries.backend !== "cpu" || libraries.packageName.endsWith("metal") === false) {
-    ggml.ggml_backend_load_all_from_path(libraries.folder);
-    return;
-  }
   ggml.ggml_backend_load_all_from_path(libraries.folder);
+  if (libraries.backend !== "cpu") return;
   for (let i = ggml.ggml_backend_reg_count() - 1; i >= 0; i--) {
     const registry = ggml.ggml_backend_reg_get(i);
     if (/metal/i.test(ggml.ggml_backend_reg_name(registry) ?? "")) ggml.ggml_backend_unload(registry);
