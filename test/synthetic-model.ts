@@ -26,6 +26,8 @@ export interface SyntheticModelOptions {
   tokenizer?: "spm" | "bpe";
   seed?: number;
   chatTemplate?: string;
+  /** True for a model that never likes a control token best, so that its greedy answers only end by their limit. */
+  endless?: boolean;
   /** Last changes to the metadata, such as faults. */
   edit?: (metadata: Metadata) => void;
 }
@@ -58,6 +60,7 @@ const DEFAULTS = {
   type: "f32",
   tokenizer: "spm",
   seed: 1,
+  endless: false,
 } as const satisfies SyntheticModelOptions;
 
 type Chosen = Required<Omit<SyntheticModelOptions, "chatTemplate" | "edit">> & SyntheticModelOptions;
@@ -163,7 +166,10 @@ function syntheticTensors(chosen: Chosen): GgufTensorSource[] {
   const matrix = (name: string, ...shape: number[]) => randomTensor(random.fork(name), name, shape, chosen.type);
   const norm = (name: string) => randomNorm(random.fork(name), name, width);
   const tensors = [matrix("token_embd.weight", width, vocabulary), norm("output_norm.weight")];
-  if (!chosen.tied) tensors.push(matrix("output.weight", width, vocabulary));
+  if (!chosen.tied) {
+    const output = matrix("output.weight", width, vocabulary);
+    tensors.push(chosen.endless ? withoutControlTokens(output) : output);
+  }
   for (let layer = 0; layer < chosen.layers; layer++) {
     const block = `blk.${layer}.`;
     tensors.push(
@@ -185,6 +191,21 @@ function syntheticTensors(chosen: Chosen): GgufTensorSource[] {
     );
   }
   return tensors;
+}
+
+/** An output matrix whose first rows, those of `<unk> <s> </s>`, are zero: some other token always has a larger logit. */
+function withoutControlTokens(output: GgufTensorSource): GgufTensorSource {
+  const blank = 3 * (output.shape[0]! * GGML_TYPES[output.type].typeSizeBytes);
+  return {
+    ...output,
+    chunks: async function* chunks() {
+      let offset = 0;
+      for await (const chunk of output.chunks()) {
+        yield offset < blank ? chunk.slice().fill(0, 0, blank - offset) : chunk;
+        offset += chunk.byteLength;
+      }
+    },
+  };
 }
 
 /** Normal values that keep the variance of their input. */
