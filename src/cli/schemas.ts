@@ -72,7 +72,7 @@ export const quantizeSchema = z
     seconds: z.number(),
     types: z.record(z.string(), z.number().int()).describe("how many tensors became each type"),
     tensors: z.array(tensorOutcomeSchema),
-    sha256: z.string().optional().describe("of the file written; absent with --dry-run"),
+    sha256: z.string().optional().describe("of the file written, with --sha256"),
   })
   .describe("what `pare quantize --json` prints");
 

@@ -99,14 +99,9 @@ async function makeModel(
     return path;
   }
   const measured = await laboratory.fileOf(winner);
-  const { sha256 } = await writeCandidate(
-    winner,
-    path,
-    await laboratory.importance(winner.base),
-    request.threads,
-    options,
-  );
-  if (sha256 === (await sha256File(measured, options.signal))) return path;
+  await writeCandidate(winner, path, await laboratory.importance(winner.base), request.threads, options);
+  const [written, wanted] = [await sha256File(path, options.signal), await sha256File(measured, options.signal)];
+  if (written === wanted) return path;
   await rm(path, { force: true });
   throw new PareError(
     `The winner "${winner.name}" came out differently when it was written again, so nothing measured holds for it`,

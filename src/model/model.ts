@@ -13,10 +13,11 @@ export interface LazyTensor {
   /**
    * Reads `count` rows of `shape[0]` elements from row `start` on, counted over all higher dimensions.
    *
-   * @returns memory of its own, aligned for any element type
+   * @param into memory for them, which saves the cost of fresh memory; a tensor may put them elsewhere all the same
+   * @returns memory of its own or a part of `into`, aligned for any element type
    * @throws {RangeError} when there are no such rows
    */
-  readRows(start: number, count: number): Promise<Uint8Array>;
+  readRows(start: number, count: number, into?: Uint8Array): Promise<Uint8Array>;
 }
 
 /** A model, open for reading. */

@@ -52,13 +52,13 @@ function lazyTensor(gguf: GgufFile, tensor: GgufTensor): LazyTensor {
     shape,
     type,
     sizeBytes,
-    async readRows(start, count) {
+    async readRows(start, count, into) {
       const rows = rowCount(shape);
       if (!(start >= 0 && count >= 0 && start + count <= rows)) {
         throw new RangeError(`Tensor "${name}" has ${rows} rows, not ${count} from ${start}`);
       }
       const rowBytes = sizeBytes / rows;
-      return gguf.readTensor(tensor, start * rowBytes, count * rowBytes);
+      return gguf.readTensor(tensor, start * rowBytes, count * rowBytes, into);
     },
   };
 }

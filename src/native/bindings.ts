@@ -62,20 +62,27 @@ export function bindLibraries(paths: { base: string; ggml: string; llama: string
   llama: LlamaFunctions;
 } {
   registerStructs();
-  const open = (path: string): LibraryHandle => {
-    try {
-      return koffi.load(path, { global: true });
-    } catch (cause) {
-      throw new EngineError(`Cannot load the native engine "${path}": ${messageOf(cause)}`, {
-        hint: loadHint(messageOf(cause)),
-        cause,
-      });
-    }
-  };
   const base = open(paths.base);
   const ggml = open(paths.ggml);
   const llama = open(paths.llama);
   return { ggml: bindTable(GGML_FUNCTIONS, [base, ggml]), llama: bindTable(LLAMA_FUNCTIONS, [llama]) };
+}
+
+/** Opens ggml's base library alone; functions of the other libraries are not there. */
+export function bindBase(paths: { base: string }): GgmlFunctions {
+  registerStructs();
+  return bindTable(GGML_FUNCTIONS, [open(paths.base)]);
+}
+
+function open(path: string): LibraryHandle {
+  try {
+    return koffi.load(path, { global: true });
+  } catch (cause) {
+    throw new EngineError(`Cannot load the native engine "${path}": ${messageOf(cause)}`, {
+      hint: loadHint(messageOf(cause)),
+      cause,
+    });
+  }
 }
 
 /** Runs a function on koffi's thread pool: several at once use several cores. */

@@ -7,10 +7,10 @@ import koffi from "koffi";
 
 import { EngineError, UsageError } from "../errors.js";
 import { ggml_backend_dev_type } from "./abi.gen.js";
-import { type GgmlFunctions, type LlamaFunctions, bindLibraries } from "./bindings.js";
+import { type GgmlFunctions, type LlamaFunctions, bindBase, bindLibraries } from "./bindings.js";
 import { EngineLog } from "./log.js";
 import { BACKENDS, type Backend, type EngineLibraries, findEngineLibraries } from "./platform.js";
-import { selfCheck } from "./self-check.js";
+import { checkBase, selfCheck } from "./self-check.js";
 
 export interface EngineDevice {
   name: string;
@@ -20,13 +20,17 @@ export interface EngineDevice {
   memoryTotalBytes: number;
 }
 
-export interface Engine {
+/** What encoding and decoding weights takes: the functions of ggml's base library. */
+export interface GgmlLibrary {
+  /** ggml.h, ggml-alloc.h, ggml-backend.h and gguf.h. */
+  readonly ggml: GgmlFunctions;
+}
+
+export interface Engine extends GgmlLibrary {
   readonly backend: Backend;
   readonly libraries: EngineLibraries;
   readonly llamaVersion: string;
   readonly ggmlVersion: string;
-  /** ggml.h, ggml-alloc.h, ggml-backend.h and gguf.h. */
-  readonly ggml: GgmlFunctions;
   /** llama.h. */
   readonly llama: LlamaFunctions;
   readonly log: EngineLog;
@@ -50,17 +54,39 @@ export function loadEngine(options: { backend?: Backend | undefined } = {}): Eng
     if (!backend || backend === loaded.backend) return loaded;
     throw new EngineError(`The engine runs on ${loaded.backend} already; another backend needs another process`);
   }
+  loaded = startEngine(findLibraries(backend));
+  return loaded;
+}
+
+/**
+ * Loads ggml's base library alone, which takes a fraction of the engine's start: its types with their encoders and
+ * decoders. It holds no code of one processor's kind, starts no threads and runs no model.
+ *
+ * @throws {EngineError} as `loadEngine` does
+ */
+export function loadGgml(): GgmlLibrary {
+  base ??= loaded ?? startBase(findLibraries(backendFromEnvironment()));
+  return base;
+}
+
+let base: GgmlLibrary | undefined;
+
+function startBase(libraries: EngineLibraries): GgmlLibrary {
+  const ggml = bindBase(libraries);
+  checkBase(ggml);
+  return { ggml };
+}
+
+function findLibraries(backend: Backend | undefined): EngineLibraries {
   if (process.arch === "ia32" || process.arch === "arm") {
     throw new EngineError(`Pare needs a 64-bit Node; this one is ${process.arch}`);
   }
-  const libraries = findEngineLibraries({
+  return findEngineLibraries({
     platform: process.platform,
     architecture: process.arch,
     backend,
     roots: moduleRoots(),
   });
-  loaded = startEngine(libraries);
-  return loaded;
 }
 
 /** `node_modules` folders in which Node would look for a package required from here. */

@@ -3,7 +3,7 @@ import koffi from "koffi";
 
 import { EngineError } from "../errors.js";
 import { callAsync } from "./bindings.js";
-import { type Engine, viewBytes } from "./engine.js";
+import { type GgmlLibrary, viewBytes } from "./engine.js";
 
 export interface GgmlTypeInfo {
   id: number;
@@ -16,10 +16,10 @@ export interface GgmlTypeInfo {
   isQuantized: boolean;
 }
 
-const typeTables = new WeakMap<Engine, Map<string, GgmlTypeInfo>>();
+const typeTables = new WeakMap<GgmlLibrary, Map<string, GgmlTypeInfo>>();
 
 /** Every type of the loaded library by name. */
-export function ggmlTypes(engine: Engine): ReadonlyMap<string, GgmlTypeInfo> {
+export function ggmlTypes(engine: GgmlLibrary): ReadonlyMap<string, GgmlTypeInfo> {
   let table = typeTables.get(engine);
   if (!table) {
     table = new Map();
@@ -34,7 +34,7 @@ export function ggmlTypes(engine: Engine): ReadonlyMap<string, GgmlTypeInfo> {
 
 const GGML_TYPE_COUNT = 43; // checked at start-up: it is the default of llama_model_quantize_params.output_tensor_type
 
-export function ggmlTypeInfo(engine: Engine, id: number): GgmlTypeInfo {
+export function ggmlTypeInfo(engine: GgmlLibrary, id: number): GgmlTypeInfo {
   return {
     id,
     name: engine.ggml.ggml_type_name(id) ?? "",
@@ -52,7 +52,7 @@ export function ggmlTypeInfo(engine: Engine, id: number): GgmlTypeInfo {
  * @throws {RangeError} when the bytes don't hold `count` weights
  */
 export function dequantize(
-  engine: Engine,
+  engine: GgmlLibrary,
   type: string,
   bytes: Uint8Array,
   count: number,
@@ -79,7 +79,7 @@ export function dequantize(
 
 /** `dequantize` on koffi's thread pool. The arrays must not change until it resolves. */
 export async function dequantizeAsync(
-  engine: Engine,
+  engine: GgmlLibrary,
   type: string,
   bytes: Uint8Array,
   count: number,
@@ -102,7 +102,7 @@ export async function dequantizeAsync(
  * @throws {EngineError} when the type needs importance and none is given
  */
 export function quantizeRows(
-  engine: Engine,
+  engine: GgmlLibrary,
   type: string,
   rows: Float32Array,
   columns: number,
@@ -115,7 +115,7 @@ export function quantizeRows(
 
 /** `quantizeRows` on koffi's thread pool; several at once use several cores. The arrays must not change until it resolves. */
 export async function quantizeRowsAsync(
-  engine: Engine,
+  engine: GgmlLibrary,
   type: string,
   rows: Float32Array,
   columns: number,
@@ -128,17 +128,17 @@ export async function quantizeRowsAsync(
 }
 
 /** True for types that can't be quantized to without importance. */
-export function isImportanceRequired(engine: Engine, type: string): boolean {
+export function isImportanceRequired(engine: GgmlLibrary, type: string): boolean {
   return engine.ggml.ggml_quantize_requires_imatrix(requireType(engine, type).id);
 }
 
 /** False when the bytes hold a NaN or infinity in a float or a block scale. */
-export function validateRows(engine: Engine, type: string, bytes: Uint8Array): boolean {
+export function validateRows(engine: GgmlLibrary, type: string, bytes: Uint8Array): boolean {
   return engine.ggml.ggml_validate_row_data(requireType(engine, type).id, bytes, bytes.byteLength);
 }
 
 /** The type's facts. @throws {EngineError} when the library has no such type */
-export function requireType(engine: Engine, type: string): GgmlTypeInfo {
+export function requireType(engine: GgmlLibrary, type: string): GgmlTypeInfo {
   const info = ggmlTypes(engine).get(type);
   if (info) return info;
   throw new EngineError(`The native engine has no type "${type}"`);
@@ -150,7 +150,7 @@ export function copyFloats(pointer: bigint, count: number): Float32Array {
 }
 
 function prepareQuantize(
-  engine: Engine,
+  engine: GgmlLibrary,
   type: string,
   rows: Float32Array,
   columns: number,
@@ -183,7 +183,7 @@ function prepareQuantize(
   };
 }
 
-function decoderOf(engine: Engine, info: GgmlTypeInfo): bigint {
+function decoderOf(engine: GgmlLibrary, info: GgmlTypeInfo): bigint {
   const traits = engine.ggml.ggml_get_type_traits(info.id);
   const { to_float: decoder } = koffi.decode(traits, "ggml_type_traits") as { to_float: bigint | null };
   if (decoder === null) throw new EngineError(`The native engine can't decode type "${info.name}"`);
@@ -201,6 +201,6 @@ type Decoder = {
   async(...args: [Uint8Array, Float32Array, number, (error: Error | null, result: void) => void]): void;
 };
 
-function decoderFunction(engine: Engine, info: GgmlTypeInfo): Decoder {
+function decoderFunction(engine: GgmlLibrary, info: GgmlTypeInfo): Decoder {
   return koffi.decode(decoderOf(engine, info), toFloat()) as unknown as Decoder;
 }

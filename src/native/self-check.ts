@@ -71,12 +71,24 @@ export function selfCheck(ggml: GgmlFunctions, llama: LlamaFunctions): SelfCheck
       defaultDifferences(name, llama[name]() as Record<string, unknown>, DEFAULTS[name]),
     ),
   ];
-  if (differences.length > 0) {
-    throw new EngineError(`The native engine is not the one that Pare was built for: ${differences.join("; ")}`, {
-      hint: "Remove node_modules and run npm ci again; Pare needs the exact version in its package.json",
-    });
-  }
+  refuse(differences);
   return { llamaVersion, ggmlVersion };
+}
+
+/**
+ * Compares ggml's base library with the ABI tables, as far as encoding and decoding weights need it.
+ *
+ * @throws {EngineError} naming everything that differs
+ */
+export function checkBase(ggml: GgmlFunctions): void {
+  refuse([...different("ggml version", ggml.ggml_version() ?? "unknown", GGML_VERSION), ...layoutDifferences()]);
+}
+
+function refuse(differences: readonly string[]): void {
+  if (differences.length === 0) return;
+  throw new EngineError(`The native engine is not the one that Pare was built for: ${differences.join("; ")}`, {
+    hint: "Remove node_modules and run npm ci again; Pare needs the exact version in its package.json",
+  });
 }
 
 function layoutDifferences(): string[] {

@@ -4,12 +4,12 @@ import type { z } from "zod";
 
 import type { Importance } from "../calibrate/importance.js";
 import type { Model } from "../model/model.js";
-import type { Engine } from "../native/engine.js";
+import type { GgmlLibrary } from "../native/engine.js";
 import type { RunOptions } from "../support/progress.js";
 
 /** What a pass may use besides the model. */
 export interface PassContext extends RunOptions {
-  readonly engine: Engine;
+  readonly engine: GgmlLibrary;
   /** How many native calls may run at once. */
   readonly threads: number;
   /** Start of every random choice. */

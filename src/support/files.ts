@@ -18,12 +18,17 @@ export function announceUnfinished(listener: (temporaryPath: string) => void): v
   announce = listener;
 }
 
+/** A disk starts on what was written when it is so much. */
+const FLUSH_BYTES = 32 * 2 ** 20;
+
 /** A file under construction. Nothing is at its path until `commit()`; a discarded or interrupted one leaves nothing. */
 export class AtomicFile implements AsyncDisposable {
   readonly path: string;
   readonly temporaryPath: string;
   #handle: FileHandle | undefined;
   #position = 0;
+  #flushing: Promise<void> | undefined;
+  #flushedBytes = 0;
 
   private constructor(path: string, temporaryPath: string, handle: FileHandle) {
     this.path = path;
@@ -66,12 +71,24 @@ export class AtomicFile implements AsyncDisposable {
       throw writeFailure(this.path, cause);
     }
     this.#position = Math.max(this.#position, position + bytes.byteLength);
+    this.#flushBehind();
+  }
+
+  /** Lets the disk work beside whoever writes, so that little is left to wait for in the end. */
+  #flushBehind(): void {
+    if (this.#flushing || this.#position - this.#flushedBytes < FLUSH_BYTES) return;
+    this.#flushedBytes = this.#position;
+    this.#flushing = this.#handle!.datasync().then(
+      () => (this.#flushing = undefined),
+      () => (this.#flushing = undefined), // the sync at the end meets the same fault and tells of it
+    ) as Promise<void>;
   }
 
   /** Syncs and renames: from here on the file is there, whole. Where that fails, disposal removes what was written. */
   async commit(): Promise<void> {
     if (!this.#handle) throw new Error(`Cannot commit "${this.path}": it is closed`);
     try {
+      await this.#flushing;
       await this.#handle.sync();
       await this.#handle.close();
       this.#handle = undefined;
@@ -86,6 +103,7 @@ export class AtomicFile implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!unfinished.has(this)) return;
     unfinished.delete(this);
+    await this.#flushing;
     await this.#handle?.close().catch(() => undefined);
     this.#handle = undefined;
     await rm(this.temporaryPath, { force: true });

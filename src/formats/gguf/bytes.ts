@@ -10,11 +10,12 @@ export interface ByteSource {
   readonly path: string;
   readonly sizeBytes: number;
   /**
-   * Reads exactly `length` bytes into memory of their own.
+   * Reads exactly `length` bytes into memory of their own, or into the start of `into` where it has room for them and
+   * the source can.
    *
    * @throws {FormatError} when the file ends before
    */
-  read(offset: number, length: number): Promise<Uint8Array>;
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
@@ -50,8 +51,8 @@ export class FileSource implements ByteSource {
     throw new PareError(`Cannot read "${path}": it is not a file`);
   }
 
-  async read(offset: number, length: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(length);
+  async read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
+    const bytes = into && into.byteLength >= length ? into.subarray(0, length) : new Uint8Array(length);
     let done = 0;
     while (done < length) {
       const { bytesRead } = await this.handle

@@ -52,19 +52,19 @@ export class GgufFile implements AsyncDisposable {
   }
 
   /**
-   * Reads a tensor's bytes, or `length` of them from `offset`.
+   * Reads a tensor's bytes, or `length` of them from `offset`, into fresh memory or the start of `into`.
    *
    * @throws {RangeError} when there is no such tensor or the range is beyond it
    * @throws {FormatError} when the file ends before
    */
-  async readTensor(which: string | GgufTensor, offset = 0, length?: number): Promise<Uint8Array> {
+  async readTensor(which: string | GgufTensor, offset = 0, length?: number, into?: Uint8Array): Promise<Uint8Array> {
     const tensor = typeof which === "string" ? this.tensor(which) : which;
     if (!tensor) throw new RangeError(`"${this.path}" has no tensor "${String(which)}"`);
     const count = length ?? tensor.sizeBytes - offset;
     if (!(offset >= 0 && count >= 0 && offset + count <= tensor.sizeBytes)) {
       throw new RangeError(`Tensor "${tensor.name}" has ${tensor.sizeBytes} bytes, not ${count} from ${offset}`);
     }
-    return this.#sources[tensor.part]!.read(tensor.offset + offset, count);
+    return this.#sources[tensor.part]!.read(tensor.offset + offset, count, into);
   }
 
   async close(): Promise<void> {

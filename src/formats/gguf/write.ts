@@ -1,4 +1,5 @@
-// Writes a GGUF file (v3, little-endian) from streams: the header first, then tensor after tensor, hashed on the way.
+// Writes a GGUF file (v3, little-endian) from streams: the header first, then tensor after tensor, hashed on the way
+// where that is wanted.
 // The file appears whole under its name or not at all.
 import { createHash } from "node:crypto";
 
@@ -32,27 +33,48 @@ export interface GgufContents {
   alignment?: number;
 }
 
+export interface WriteGgufOptions extends RunOptions {
+  /** False saves the time that the SHA-256 takes: some 0.5 s per GB. */
+  hash?: boolean;
+}
+
+/** What was written. */
+export interface WrittenGguf {
+  sizeBytes: number;
+  sha256: string;
+}
+
 /**
  * Writes a GGUF file.
  *
- * @returns its size and the SHA-256 of its bytes
+ * @returns its size and, unless `options.hash` is false, the SHA-256 of its bytes
  * @throws {ResourceError} when the disk has no room for it
  * @throws {RangeError} when a name, a shape or the alignment can't stand in a file
  * @throws {FormatError} when a tensor's chunks are more or fewer bytes than its shape takes
  */
+export function writeGguf(
+  path: string,
+  contents: GgufContents,
+  options?: WriteGgufOptions & { hash?: true },
+): Promise<WrittenGguf>;
+export function writeGguf(
+  path: string,
+  contents: GgufContents,
+  options?: WriteGgufOptions,
+): Promise<Omit<WrittenGguf, "sha256"> & Partial<WrittenGguf>>;
 export async function writeGguf(
   path: string,
   contents: GgufContents,
-  options: RunOptions = {},
-): Promise<{ sizeBytes: number; sha256: string }> {
+  options: WriteGgufOptions = {},
+): Promise<Omit<WrittenGguf, "sha256"> & Partial<WrittenGguf>> {
   const { header, tensors, sizeBytes } = layOut(contents);
   await requireDisk(path, sizeBytes);
   await using file = await AtomicFile.create(path);
-  const hash = createHash("sha256");
+  const hash = options.hash === false ? undefined : createHash("sha256");
   const put = async (bytes: Uint8Array) => {
     options.signal?.throwIfAborted();
     if (bytes.byteLength === 0) return;
-    hash.update(bytes);
+    hash?.update(bytes);
     await file.write(bytes);
   };
   await put(header);
@@ -76,7 +98,7 @@ export async function writeGguf(
   options.signal?.throwIfAborted();
   await file.commit();
   options.onProgress?.({ stage: "writing", done: sizeBytes, total: sizeBytes, unit: "bytes" });
-  return { sizeBytes, sha256: hash.digest("hex") };
+  return { sizeBytes, ...(hash && { sha256: hash.digest("hex") }) };
 }
 
 /** Exact bytes of the file that `writeGguf` makes of these contents. */

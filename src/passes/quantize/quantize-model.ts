@@ -5,7 +5,7 @@ import { PareError } from "../../errors.js";
 import { GGML_TYPES, type GgmlType, rowSizeBytes } from "../../formats/gguf/ggml-types.js";
 import { type LazyTensor, type Model, tensorSizeBytes } from "../../model/model.js";
 import { callAsync } from "../../native/bindings.js";
-import type { Engine } from "../../native/engine.js";
+import type { GgmlLibrary } from "../../native/engine.js";
 import { dequantizeAsync, quantizeRowsAsync } from "../../native/ggml.js";
 import type { PassContext } from "../pass.js";
 import { type QuantizationPlan, importanceOf } from "./plan.js";
@@ -16,7 +16,7 @@ export function quantizeModel(
   { assignments, metadata }: QuantizationPlan,
   context: Pick<PassContext, "engine" | "importance">,
 ): Model {
-  const buffers = new FloatBuffers();
+  const buffers = { floats: new Buffers(), bytes: new Buffers() };
   const tensors = [...assignments].map(([name, { type }]): [string, LazyTensor] => {
     const source = model.tensors.get(name)!;
     const entry = type === source.type ? undefined : importanceOf(source, context.importance?.data);
@@ -34,8 +34,8 @@ function convertedTensor(
   source: LazyTensor,
   type: GgmlType,
   importance: Float32Array | undefined,
-  engine: Engine,
-  buffers: FloatBuffers,
+  engine: GgmlLibrary,
+  buffers: { floats: Buffers; bytes: Buffers },
 ): LazyTensor {
   const { name, shape } = source;
   const columns = shape[0]!;
@@ -46,12 +46,17 @@ function convertedTensor(
     type,
     sizeBytes: tensorSizeBytes(type, shape),
     async readRows(start, count) {
-      const bytes = await source.readRows(start, count);
-      await requireFinite(engine, source, source.type, bytes);
-      if (type === source.type) return bytes;
-      const floats = buffers.take(count * columns);
+      if (type === source.type) {
+        const bytes = await source.readRows(start, count);
+        await requireFinite(engine, source, source.type, bytes);
+        return bytes;
+      }
+      const buffer = buffers.bytes.take(count * rowSizeBytes(source.type, columns));
+      const floats = buffers.floats.take(count * columns * Float32Array.BYTES_PER_ELEMENT);
       try {
-        const rows = await toFloats(engine, source.type, bytes, floats);
+        const bytes = await source.readRows(start, count, new Uint8Array(buffer));
+        await requireFinite(engine, source, source.type, bytes);
+        const rows = await toFloats(engine, source.type, bytes, new Float32Array(floats, 0, count * columns));
         const result = new Uint8Array(count * rowSizeBytes(type, columns));
         for (const { matrix, first, last } of matrixRuns(start, count, rowsPerMatrix)) {
           await quantizeRowsAsync(
@@ -66,7 +71,8 @@ function convertedTensor(
         await requireFinite(engine, source, type, result);
         return result;
       } finally {
-        buffers.giveBack(floats);
+        buffers.bytes.giveBack(buffer);
+        buffers.floats.giveBack(floats);
       }
     },
   };
@@ -82,13 +88,13 @@ function* matrixRuns(start: number, count: number, rowsPerMatrix: number) {
   }
 }
 
-async function toFloats(engine: Engine, type: GgmlType, bytes: Uint8Array, out: Float32Array): Promise<Float32Array> {
+async function toFloats(engine: GgmlLibrary, type: GgmlType, bytes: Uint8Array, out: Float32Array): Promise<Float32Array> {
   if (type === "f32") return new Float32Array(bytes.buffer, bytes.byteOffset, out.length);
   return dequantizeAsync(engine, type, bytes, out.length, out);
 }
 
 /** Refuses NaN and infinity, in weights and in the scales that came out: one of them spoils a whole answer. */
-async function requireFinite(engine: Engine, { name, type: from }: LazyTensor, type: GgmlType, bytes: Uint8Array) {
+async function requireFinite(engine: GgmlLibrary, { name, type: from }: LazyTensor, type: GgmlType, bytes: Uint8Array) {
   const { id } = GGML_TYPES[type];
   if (await callAsync(engine.ggml.ggml_validate_row_data, id, bytes, bytes.byteLength)) return;
   if (type === from) {
@@ -101,19 +107,19 @@ async function requireFinite(engine: Engine, { name, type: from }: LazyTensor, t
   });
 }
 
-/** Float arrays that are used again: fresh ones would be filled with zeros first. */
-class FloatBuffers {
+/** Memory that is used again: fresh memory is filled with zeros first. */
+class Buffers {
   readonly #free: ArrayBuffer[] = [];
 
-  take(length: number): Float32Array {
-    const index = this.#free.findIndex((buffer) => buffer.byteLength >= length * 4);
-    const [buffer = new ArrayBuffer(length * 4)] = index < 0 ? [] : this.#free.splice(index, 1);
-    return new Float32Array(buffer, 0, length);
+  take(sizeBytes: number): ArrayBuffer {
+    const index = this.#free.findIndex((buffer) => buffer.byteLength >= sizeBytes);
+    const [buffer = new ArrayBuffer(sizeBytes)] = index < 0 ? [] : this.#free.splice(index, 1);
+    return buffer;
   }
 
-  giveBack(floats: Float32Array): void {
+  giveBack(buffer: ArrayBuffer): void {
     if (this.#free.length >= BUFFERS_KEPT) this.#free.shift();
-    this.#free.push(floats.buffer as ArrayBuffer);
+    this.#free.push(buffer);
   }
 }
 

@@ -1,20 +1,18 @@
-// `quantize`: a model file in, a smaller one out. Native work runs in a child process; the file appears whole or not at all.
+// `quantize`: a model file in, a smaller one out; the file appears whole or not at all. Encoders that may abort the
+// process run in a child; the others run here, which saves its start.
 import { stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 
-import { readImportance } from "../../calibrate/read-imatrix.js";
 import { UsageError } from "../../errors.js";
 import { readGguf } from "../../formats/gguf/read.js";
 import { ggufSizeBytes } from "../../formats/gguf/write.js";
-import { openModel } from "../../model/open.js";
 import { isolate } from "../../native/isolate.js";
 import { refuseReplacing } from "../../support/files.js";
 import type { RunOptions } from "../../support/progress.js";
 import { type TensorOutcome, bitsPerWeightOf, countTypes, outcomes } from "./outcome.js";
 import { parseChoices } from "./parse-choices.js";
-import { planQuantization } from "./plan.js";
+import { type Order, type Target, type Written, mayAbort, prepare, write } from "./quantize-file.js";
 import type { QuantizeOptions } from "./quantize-options.js";
-import type { QuantizeJobInput, QuantizeJobOutput } from "./quantize.job.js";
 
 /** What to quantize, and how. */
 export interface QuantizeRequest extends Partial<QuantizeOptions> {
@@ -30,6 +28,8 @@ export interface QuantizeRequest extends Partial<QuantizeOptions> {
   recipe?: string | undefined;
   /** Say what would be written, and write nothing. */
   dryRun?: boolean | undefined;
+  /** Return the SHA-256 of the file. */
+  hash?: boolean | undefined;
   /** Native calls at once; by default as many as there are cores. The result does not depend on it. */
   threads?: number | undefined;
 }
@@ -42,7 +42,7 @@ export interface QuantizeResult {
   /** How many tensors have each type. */
   types: Record<string, number>;
   tensors: TensorOutcome[];
-  /** Of the file; absent after a dry run. */
+  /** Of the file, where it was asked for. */
   sha256?: string;
 }
 
@@ -67,14 +67,6 @@ export async function quantize(request: QuantizeRequest, options: RunOptions = {
     seconds: (performance.now() - startMs) / 1000,
     types: countTypes(written.tensors),
   };
-}
-
-/** What is to be done, wherever it was written down. */
-interface Order {
-  input: string;
-  options: QuantizeOptions;
-  /** The importance file, and the name under which the output mentions it. */
-  importance: { path: string; name: string } | undefined;
 }
 
 function directOrder({ input, importance, importanceName, ...request }: QuantizeRequest): Order {
@@ -105,30 +97,30 @@ async function recipeOrder(request: QuantizeRequest, path: string): Promise<Orde
   };
 }
 
-type Written = Pick<QuantizeResult, "sizeBytes" | "tensors" | "sha256">;
-
 /** The dry run: headers only, and no engine. */
-async function foresee({ input, options, importance }: Order, { signal }: RunOptions): Promise<Written> {
-  await using model = await openModel(input, { signal });
-  const data = importance && { path: importance.name, data: await readImportance(importance.path, { signal }) };
-  const { assignments, metadata } = planQuantization(model, options, data);
-  const tensors = outcomes(model, assignments);
+async function foresee(order: Order, options: RunOptions): Promise<Written> {
+  await using prepared = await prepare(order, options);
+  const { assignments, metadata } = prepared.plan;
+  const tensors = outcomes(prepared.model, assignments);
   return { tensors, sizeBytes: ggufSizeBytes({ metadata, tensors }) };
 }
 
 async function carryOut(order: Order, request: QuantizeRequest, options: RunOptions): Promise<Written> {
-  const { output, threads = availableParallelism() } = request;
+  const { output, threads = availableParallelism(), hash = false } = request;
   const { input, importance } = order;
   if (output === undefined) {
     throw new UsageError("No output path is given", { hint: "Name the file to write, or ask for a dry run" });
   }
   if (!Number.isInteger(threads) || threads < 1) throw new UsageError(`Threads are ${threads}, 1 or more are wanted`);
   await refuseTarget(output, input, importance?.path, options.signal);
-  const job: QuantizeJobInput = { ...order, output, threads };
-  return isolate<QuantizeJobInput, QuantizeJobOutput>("passes/quantize/quantize.job", job, {
-    ...options,
-    what: `quantizing "${input}"`,
-  });
+  const target: Target = { output, threads, hash };
+  await using prepared = await prepare(order, options);
+  if (!mayAbort(prepared.plan)) return await write(prepared, target, options);
+  return isolate<Order & Target, Written>(
+    "passes/quantize/quantize.job",
+    { ...order, ...target },
+    { ...options, what: `quantizing "${input}"` },
+  );
 }
 
 /** A part of the source, or the importance data, is no place to write to. */
