@@ -3,6 +3,7 @@
 import { GGML_TYPES } from "../src/formats/gguf/ggml-types.js";
 import { Metadata, MetadataArray } from "../src/formats/gguf/metadata.js";
 import { type GgufTensorSource, writeGguf } from "../src/formats/gguf/write.js";
+import { toFloat16 } from "../src/support/float16.js";
 import { Random } from "../src/support/random.js";
 
 /** Dimensions of a synthetic model; all have small defaults with rows that are multiples of 256. */
@@ -222,29 +223,9 @@ function* randomChunks(random: Random, shape: number[], type: "f32" | "f16", spr
   const count = shape.reduce((product, length) => product * length, 1);
   const values = new Float32Array(Math.min(count, VALUES_MAX));
   for (let i = 0; i < values.length; i++) values[i] = mean + spread * random.normal();
-  const encoded = type === "f32" ? values : toFloat16(values);
+  const encoded = type === "f32" ? values : Uint16Array.from(values, toFloat16);
   const bytes = new Uint8Array(encoded.buffer, encoded.byteOffset, encoded.byteLength);
   for (let left = count * GGML_TYPES[type].typeSizeBytes; left > 0; left -= bytes.byteLength) {
     yield bytes.subarray(0, Math.min(left, bytes.byteLength));
   }
-}
-
-/** IEEE half precision, rounded to nearest, ties to even. */
-export function toFloat16(values: Float32Array): Uint16Array {
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  return Uint16Array.from(bits, (word) => {
-    const sign = (word >>> 16) & 0x8000;
-    const exponent = ((word >>> 23) & 0xff) - 112;
-    const mantissa = word & 0x7fffff;
-    if (exponent >= 31) return sign | (exponent === 143 && mantissa ? 0x7e00 : 0x7c00);
-    if (exponent > 0) return sign | roundBits((exponent << 23) | mantissa, 13);
-    return exponent < -10 ? sign : sign | roundBits(mantissa | 0x800000, 14 - exponent);
-  });
-}
-
-function roundBits(value: number, dropped: number): number {
-  const half = 1 << (dropped - 1);
-  const kept = value >>> dropped;
-  const rest = value & ((1 << dropped) - 1);
-  return kept + (rest > half || (rest === half && (kept & 1) === 1) ? 1 : 0);
 }
