@@ -17,7 +17,7 @@ afterAll(() => inputs[Symbol.dispose]());
 test("quantize --json describes the file that it wrote", async () => {
   using folder = temporaryFolder();
   const output = folder.path("out.gguf");
-  const outcome = await pare(["quantize", model, output, "--type", "Q4_K_M", "--json"]);
+  const outcome = await pare(["quantize", model, output, "--type", "Q4_K_M", "--sha256", "--json"]);
   expect(outcome).toMatchObject({ exitCode: 0, stderr: "" });
   const document = documentOf("quantize", outcome);
   expect(document.sizeBytes).toBe(statSync(output).size);
