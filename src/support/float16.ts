@@ -5,7 +5,11 @@
 export const FLOAT16_MAX = 65504;
 
 const ROUND_TO_INTEGER = 2 ** 52; // what is added to it loses its fraction, ties to even
-const EXPONENT_MIN = -14; // of a normal number; below it the mantissa has no implied one
+const EXPONENT_SHIFT = 1023 - 15; // what is added to an exponent in double precision and in half precision
+
+// Worth of a mantissa's last bit for each exponent; a subnormal number (0) has the smallest normal one's (1). A table,
+// because `2 ** n` takes longer than all the rest.
+const LAST_BIT = Float64Array.from({ length: 31 }, (_, exponent) => 2 ** (Math.max(exponent, 1) - 25));
 
 const word = new Float64Array(1);
 const halves = new Uint32Array(word.buffer); // little-endian, as every platform of the engine is: the exponent in the second
@@ -17,12 +21,13 @@ const halves = new Uint32Array(word.buffer); // little-endian, as every platform
  */
 export function toFloat16(value: number): number {
   word[0] = value;
-  const sign = (halves[1]! >>> 16) & 0x8000;
-  const exponent = Math.max(((halves[1]! >>> 20) & 0x7ff) - 1023, EXPONENT_MIN);
-  if (exponent > 15) return sign | (Number.isNaN(value) ? 0x7e00 : 0x7c00);
-  const steps = Math.abs(value) * 2 ** (10 - exponent); // exact; 1024 to 2048, or less for a subnormal one
-  const mantissa = steps + ROUND_TO_INTEGER - ROUND_TO_INTEGER;
-  return sign | (((exponent - EXPONENT_MIN) << 10) + mantissa); // the implied one, or a carry, raises the exponent by one
+  const high = halves[1]!;
+  const sign = (high >>> 16) & 0x8000;
+  const exponent = Math.max(((high >>> 20) & 0x7ff) - EXPONENT_SHIFT, 1);
+  if (exponent > 30) return sign | (Number.isNaN(value) ? 0x7e00 : 0x7c00);
+  const bits = Math.abs(value) / LAST_BIT[exponent]!; // exact; 1024 to 2048, or less for a subnormal number
+  const mantissa = bits + ROUND_TO_INTEGER - ROUND_TO_INTEGER;
+  return sign | (((exponent - 1) << 10) + mantissa); // the implied 1024, and a carry, raise the exponent by one each
 }
 
 /** The number that half-precision bits stand for. */
@@ -31,5 +36,5 @@ export function fromFloat16(bits: number): number {
   const mantissa = bits & 0x3ff;
   const sign = bits & 0x8000 ? -1 : 1;
   if (exponent === 31) return mantissa ? Number.NaN : sign * Infinity;
-  return exponent ? sign * (1024 + mantissa) * 2 ** (exponent - 25) : sign * mantissa * 2 ** -24;
+  return sign * (exponent ? 1024 + mantissa : mantissa) * LAST_BIT[exponent]!;
 }

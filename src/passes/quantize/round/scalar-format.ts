@@ -95,7 +95,7 @@ export function unpackRows(format: ScalarFormat, bytes: Uint8Array, rows: number
     }
     readGroups(layout, bytes, at, state, block, stored.fill(0));
   }
-  if (codeFlip) for (let i = 0; i < state.codes.length; i++) state.codes[i]! ^= codeFlip;
+  if (codeFlip) flipped(state.codes, codeFlip);
   return state;
 }
 
@@ -113,7 +113,7 @@ export function packRows(format: ScalarFormat, state: RowsState, rows: number, c
   const blockBytes = rowSizeBytes(format.type, blockWeights);
   const view = new DataView(bytes.buffer);
   const stored = new Uint8Array(2 * GROUPS_MAX);
-  const codes = codeFlip ? state.codes.map((code) => code ^ codeFlip) : state.codes;
+  const codes = codeFlip ? flipped(state.codes.slice(), codeFlip) : state.codes;
   for (let block = 0, at = 0; block < state.superScales.length; block++, at += blockBytes) {
     writeRuns(layout.codes, codes, block * blockWeights, bytes, at);
     view.setUint16(at + layout.superScale, exactFloat16(format, state.superScales[block]!), true);
@@ -153,6 +153,12 @@ export function stateValues(
     for (const end = at + groupWeights; at < end; at++) out[at] = scale * levels[codes[at]!]! - offset;
   }
   return out;
+}
+
+/** Turns over the same bits of every code, in place. */
+function flipped(codes: Uint8Array, bits: number): Uint8Array {
+  for (let i = 0; i < codes.length; i++) codes[i]! ^= bits;
+  return codes;
 }
 
 function readGroups(
@@ -203,13 +209,20 @@ function requireState(format: ScalarFormat, state: RowsState, rows: number, colu
   requireLength(type, "supermins", state.superMins, (offsets * weights) / blockWeights);
   requireLength(type, "scales", state.scales, weights / groupWeights);
   requireLength(type, "mins", state.mins, (offsets * weights) / groupWeights);
-  requireRange(type, "code", state.codes, 0, levels.length - 1);
+  if (bitsUsed(state.codes) >= levels.length) requireRange(type, "code", state.codes, 0, levels.length - 1);
   requireRange(type, "scale", state.scales, scaleMin, scaleMax);
   requireRange(type, "min", state.mins, 0, minMax);
 }
 
 function requireLength(type: GgmlType, what: string, { length }: { length: number }, wanted: number): void {
   if (length !== wanted) throw new RangeError(`Cannot store ${length} ${what} as ${type}: ${wanted} needed`);
+}
+
+/** All bits that any code has. Types have as many levels as their codes' bits can tell apart, so these say enough. */
+function bitsUsed(codes: Uint8Array): number {
+  let bits = 0;
+  for (let i = 0; i < codes.length; i++) bits |= codes[i]!;
+  return bits;
 }
 
 function requireRange(type: GgmlType, what: string, values: Uint8Array | Int16Array, min: number, max: number): void {
