@@ -65,3 +65,13 @@ test("calibrate ended by Ctrl-C exits with 130 and leaves nothing", async () => 
   expect(outcome.stderr).toContain("pare: Interrupted");
   expect(readdirSync(folder.path(""))).toEqual([]);
 });
+
+test("calibrate --hessians that is killed outright leaves nothing", async () => {
+  using folder = temporaryFolder();
+  const paths = ["-o", folder.path("imatrix.gguf"), "--hessians", folder.path("hessians.gguf")];
+  const onStart = (child: ChildProcess): void => {
+    child.stderr?.once("data", () => child.kill("SIGKILL"));
+  };
+  await pare(["calibrate", model, text, ...paths, "--threads", "1", "--verbose"], { onStart });
+  expect(readdirSync(folder.path(""))).toEqual([]);
+});

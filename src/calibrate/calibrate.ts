@@ -1,7 +1,7 @@
 // Calibration: text through a model, statistics of what each linear layer sees. The engine runs in a child process
 // (`calibrate.job.ts`); what comes back are sums, never activations or logits.
-import { mkdir, mkdtemp, readFile, rename, rm, stat } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { readFile, stat } from "node:fs/promises";
+import { resolve } from "node:path";
 
 import { PareError, UsageError, messageOf } from "../errors.js";
 import { diagnosing } from "../model/diagnose.js";
@@ -86,12 +86,9 @@ export async function calibrate(request: CalibrationRequest, options: RunOptions
   checkRequest(request);
   await checkOutputs(request);
   const texts = await readTexts(request.texts, options.signal);
-  await using scratch = request.hessians === undefined ? undefined : await ScratchFolder.beside(request.hessians);
-  const hessians = scratch && { path: scratch.file, weights: request.hessianTensors };
-  const found = await runJob(request, texts, hessians, options);
+  const found = await runJob(request, texts, options);
   const datasets = request.texts.flatMap((text) => (typeof text === "string" ? [] : [text.path]));
   const importance = { entries: found.entries, chunkCount: found.windows, chunkSize: found.contextLength, datasets };
-  if (scratch) await scratch.deliver();
   if (request.output !== undefined) await writeImportance(request.output, importance, { signal: options.signal });
   const { contextLength, windows, tokens, seconds, similarity } = found;
   return {
@@ -175,20 +172,15 @@ async function readText(path: string, signal?: AbortSignal): Promise<string> {
   }
 }
 
-function runJob(
-  request: CalibrationRequest,
-  texts: string[],
-  hessians: CalibrationJobInput["hessians"],
-  options: RunOptions,
-): Promise<CalibrationJobOutput> {
-  const { model, contextLength, chunks, threads, backend } = request;
+function runJob(request: CalibrationRequest, texts: string[], options: RunOptions): Promise<CalibrationJobOutput> {
+  const { model, contextLength, chunks, threads, backend, hessians } = request;
   const input: CalibrationJobInput = {
     model,
     texts,
     contextLength,
     chunks,
     threads,
-    hessians,
+    hessians: hessians === undefined ? undefined : { path: hessians, weights: request.hessianTensors },
     processOutput: request.processOutput ?? false,
     parseSpecial: request.parseSpecial ?? false,
     similarity: request.similarity ?? false,
@@ -230,37 +222,4 @@ function warningsOf(found: CalibrationJobOutput): string[] {
       );
   }
   return warnings;
-}
-
-/** The child writes a large file here; killed, it leaves nothing behind, as this folder goes away with everything in it. */
-class ScratchFolder implements AsyncDisposable {
-  readonly file: string;
-  readonly #target: string;
-  readonly #folder: string;
-
-  private constructor(target: string, folder: string) {
-    this.#target = target;
-    this.#folder = folder;
-    this.file = join(folder, basename(target));
-  }
-
-  static async beside(target: string): Promise<ScratchFolder> {
-    try {
-      await mkdir(dirname(target), { recursive: true });
-      return new ScratchFolder(target, await mkdtemp(join(dirname(target), `.${basename(target)}.`)));
-    } catch (cause) {
-      throw new PareError(`Cannot write "${target}": ${messageOf(cause)}`, {
-        hint: "Choose another output path",
-        cause,
-      });
-    }
-  }
-
-  async deliver(): Promise<void> {
-    await rename(this.file, this.#target);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.#folder, { recursive: true, force: true });
-  }
 }
