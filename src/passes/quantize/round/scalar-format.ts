@@ -102,7 +102,7 @@ export function unpackRows(format: ScalarFormat, bytes: Uint8Array, rows: number
 /**
  * Puts rows together as ggml stores them.
  *
- * @throws {RangeError} when a number is beyond what the type stores, a superscale is none that float16 can represent, or
+ * @throws {RangeError} when a number is beyond what the type stores, a superscale is no finite float16, or
  *   a row is not a whole number of blocks: nothing is rounded here
  */
 export function packRows(format: ScalarFormat, state: RowsState, rows: number, columns: number): Uint8Array {
@@ -235,6 +235,6 @@ function requireRange(type: GgmlType, what: string, values: Uint8Array | Int16Ar
 
 function exactFloat16({ type }: ScalarFormat, value: number): number {
   const bits = toFloat16(value);
-  if (fromFloat16(bits) === value) return bits;
-  throw new RangeError(`Cannot store the superscale ${value} in ${type}: float16 can't represent it`);
+  if (Number.isFinite(value) && fromFloat16(bits) === value) return bits;
+  throw new RangeError(`Cannot store the superscale ${value} in ${type}: it is no finite float16`);
 }
