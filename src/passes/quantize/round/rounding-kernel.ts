@@ -1,0 +1,184 @@
+// The WebAssembly kernel that rounds rows (sources in kernels/assembly): one instance with memory of its own, for one
+// thread. `solve-scalar.ts` and `ldl.ts` are its twins in plain TypeScript.
+import { readFileSync } from "node:fs";
+
+import { PareError } from "../../../errors.js";
+import { type RowsState, type ScalarFormat, emptyRows } from "./scalar-format.js";
+import { ROUNDS, type ScalarSolution } from "./solve-scalar.js";
+import type { Effort, LdlFactor } from "./problem.js";
+
+/** Rows that the kernel rounds side by side. */
+const TILE = 4;
+
+interface KernelExports {
+  memory: WebAssembly.Memory;
+  allocate(bytes: number): number;
+  mark(): number;
+  release(to: number): void;
+  levelsAddress(): number;
+  setFormat(block: number, group: number, low: number, high: number, minMax: number, levels: number): void;
+  workBytes(columns: number): number;
+  setProblem(columns: number, hessian: number, upper: number, diagonal: number, work: number): void;
+  factorize(columns: number, hessian: number, upper: number, diagonal: number, work: number): number;
+  roundTile(
+    weights: number,
+    rounds: number,
+    feedback: number,
+    codes: number,
+    superScales: number,
+    superMins: number,
+    scales: number,
+    mins: number,
+    losses: number,
+  ): void;
+}
+
+/** A kernel, ready for the matrices of one Hessian after another. */
+export class RoundingKernel {
+  readonly #exports: KernelExports;
+  readonly #start: number;
+  #columns = 0;
+  #problemEnd = 0;
+  #upper = 0;
+  #diagonal = 0;
+
+  private constructor(exports: KernelExports) {
+    this.#exports = exports;
+    this.#start = exports.mark();
+  }
+
+  static load(): RoundingKernel {
+    const module = new WebAssembly.Module(readFileSync(kernelPath()));
+    const abort = () => {
+      throw new PareError("The rounding kernel stopped");
+    };
+    const instance = new WebAssembly.Instance(module, { env: { abort } });
+    return new RoundingKernel(instance.exports as unknown as KernelExports);
+  }
+
+  /**
+   * Takes the Hessian that the next matrices share, and factorizes it.
+   *
+   * @param hessian [columns × columns], damped
+   * @throws {PareError} when it is not positive definite, or memory is short
+   */
+  setHessian(hessian: Float32Array, columns: number): void {
+    const kernel = this.#exports;
+    kernel.release(this.#start);
+    const square = 4 * columns * columns;
+    const at = this.#allocate(square);
+    this.#upper = this.#allocate(square);
+    this.#diagonal = this.#allocate(4 * columns);
+    const work = this.#allocate(kernel.workBytes(columns));
+    this.#problemEnd = kernel.mark();
+    new Float32Array(kernel.memory.buffer, at, columns * columns).set(hessian);
+    const scratch = this.#allocate(square);
+    const bad = kernel.factorize(columns, at, this.#upper, this.#diagonal, scratch);
+    if (bad >= 0) {
+      throw new PareError(`The Hessian is not positive definite: column ${bad}`, {
+        hint: "Calibrate on more text, or with more damping",
+      });
+    }
+    kernel.setProblem(columns, at, this.#upper, this.#diagonal, work);
+    kernel.release(this.#problemEnd);
+    this.#columns = columns;
+  }
+
+  /** The factor of the present Hessian, copied out. */
+  get factor(): LdlFactor {
+    const { buffer } = this.#exports.memory;
+    const columns = this.#columns;
+    return {
+      columns,
+      upper: new Float32Array(buffer, this.#upper, columns * columns).slice(),
+      diagonal: new Float32Array(buffer, this.#diagonal, columns).slice(),
+    };
+  }
+
+  /**
+   * Rounds rows under the present Hessian.
+   *
+   * @param weights [columns × rows] targets
+   * @param from codes and scales to descend from, without feedback
+   */
+  round(format: ScalarFormat, weights: Float32Array, rows: number, effort: Effort, from?: RowsState): ScalarSolution {
+    const kernel = this.#exports;
+    const columns = this.#columns;
+    kernel.release(this.#problemEnd);
+    const blocks = columns / format.blockWeights;
+    const groups = columns / format.groupWeights;
+    const at = {
+      weights: this.#allocate(TILE * columns * 4),
+      codes: this.#allocate(TILE * columns),
+      superScales: this.#allocate(TILE * blocks * 4),
+      superMins: this.#allocate(TILE * blocks * 4),
+      scales: this.#allocate(TILE * groups * 2),
+      mins: this.#allocate(TILE * groups),
+      losses: this.#allocate(TILE * 4),
+    };
+    const { buffer } = kernel.memory; // only now: allocation may move it
+    const hasMins = format.minMax > 0;
+    const tile = {
+      weights: new Float32Array(buffer, at.weights, TILE * columns),
+      codes: new Uint8Array(buffer, at.codes, TILE * columns),
+      superScales: new Float32Array(buffer, at.superScales, TILE * blocks),
+      superMins: new Float32Array(buffer, at.superMins, hasMins ? TILE * blocks : 0),
+      scales: new Int16Array(buffer, at.scales, TILE * groups),
+      mins: new Uint8Array(buffer, at.mins, hasMins ? TILE * groups : 0),
+      losses: new Float32Array(buffer, at.losses, TILE),
+    };
+    new Float32Array(buffer, kernel.levelsAddress(), format.levels.length).set(format.levels);
+    kernel.setFormat(
+      format.blockWeights,
+      format.groupWeights,
+      format.scaleMin,
+      format.scaleMax,
+      format.minMax,
+      format.levels.length,
+    );
+    const state = emptyRows(format, rows, columns);
+    const losses = new Float64Array(rows);
+    for (let row = 0; row < rows; row += TILE) {
+      const count = Math.min(TILE, rows - row);
+      for (const field of STATE_FIELDS) {
+        const [target, perRow] = [tile[field], tile[field].length / TILE];
+        target.fill(0);
+        if (from) target.set(from[field].subarray(row * perRow, (row + count) * perRow));
+      }
+      tile.weights.fill(0);
+      tile.weights.set(weights.subarray(row * columns, (row + count) * columns));
+      // A plain type's whole numbers are ones and not fitted.
+      if (!from && format.scaleMin === format.scaleMax) tile.scales.fill(format.scaleMin);
+      kernel.roundTile(
+        at.weights,
+        ROUNDS[effort],
+        from ? 0 : 1,
+        at.codes,
+        at.superScales,
+        at.superMins,
+        at.scales,
+        at.mins,
+        at.losses,
+      );
+      for (const field of STATE_FIELDS) {
+        const perRow = tile[field].length / TILE;
+        state[field].set(tile[field].subarray(0, count * perRow), row * perRow);
+      }
+      losses.set(tile.losses.subarray(0, count), row);
+    }
+    return { state, losses };
+  }
+
+  #allocate(bytes: number): number {
+    const at = this.#exports.allocate(bytes);
+    if (at === 0) throw new PareError(`The rounding kernel has no memory for ${bytes} bytes`);
+    return at;
+  }
+}
+
+const STATE_FIELDS = ["codes", "superScales", "superMins", "scales", "mins"] as const;
+
+function kernelPath(): URL {
+  const fromSource = import.meta.url.endsWith(".ts");
+  return new URL(fromSource ? "../../../../dist/kernels/round.wasm" : "../../../kernels/round.wasm", import.meta.url);
+}
