@@ -8,7 +8,7 @@ import { quantize } from "../passes/quantize/quantize.js";
 import { renderRecipe } from "../passes/recipe.js";
 import { copyFileAtomic, sha256File, writeFileAtomic } from "../support/files.js";
 import type { RunOptions } from "../support/progress.js";
-import type { BaseModel, PlannedCandidate } from "./candidates.js";
+import type { PlannedCandidate } from "./candidates.js";
 import type { Certificate } from "./certificate.js";
 import type { Laboratory } from "./laboratory.js";
 import type { FitRequest } from "./request.js";
@@ -17,6 +17,8 @@ import { isQuantizedSource } from "./candidates.js";
 import type { Workspace } from "./workspace.js";
 import { IMPORTANCE_NAME, writeCandidate } from "./workspace.js";
 
+/** What is done to a winner that is the original. */
+const COPY = "copy";
 /** Importance data beside the recipe that uses it. */
 const IMPORTANCE_FILE = "importance.gguf";
 /** What a fit writes to its folder. */
@@ -95,7 +97,7 @@ async function makeModel(
 ): Promise<string> {
   const path = workspace.path("winner.gguf");
   if (!winner.quantize) {
-    await copyOriginal(winner.base, path, options);
+    await quantize({ input: winner.base.path, output: path, type: COPY }, options); // the parts of a split one become one file
     return path;
   }
   const measured = await laboratory.fileOf(winner);
@@ -109,12 +111,6 @@ async function makeModel(
   );
 }
 
-/** The parts of a split model become one file. */
-async function copyOriginal({ path, model }: BaseModel, to: string, options: RunOptions): Promise<void> {
-  if (model.parts!.length === 1) await copyFileAtomic(path, to, options.signal);
-  else await quantize({ input: path, output: to, type: "copy" }, options);
-}
-
 /** The recipe refers to the importance data beside it, so that the folder is all it takes to make the model again. */
 async function winnerRecipe(
   { laboratory, request }: Results,
@@ -123,7 +119,7 @@ async function winnerRecipe(
 ): Promise<string> {
   const { preset, outputType, tokenEmbeddingType, overrides } = winner.quantize ?? {};
   const quantize = {
-    type: preset ?? "copy",
+    type: preset ?? COPY,
     ...(outputType ? { outputType } : {}),
     ...(tokenEmbeddingType ? { tokenEmbeddingType } : {}),
     ...(overrides && overrides.length > 0

@@ -52,7 +52,7 @@ const MIXTURES = [
   { name: "iq1_m", fileType: 31, type: "iq1_m", summary: "1.75 bits from a codebook, needs importance" },
   { name: "iq1_s", fileType: 24, type: "iq1_s", summary: "1.56 bits from a codebook, needs importance" },
   { name: "q1_0", fileType: 40, type: "q1_0", summary: "1.13 bits, for models trained to signs" },
-  { name: "copy", fileType: undefined, type: "f32", summary: "every tensor as it is; merges split files" },
+  { name: "copy", fileType: undefined, type: "f32", summary: "the file as it is, byte for byte; merges split files" },
 ] as const satisfies readonly Preset[];
 
 export type PresetName = (typeof MIXTURES)[number]["name"];

@@ -1,14 +1,17 @@
 // The work of `quantize` on files: opens, plans, streams. Kept free of heavy imports, as its start counts on small models.
 import { readImportance } from "../../calibrate/read-imatrix.js";
+import { isRemote } from "../../formats/gguf/bytes.js";
 import type { GgmlType } from "../../formats/gguf/ggml-types.js";
 import { writeGguf } from "../../formats/gguf/write.js";
 import type { Model } from "../../model/model.js";
 import { openModel } from "../../model/open.js";
 import { loadGgml } from "../../native/engine.js";
+import { copyFileAtomic, sha256File } from "../../support/files.js";
 import type { RunOptions } from "../../support/progress.js";
 import type { PassContext } from "../pass.js";
 import { type TensorOutcome, outcomes } from "./outcome.js";
 import { type QuantizationPlan, planQuantization } from "./plan.js";
+import { parsePreset } from "./presets.js";
 import { quantizeModel } from "./quantize-model.js";
 import type { QuantizeOptions } from "./quantize-options.js";
 import { slabStreams } from "./stream-slabs.js";
@@ -41,6 +44,8 @@ export interface Prepared extends AsyncDisposable {
   model: Model;
   plan: QuantizationPlan;
   importance: PassContext["importance"];
+  /** True where nothing is to change: the file is copied byte for byte, header included. */
+  isCopy: boolean;
 }
 
 /** Opens what an order names and plans it: headers only, and no native code. */
@@ -52,16 +57,23 @@ export async function prepare(order: Order, { signal }: RunOptions): Promise<Pre
       data: await readImportance(order.importance.path, { signal }),
     };
     const plan = planQuantization(model, order.options, importance);
-    return { model, plan, importance, [Symbol.asyncDispose]: () => model.close() };
+    const isCopy = isPlainCopy(order, model);
+    return { model, plan, importance, isCopy, [Symbol.asyncDispose]: () => model.close() };
   } catch (error) {
     await model.close();
     throw error;
   }
 }
 
+/** The parts of a split model and what lies on a server are written anew. */
+function isPlainCopy({ options, importance }: Order, { path, parts }: Model): boolean {
+  return parsePreset(options.type).name === "copy" && !importance && parts!.length === 1 && !isRemote(path!);
+}
+
 /** Writes what was prepared. */
 export async function write(prepared: Prepared, target: Target, options: RunOptions): Promise<Written> {
   const { model, plan, importance } = prepared;
+  if (prepared.isCopy) return copy(prepared, target, options);
   const quantized = quantizeModel(model, plan, { engine: loadGgml(), importance });
   const sources = [...quantized.tensors.values()];
   const streams = slabStreams(sources, target.threads + 2);
@@ -76,6 +88,15 @@ export async function write(prepared: Prepared, target: Target, options: RunOpti
     },
   );
   return { ...written, tensors: outcomes(model, plan.assignments) };
+}
+
+async function copy({ model, plan }: Prepared, target: Target, { signal }: RunOptions): Promise<Written> {
+  await copyFileAtomic(model.path!, target.output, signal);
+  return {
+    sizeBytes: model.fileSizeBytes!,
+    tensors: outcomes(model, plan.assignments),
+    ...(target.hash && { sha256: await sha256File(target.output, signal) }),
+  };
 }
 
 /**

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -65,6 +65,13 @@ test("quantize() foresees the size to the byte, importance data noted", async ()
   expect(gguf.metadata.string("quantize.imatrix.dataset")).toBe("text.txt");
   expect(gguf.metadata.number("quantize.imatrix.entries_count")).toBe(7);
   expect(gguf.metadata.number("quantize.imatrix.chunks_count")).toBe(1);
+});
+
+test("quantize() to copy gives the same bytes, as foreseen, also where the file has never been quantized", async () => {
+  const copied = await quantize({ input, output, type: "copy", hash: true });
+  expect(copied).toMatchObject({ sizeBytes: statSync(input).size, sha256: await sha256File(input) });
+  expect(await sha256File(output)).toBe(copied.sha256);
+  expect(await quantize({ input, type: "copy", dryRun: true })).toMatchObject({ sizeBytes: copied.sizeBytes });
 });
 
 test("quantize() follows a recipe to the same file", async () => {

@@ -102,7 +102,10 @@ async function foresee(order: Order, options: RunOptions): Promise<Written> {
   await using prepared = await prepare(order, options);
   const { assignments, metadata } = prepared.plan;
   const tensors = outcomes(prepared.model, assignments);
-  return { tensors, sizeBytes: ggufSizeBytes({ metadata, tensors }) };
+  return {
+    tensors,
+    sizeBytes: prepared.isCopy ? prepared.model.fileSizeBytes! : ggufSizeBytes({ metadata, tensors }),
+  };
 }
 
 async function carryOut(order: Order, request: QuantizeRequest, options: RunOptions): Promise<Written> {
