@@ -1,14 +1,15 @@
 // Calibration: text through a model, statistics of what each linear layer sees. The engine runs in a child process
 // (`calibrate.job.ts`); what comes back are sums, never activations or logits.
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 
-import { PareError, UsageError, messageOf } from "../errors.js";
+import { PareError, UsageError } from "../errors.js";
 import { diagnosing } from "../model/diagnose.js";
 import { isolate } from "../native/isolate.js";
 import type { Backend } from "../native/platform.js";
 import { AtomicFile, refuseReplacing } from "../support/files.js";
 import type { RunOptions } from "../support/progress.js";
+import { readText } from "../support/read-text.js";
 import type { CalibrationJobInput, CalibrationJobOutput } from "./calibrate.job.js";
 import type { Importance } from "./importance.js";
 import type { LayerSimilarity } from "./similarity.js";
@@ -150,26 +151,6 @@ async function readTexts(texts: readonly CalibrationText[], signal?: AbortSignal
     if (content.trim() === "") throw new UsageError(`Cannot calibrate: ${name} is empty`);
   });
   return contents;
-}
-
-async function readText(path: string, signal?: AbortSignal): Promise<string> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(path, { signal });
-  } catch (cause) {
-    signal?.throwIfAborted();
-    const { code } = cause as NodeJS.ErrnoException;
-    const reason = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "it is a folder" : messageOf(cause);
-    throw new PareError(`Cannot read text "${path}": ${reason}`, { cause });
-  }
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (cause) {
-    throw new PareError(`Cannot read text "${path}": it is not UTF-8`, {
-      hint: "Convert it, or name a text file",
-      cause,
-    });
-  }
 }
 
 function runJob(request: CalibrationRequest, texts: string[], options: RunOptions): Promise<CalibrationJobOutput> {

@@ -1,12 +1,11 @@
 // `pare eval`: how good a model is, on text or on a task.
-import { readFile } from "node:fs/promises";
-
 import type { Command } from "commander";
 
-import { PareError, UsageError, messageOf } from "../errors.js";
+import { UsageError } from "../errors.js";
 import type { TaskResult } from "../evaluate/run-task.js";
 import type { TextResult } from "../evaluate/text.js";
 import { refuseReplacing } from "../support/files.js";
+import { readText } from "../support/read-text.js";
 import { formatCount, formatDuration } from "../support/units.js";
 import { addExamples } from "./examples.js";
 import { type Invocation, perform } from "./invocation.js";
@@ -91,7 +90,7 @@ async function evalText(invocation: Invocation, options: EvalOptions, model: str
   const { evaluateText } = await import("../evaluate/text.js");
   const request = {
     model,
-    texts: await Promise.all(paths.map(readText)),
+    texts: await Promise.all(paths.map((path) => readText(path, invocation.runOptions.signal))),
     contextLength: options.context,
     windows: options.windows === undefined ? undefined : { count: options.windows },
     against: options.against,
@@ -127,25 +126,6 @@ function refuseOptions(what: string, given: Record<string, unknown>): void {
   const name = Object.keys(given).find((flag) => given[flag] !== undefined);
   if (name)
     throw new UsageError(`${name} means nothing with ${what}`, { hint: "Run pare eval --help for what goes together" });
-}
-
-async function readText(path: string): Promise<string> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(path);
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const reason = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "it is a folder" : messageOf(cause);
-    throw new PareError(`Cannot read text "${path}": ${reason}`, { hint: "Check --text", cause });
-  }
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (cause) {
-    throw new PareError(`Cannot read text "${path}": it is not UTF-8`, {
-      hint: "Convert it, or name a text file",
-      cause,
-    });
-  }
 }
 
 function renderText(result: TextResult): string {

@@ -1,13 +1,13 @@
 // Quality by text: how much of the baseline's perplexity a candidate keeps, window by window on the same tokens.
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { evaluateText, tokenizeText } from "../evaluate/text.js";
 import type { TextResult } from "../evaluate/text.js";
-import { FormatError, PareError, messageOf } from "../errors.js";
+import { PareError } from "../errors.js";
 import { sha256 } from "../support/files.js";
 import type { RunOptions } from "../support/progress.js";
+import { readText } from "../support/read-text.js";
 import type { BaseModel } from "./candidates.js";
 import type { Estimate, Quality } from "./certificate.js";
 import type { FitRequest } from "./request.js";
@@ -34,7 +34,7 @@ export async function createTextYardstick(
   options: RunOptions,
 ): Promise<Yardstick> {
   requireOneVocabulary(bases, "text");
-  const text = (await Promise.all(request.text!.map(readText))).join("\n");
+  const text = (await Promise.all(request.text!.map((path) => readText(path, options.signal)))).join("\n");
   const base = bases[0]!;
   const parts = splitText(text, request.seed);
   const tokens = {
@@ -160,25 +160,6 @@ function qualityOf(result: TextResult, part: Part): Quality {
 
 function normalInterval({ mean, standardError }: { mean: number; standardError: number }): Estimate {
   return { mean, low: mean - 1.96 * standardError, high: mean + 1.96 * standardError };
-}
-
-async function readText(path: string): Promise<string> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(path);
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const reason = code === "ENOENT" ? "no such file" : code === "EISDIR" ? "it is a folder" : messageOf(cause);
-    throw new FormatError(path, `Cannot read text "${path}": ${reason}`, { cause });
-  }
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (cause) {
-    throw new FormatError(path, `Cannot read text "${path}": it is not UTF-8`, {
-      hint: "Convert it, or name a text file",
-      cause,
-    });
-  }
 }
 
 function tokenize(base: BaseModel, text: string, options: RunOptions): Promise<Int32Array> {
