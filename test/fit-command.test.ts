@@ -31,6 +31,17 @@ test("fit with a limit that nothing fits says INFEASIBLE, the nearest feasible s
   expect(existsSync(`${out}/model.gguf`)).toBe(false);
 });
 
+test("fit leaves out a text that is given twice, so that no part knows another's, and says so", async () => {
+  using folder = temporaryFolder();
+  writeFileSync(folder.path("copy.txt"), readFileSync(text));
+  const fit = ["fit", model, "--device", "phone", "--memory", "1kB", "--out", folder.path("out"), "--json"];
+  const once = documentOf("certificate", await pare([...fit, "--text", text]));
+  const twice = documentOf("certificate", await pare([...fit, "--text", text, "--text", folder.path("copy.txt")]));
+  expect(twice.hashes["task"]).toBe(once.hashes["task"]);
+  expect(twice.task).toMatchObject({ calibration: once.task.calibration, confirmation: once.task.confirmation });
+  expect(twice.notes).toContain(`"${folder.path("copy.txt")}" is in another text already, and was left out`);
+});
+
 test("fit takes the request from a file, with its paths beside it, and options before it", async () => {
   using folder = temporaryFolder();
   const request = { models: [model], text, device: "phone", memory: "2kB", out: "results", seed: 3 };

@@ -289,7 +289,7 @@ function standing(
 
 function notesOf(findings: Findings): string[] {
   const { bases, yardstick, outcome, device, request, contextLength, laboratory } = findings;
-  const notes = [`Memory counts weights, KV cache of ${contextLength} tokens and compute buffers`];
+  const notes = [`Memory counts weights, KV cache of ${contextLength} tokens and compute buffers`, ...yardstick.notes];
   if (bases.some(({ model }) => isQuantizedSource(model))) {
     notes.push(
       "The source is quantized already, so candidates are rounded twice; start from full precision where you can",

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { splitCases, splitText } from "./split.js";
+import { findRepeats, splitCases, splitText } from "./split.js";
 
 const TEXT = Array.from({ length: 400 }, (_, i) => `Line ${i} of a text that is cut at its line ends.\n`).join("");
 
@@ -21,6 +21,13 @@ test("splitText() cuts a text of one long line and refuses one of two characters
   const parts = splitText("word ".repeat(2000), 1);
   expect(Object.values(parts).every((part) => part.length > 100)).toBe(true);
   expect(() => splitText("ab", 1)).toThrow(/Cannot split 2 characters/);
+});
+
+test("findRepeats() finds texts that another holds, of equal ones all but the first", () => {
+  const [whole, other] = [TEXT, "Something else\n"];
+  expect(findRepeats([whole, other, whole])).toEqual([false, false, true]);
+  expect(findRepeats([`${other}\n`, other, whole])).toEqual([false, true, false]);
+  expect(findRepeats([whole.slice(100, 900), whole])).toEqual([true, false]);
 });
 
 test("splitCases() keeps cases that ask the same in one part", () => {

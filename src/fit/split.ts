@@ -39,6 +39,19 @@ export function splitText(text: string, seed: number): Parts<string> {
 }
 
 /**
+ * Tells which texts another one holds whole, of equal ones all but the first: cut apart together, a passage would come to
+ * lie in several parts.
+ *
+ * @returns for each text whether it adds nothing
+ */
+export function findRepeats(texts: readonly string[]): boolean[] {
+  const contents = texts.map((text) => text.trim());
+  return contents.map((content, index) =>
+    contents.some((other, at) => at !== index && other.includes(content) && (other !== content || at < index)),
+  );
+}
+
+/**
  * Divides cases at random. Cases that ask the same go to the same part.
  *
  * @param question what makes two cases the same, such as the prompt

@@ -75,6 +75,7 @@ class TaskYardstick implements Yardstick {
   readonly unit = "cases";
   readonly sizes: Yardstick["sizes"];
   readonly available: Yardstick["available"];
+  readonly notes = [];
   readonly contextNeeded: number;
   readonly tokensEach: number;
   readonly calibrationText: string;

@@ -11,7 +11,7 @@ import { readText } from "../support/read-text.js";
 import type { BaseModel } from "./candidates.js";
 import type { Estimate, Quality } from "./certificate.js";
 import type { FitRequest } from "./request.js";
-import { splitText } from "./split.js";
+import { findRepeats, splitText } from "./split.js";
 import { requireOneVocabulary } from "./one-vocabulary.js";
 import type { MeasureOptions, Part, Purpose, Screening, Yardstick } from "./yardstick.js";
 
@@ -34,7 +34,7 @@ export async function createTextYardstick(
   options: RunOptions,
 ): Promise<Yardstick> {
   requireOneVocabulary(bases, "text");
-  const text = (await Promise.all(request.text!.map((path) => readText(path, options.signal)))).join("\n");
+  const { text, notes } = await readTexts(request.text!, options);
   const base = bases[0]!;
   const parts = splitText(text, request.seed);
   const tokens = {
@@ -43,7 +43,19 @@ export async function createTextYardstick(
     confirmation: await tokenize(base, parts.confirmation, options),
   };
   const contextLength = windowLength(tokens, base, windowMax);
-  return new TextYardstick(base, parts.calibration, tokens, contextLength, sha256(text));
+  return new TextYardstick(base, parts.calibration, tokens, contextLength, sha256(text), notes);
+}
+
+/** All texts as one. */
+async function readTexts(paths: readonly string[], { signal }: RunOptions): Promise<{ text: string; notes: string[] }> {
+  const texts = await Promise.all(paths.map((path) => readText(path, signal)));
+  const isRepeat = findRepeats(texts);
+  return {
+    text: texts.filter((_, index) => !isRepeat[index]).join("\n"),
+    notes: paths
+      .filter((_, index) => isRepeat[index])
+      .map((path) => `"${path}" is in another text already, and was left out`),
+  };
 }
 
 class TextYardstick implements Yardstick {
@@ -65,6 +77,7 @@ class TextYardstick implements Yardstick {
     tokens: Record<Part | "calibration", Int32Array>,
     contextLength: number,
     hash: string,
+    readonly notes: readonly string[],
   ) {
     this.#base = base;
     this.#tokens = tokens;

@@ -37,6 +37,8 @@ export interface Yardstick {
   readonly tokensEach: number;
   /** Windows or cases that there are to plan with. */
   readonly available: { selection: number; confirmation: number };
+  /** What people should know of the evidence, as sentences without a full stop. */
+  readonly notes: readonly string[];
 
   /** Measures the baseline, once for each purpose; what follows relates to it. */
   prepare(purpose: Purpose, size: number, options: MeasureOptions): Promise<Quality>;
