@@ -39,7 +39,16 @@ test("chat samples the same answer for the same seed", async () => {
   expect(first.stdout).not.toBe(other.stdout);
 });
 
+test("chat takes the ends of the ranges of --top-p, --min-p and --top-k as llama.cpp does", async () => {
+  const args = ["chat", model, "--prompt", "the rain", "--tokens", "12", "--threads", "1"];
+  const greedy = await pare([...args, "--greedy"]);
+  for (const limit of ["--top-p=0", "--min-p=1"]) {
+    expect(await pare([...args, "--top-k", "0", "--temperature", "2", limit])).toEqual(greedy);
+  }
+});
+
 test.each([
+  ["a share above 1", [model, "--prompt", "a", "--top-p", "1.5"], 2, "Write a number from 0 to 1"],
   ["a model that is not there", ["no-such-file.gguf", "--prompt", "a"], 1, "no-such-file.gguf"],
   ["an empty prompt on standard input", [model, "--prompt", "-"], 2, "prompt is empty"],
   [

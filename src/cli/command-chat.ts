@@ -38,7 +38,9 @@ export function describeChat(program: Command): void {
     .option("--greedy", "always take the likeliest token")
     .addOption(option("-n, --tokens <count>", "tokens per answer at most", { parse: wholeNumber(1, 1e7) }))
     .addOption(option("--temperature <number>", "how freely to sample", { parse: number(0, 100) }))
-    .addOption(option("--top-k <count>", "sample among the likeliest tokens only", { parse: wholeNumber(1, 1e6) }))
+    .addOption(
+      option("--top-k <count>", "sample among the likeliest tokens only; 0 is all", { parse: wholeNumber(0, 1e6) }),
+    )
     .addOption(option("--top-p <share>", "sample among the likeliest tokens of this share", { parse: number(0, 1) }))
     .addOption(option("--min-p <share>", "least probability, as a share of the likeliest's", { parse: number(0, 1) }))
     .addOption(option("--seed <number>", "seed of the sampling", { parse: wholeNumber(0, 2 ** 32 - 1) }))

@@ -46,6 +46,13 @@ test("top-k, top-p and min-p each leave only the likeliest tokens", () => {
   expect([...drawn({ topK: 0, topP: 1, minP: 0.5, temperature: 5 }).keys()].sort()).toEqual([1, 4]); // e^-0.5 = 0.61, e^-1 = 0.37
 });
 
+test.each([{ topP: 0 }, { minP: 1 }, { topK: 1 }])(
+  "%j leaves the likeliest token alone, as llama.cpp does",
+  (limit) => {
+    expect([...drawn({ topK: 0, topP: 1, minP: 0, temperature: 5, ...limit }).keys()]).toEqual([1]);
+  },
+);
+
 test("without limits, tokens come as often as softmax(logits / temperature) says", () => {
   const temperature = 1.5;
   const weights = Array.from(logits, (logit) => Math.exp(logit / temperature));
@@ -66,9 +73,14 @@ test("likelier tokens beyond top-k's first are found wherever they stand", () =>
   expect([...seen].sort()).toEqual(best.slice(0, 3).sort());
 });
 
-test.each([{ temperature: -1 }, { topP: 0 }, { topP: 1.5 }, { minP: 2 }, { topK: -1 }, { temperature: Number.NaN }])(
-  "createSampler() refuses %j",
-  (options) => {
-    expect(() => createSampler(options)).toThrow(RangeError);
-  },
-);
+test.each([
+  { temperature: -1 },
+  { topP: -0.1 },
+  { topP: 1.5 },
+  { minP: 2 },
+  { topK: -1 },
+  { topK: 2.5 },
+  { temperature: Number.NaN },
+])("createSampler() refuses %j", (options) => {
+  expect(() => createSampler(options)).toThrow(RangeError);
+});

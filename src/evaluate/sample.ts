@@ -9,9 +9,9 @@ export interface SamplingOptions {
   temperature?: number | undefined;
   /** Only the k likeliest; 40 by default, 0 is all. */
   topK?: number | undefined;
-  /** Only the likeliest that together have this probability (Holtzman et al., 2020); 0.95 by default, 1 is all. */
+  /** Only the likeliest that together have this probability (Holtzman et al., 2020); 0.95 by default, 1 is all, 0 the likeliest. */
   topP?: number | undefined;
-  /** Only tokens at least this likely, relative to the likeliest (Nguyen et al., 2024); 0.05 by default, 0 is all. */
+  /** Only tokens at least this likely, relative to the likeliest (Nguyen et al., 2024); 0.05 by default, 0 is all, 1 the likeliest. */
   minP?: number | undefined;
   /** The same seed draws the same tokens; 0 by default. */
   seed?: number | undefined;
@@ -24,8 +24,8 @@ export type Sampler = (logits: Float32Array) => number;
 export function createSampler(options: SamplingOptions = {}): Sampler {
   const { temperature = 0.8, topK = 40, topP = 0.95, minP = 0.05, seed = 0 } = options;
   if (!(temperature >= 0)) throw new RangeError(`Temperature ${temperature} is not 0 or more`);
-  if (!(topK >= 0)) throw new RangeError(`Top-k ${topK} is not 0 or more`);
-  if (!(topP > 0 && topP <= 1)) throw new RangeError(`Top-p ${topP} is not above 0 and at most 1`);
+  if (!(Number.isInteger(topK) && topK >= 0)) throw new RangeError(`Top-k ${topK} is no whole number from 0 on`);
+  if (!(topP >= 0 && topP <= 1)) throw new RangeError(`Top-p ${topP} is not within 0 and 1`);
   if (!(minP >= 0 && minP <= 1)) throw new RangeError(`Min-p ${minP} is not within 0 and 1`);
   if (options.greedy === true || temperature === 0) return argmax;
   const random = new Random(seed);
