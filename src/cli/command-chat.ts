@@ -18,7 +18,6 @@ interface ChatFlags {
   topK?: number;
   topP?: number;
   minP?: number;
-  repeatPenalty?: number;
   seed?: number;
   context?: number;
 }
