@@ -4,14 +4,17 @@ import { fromFloat16, toFloat16 } from "./float16";
 import { total } from "./vector";
 
 const STRETCHES: i32 = 7;
+/** For each end of a range whose ends are free. */
+const END_STRETCHES: i32 = 6;
 /** Scales and offsets of a block's groups before they are rounded [16] each. */
 const groupScales: usize = memory.data(64, 16);
 const groupOffsets: usize = memory.data(64, 16);
 
+/** Of the range that is tried; 8-bit codes are fine enough that clipping never pays, but another step may suit better. */
 // @ts-ignore: decorator
 @inline
-function stretch(index: i32): f32 {
-  return <f32>0.7 + <f32>0.075 * <f32>index;
+function stretch(index: i32, isFine: bool): f32 {
+  return isFine ? <f32>0.985 + <f32>0.005 * <f32>index : <f32>0.7 + <f32>0.075 * <f32>index;
 }
 
 /**
@@ -78,14 +81,12 @@ function fitWithoutOffset(targets: usize, weights: usize, group: i32): void {
   }
   let best: f32 = 0;
   let bestGain: f32 = 0;
-  const isFine = format.levelCount > 64; // clipping 8-bit codes never pays
-  const firstStretch = isFine ? 4 : 0;
-  const endStretch = isFine ? 5 : STRETCHES;
+  const isFine = format.levelCount > 64;
   if (extreme != 0) {
     for (let side = 0; side < 2; side++) {
       const end = side == 0 ? format.lowestLevel : format.highestLevel;
-      for (let k = firstStretch; k < endStretch; k++) {
-        const inverse: f32 = 1 / ((extreme / end) * stretch(k));
+      for (let k = 0; k < STRETCHES; k++) {
+        const inverse: f32 = 1 / ((extreme / end) * stretch(k, isFine));
         let cross: f32 = 0;
         let power: f32 = 0;
         if (format.isEven) {
@@ -150,46 +151,45 @@ function fitWithOffset(targets: usize, weights: usize, group: i32): void {
   let bestScale: f32 = 0;
   let bestOffset: f32 = low;
   let bestError: f32 = f32.MAX_VALUE;
-  if (high > low) {
-    for (let k = 0; k < STRETCHES; k++) {
-      const first: f32 = ((high - low) / top) * stretch(k);
-      const from: f32 = isSigned ? (low + high) * 0.5 - first * top * 0.5 : low * stretch(k);
-      const inverse: f32 = 1 / first;
-      let vectorL = f32x4.splat(0);
-      let vectorL2 = f32x4.splat(0);
-      let vectorTL = f32x4.splat(0);
-      for (let i: usize = 0; i < bytes; i += 16) {
-        const target = v128.load(targets + i);
-        const level = evenLevels(f32x4.mul(f32x4.sub(target, f32x4.splat(from)), f32x4.splat(inverse)));
-        const weighted = f32x4.mul(v128.load(weights + i), level);
-        vectorL = f32x4.add(vectorL, weighted);
-        vectorL2 = f32x4.add(vectorL2, f32x4.mul(weighted, level));
-        vectorTL = f32x4.add(vectorTL, f32x4.mul(weighted, target));
-      }
-      const sumL = total(vectorL);
-      const sumL2 = total(vectorL2);
-      const sumTL = total(vectorTL);
-      const determinant = sumW * sumL2 - sumL * sumL;
-      if (!(determinant > 0)) continue;
-      let scale = (sumW * sumTL - sumT * sumL) / determinant;
-      let offset = (sumL2 * sumT - sumL * sumTL) / determinant;
-      if (!isSigned && offset > 0) {
-        scale = sumTL / sumL2;
-        offset = 0;
-      }
-      if (!isSigned && scale < 0) continue;
-      const error =
-        sumT2 -
-        2 * scale * sumTL -
-        2 * offset * sumT +
-        scale * scale * sumL2 +
-        2 * scale * offset * sumL +
-        offset * offset * sumW;
-      if (error >= bestError) continue;
-      bestError = error;
-      bestScale = scale;
-      bestOffset = offset;
+  const middle: f32 = isSigned ? (low + high) * <f32>0.5 : 0;
+  const half: f32 = isSigned ? (high - low) * <f32>0.5 : 0;
+  const tries = high > low ? END_STRETCHES * END_STRETCHES : 0;
+  for (let k = 0; k < tries; k++) {
+    const highStretch = <f32>0.6 + <f32>0.1 * <f32>(k / END_STRETCHES);
+    const lowStretch = <f32>0.6 + <f32>0.1 * <f32>(k % END_STRETCHES);
+    const from: f32 = isSigned ? middle - half * lowStretch : low * lowStretch;
+    const first: f32 = ((isSigned ? middle + half * highStretch : high * highStretch) - from) / top;
+    const inverse: f32 = 1 / first;
+    let vectorL = f32x4.splat(0);
+    let vectorL2 = f32x4.splat(0);
+    let vectorTL = f32x4.splat(0);
+    for (let i: usize = 0; i < bytes; i += 16) {
+      const target = v128.load(targets + i);
+      const level = evenLevels(f32x4.mul(f32x4.sub(target, f32x4.splat(from)), f32x4.splat(inverse)));
+      const weighted = f32x4.mul(v128.load(weights + i), level);
+      vectorL = f32x4.add(vectorL, weighted);
+      vectorL2 = f32x4.add(vectorL2, f32x4.mul(weighted, level));
+      vectorTL = f32x4.add(vectorTL, f32x4.mul(weighted, target));
     }
+    const sumL = total(vectorL);
+    const sumL2 = total(vectorL2);
+    const sumTL = total(vectorTL);
+    const determinant = sumW * sumL2 - sumL * sumL;
+    if (!(determinant > 0)) continue;
+    let scale = (sumW * sumTL - sumT * sumL) / determinant;
+    let offset = (sumL2 * sumT - sumL * sumTL) / determinant;
+    if (!isSigned && offset > 0) {
+      scale = sumTL / sumL2;
+      offset = 0;
+    }
+    if (!isSigned && scale < 0) continue;
+    const explained: f32 = <f32>2 * (scale * sumTL + offset * sumT);
+    const power = scale * scale * sumL2 + 2 * scale * offset * sumL + offset * offset * sumW;
+    const error = sumT2 - explained + power;
+    if (error >= bestError) continue;
+    bestError = error;
+    bestScale = scale;
+    bestOffset = offset;
   }
   store<f32>(groupScales + (<usize>group << 2), bestScale);
   store<f32>(groupOffsets + (<usize>group << 2), -bestOffset);

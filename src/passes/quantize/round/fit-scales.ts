@@ -6,7 +6,11 @@ import type { ScalarFormat } from "./scalar-format.js";
 
 /** Stretches of the range that are tried: below 1 the largest weights are clipped for the sake of the others. */
 const STRETCHES = [0.7, 0.775, 0.85, 0.925, 1, 1.075, 1.15];
-const STRETCHES_FINE = [1]; // 8-bit codes: clipping never pays
+/** For 8-bit codes: clipping never pays, but another step may suit better. */
+const STRETCHES_FINE = [0.985, 0.99, 0.995, 1, 1.005, 1.01, 1.015];
+
+/** The same for each end of a range whose ends are free. */
+const END_STRETCHES = [0.6, 0.7, 0.8, 0.9, 1, 1.1];
 
 /** Where a row's scales are kept; see `RowsState`. Indices count from the row's first block and group. */
 export interface RowScales {
@@ -114,29 +118,33 @@ function fitWithOffset(format: ScalarFormat, targets: Float64Array, weights: Flo
     sumT2 += weighted * targets[i]!;
   }
   let bestError = Infinity;
-  for (const stretch of STRETCHES) {
-    const first = ((high - low) / top) * stretch;
-    // Clipped from both ends where the offset may be anything, else from the upper one.
-    const from = isSigned ? (low + high) / 2 - (first * top) / 2 : low * stretch;
-    let [sumL, sumL2, sumTL] = [0, 0, 0];
-    for (let i = 0; i < targets.length; i++) {
-      const level = levels[codeOf(format, (targets[i]! - from) / first)]!;
-      sumL += weights[i]! * level;
-      sumL2 += weights[i]! * level * level;
-      sumTL += weights[i]! * targets[i]! * level;
+  const [middle, half] = isSigned ? [(low + high) / 2, (high - low) / 2] : [0, 0];
+  for (const highStretch of END_STRETCHES) {
+    for (const lowStretch of END_STRETCHES) {
+      // A plain type's range shrinks toward its middle, a group's toward zero, where its offset may not go beyond.
+      const from = isSigned ? middle - half * lowStretch : low * lowStretch;
+      const first = ((isSigned ? middle + half * highStretch : high * highStretch) - from) / top;
+      let [sumL, sumL2, sumTL] = [0, 0, 0];
+      for (let i = 0; i < targets.length; i++) {
+        const level = levels[codeOf(format, (targets[i]! - from) / first)]!;
+        sumL += weights[i]! * level;
+        sumL2 += weights[i]! * level * level;
+        sumTL += weights[i]! * targets[i]! * level;
+      }
+      const determinant = sumW * sumL2 - sumL * sumL;
+      if (!(determinant > 0)) continue;
+      let scale = (sumW * sumTL - sumT * sumL) / determinant;
+      let offset = (sumL2 * sumT - sumL * sumTL) / determinant;
+      if (!isSigned && offset > 0) [scale, offset] = [sumTL / sumL2, 0];
+      if (!isSigned && scale < 0) continue;
+      const explained = 2 * (scale * sumTL + offset * sumT);
+      const power = scale * scale * sumL2 + 2 * scale * offset * sumL + offset * offset * sumW;
+      const error = sumT2 - explained + power;
+      if (error >= bestError) continue;
+      bestError = error;
+      best.scale = scale;
+      best.offset = offset;
     }
-    const determinant = sumW * sumL2 - sumL * sumL;
-    if (!(determinant > 0)) continue;
-    let scale = (sumW * sumTL - sumT * sumL) / determinant;
-    let offset = (sumL2 * sumT - sumL * sumTL) / determinant;
-    if (!isSigned && offset > 0) [scale, offset] = [sumTL / sumL2, 0];
-    if (!isSigned && scale < 0) continue;
-    const error =
-      sumT2 - 2 * scale * sumTL - 2 * offset * sumT + scale * scale * sumL2 + 2 * scale * offset * sumL + offset * offset * sumW;
-    if (error >= bestError) continue;
-    bestError = error;
-    best.scale = scale;
-    best.offset = offset;
   }
   return best;
 }

@@ -127,17 +127,21 @@ export class RoundingKernel {
       mins: new Uint8Array(buffer, at.mins, hasMins ? TILE * groups : 0),
       losses: new Float32Array(buffer, at.losses, TILE),
     };
-    new Float32Array(buffer, kernel.levelsAddress(), format.levels.length).set(format.levels);
+    // ggml's encoder never uses the lowest level of q8_0, and neither do we: the codes between stay symmetric.
+    const skipped = format.type === "q8_0" ? 1 : 0;
+    const levels = format.levels.subarray(skipped);
+    new Float32Array(buffer, kernel.levelsAddress(), levels.length).set(levels);
     kernel.setFormat(
       format.blockWeights,
       format.groupWeights,
       format.scaleMin,
       format.scaleMax,
       format.minMax,
-      format.levels.length,
+      levels.length,
     );
     const state = emptyRows(format, rows, columns);
     const losses = new Float64Array(rows);
+    if (skipped > 0 && from) from = { ...from, codes: from.codes.map((code) => Math.max(0, code - skipped)) };
     for (let row = 0; row < rows; row += TILE) {
       const count = Math.min(TILE, rows - row);
       for (const field of STATE_FIELDS) {
@@ -166,6 +170,7 @@ export class RoundingKernel {
       }
       losses.set(tile.losses.subarray(0, count), row);
     }
+    if (skipped > 0) for (let i = 0; i < state.codes.length; i++) state.codes[i]! += skipped;
     return { state, losses };
   }
 

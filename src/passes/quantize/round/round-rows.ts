@@ -1,0 +1,52 @@
+// Rounds rows to a type in the best of the ways there are: error feedback with descent, and descent from where ggml's own
+// encoder ends. Each row keeps whichever lies nearer, so that no row is ever worse than ggml's.
+import { type GgmlType, rowSizeBytes } from "../../../formats/gguf/ggml-types.js";
+import type { GgmlLibrary } from "../../../native/engine.js";
+import { quantizeRows } from "../../../native/ggml.js";
+import type { Effort, RoundingSolution } from "./problem.js";
+import type { RoundingKernel } from "./rounding-kernel.js";
+import { type ScalarFormat, packRows, scalarFormat, unpackRows } from "./scalar-format.js";
+
+/** Rows of one matrix, and what they should become. */
+export interface RowsToRound {
+  type: GgmlType;
+  /** Targets [columns × rows]. */
+  weights: Float32Array;
+  rows: number;
+  columns: number;
+  /** Mean x² per column, for ggml's own encoder. */
+  importance: Float32Array;
+  effort: Effort;
+}
+
+/** Rounds rows under the kernel's present Hessian. */
+export function roundRows(ggml: GgmlLibrary, kernel: RoundingKernel, work: RowsToRound): RoundingSolution {
+  const format = scalarFormat(work.type);
+  if (!format) throw new RangeError(`Type ${work.type} has no solver`);
+  return roundScalarRows(ggml, kernel, format, work);
+}
+
+function roundScalarRows(
+  ggml: GgmlLibrary,
+  kernel: RoundingKernel,
+  format: ScalarFormat,
+  { type, weights, rows, columns, importance, effort }: RowsToRound,
+): RoundingSolution {
+  const fed = kernel.round(format, weights, rows, effort);
+  const solution = { bytes: packRows(format, fed.state, rows, columns), losses: fed.losses };
+  if (effort === "fast") return solution;
+  const own = quantizeRows(ggml, type, weights, columns, importance);
+  const descended = kernel.round(format, weights, rows, effort, unpackRows(format, own, rows, columns));
+  const other = { bytes: packRows(format, descended.state, rows, columns), losses: descended.losses };
+  return keepBetterRows(solution, other, rowSizeBytes(type, columns));
+}
+
+/** Row by row the solution with the smaller loss, gathered in the first. */
+export function keepBetterRows(first: RoundingSolution, second: RoundingSolution, rowBytes: number): RoundingSolution {
+  second.losses.forEach((loss, row) => {
+    if (loss >= first.losses[row]!) return;
+    first.losses[row] = loss;
+    first.bytes.set(second.bytes.subarray(row * rowBytes, (row + 1) * rowBytes), row * rowBytes);
+  });
+  return first;
+}
