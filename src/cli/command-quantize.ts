@@ -52,6 +52,7 @@ export function describeQuantize(program: Command): void {
         const { quantize } = await import("../passes/quantize/quantize.js");
         const request = { ...requestOf(options, input, output), threads: invocation.threads };
         const result = await quantize(request, invocation.runOptions);
+        for (const warning of result.warnings) invocation.remark(`warning: ${warning}`);
         invocation.print(result, () => renderResult(result, options.dryRun ? undefined : output));
       }),
     );

@@ -73,6 +73,7 @@ export const quantizeSchema = z
     types: z.record(z.string(), z.number().int()).describe("how many tensors became each type"),
     tensors: z.array(tensorOutcomeSchema),
     sha256: z.string().optional().describe("of the file written, with --sha256"),
+    warnings: z.array(z.string()).describe("what will keep the engine from running it"),
   })
   .describe("what `pare quantize --json` prints");
 

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { writeSyntheticModel } from "../../../test/synthetic-model.js";
 import { type ImportanceEntry, importanceEntry } from "../../calibrate/importance.js";
 import { writeImportance } from "../../calibrate/write-imatrix.js";
+import { MetadataArray } from "../../formats/gguf/metadata.js";
 import { readGguf } from "../../formats/gguf/read.js";
 import { writeGguf } from "../../formats/gguf/write.js";
 import { openModel } from "../../model/open.js";
@@ -72,6 +73,23 @@ test("quantize() to copy gives the same bytes, as foreseen, also where the file 
   expect(copied).toMatchObject({ sizeBytes: statSync(input).size, sha256: await sha256File(input) });
   expect(await sha256File(output)).toBe(copied.sha256);
   expect(await quantize({ input, type: "copy", dryRun: true })).toMatchObject({ sizeBytes: copied.sizeBytes });
+});
+
+test("quantize() warns of what will keep the engine from running the result, also in a dry run", async () => {
+  const damaged = at("twins.gguf");
+  await writeSyntheticModel(damaged, {
+    layers: 1,
+    vocabulary: 320,
+    type: "f16",
+    edit(metadata) {
+      const tokens = metadata.array("tokenizer.ggml.tokens")!.strings();
+      metadata.set("tokenizer.ggml.tokens", "array", MetadataArray.of("string", tokens.with(300, tokens[270]!)));
+    },
+  });
+  const warnings = [expect.stringContaining("tokens 270 and 300 of its vocabulary are both")];
+  expect(await quantize({ input: damaged, type: "q8_0", dryRun: true })).toMatchObject({ warnings });
+  expect(await quantize({ input: damaged, output, type: "q8_0" })).toMatchObject({ warnings });
+  expect(await quantize({ input, output, type: "q8_0" })).toMatchObject({ warnings: [] });
 });
 
 test("quantize() follows a recipe to the same file", async () => {

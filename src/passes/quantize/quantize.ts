@@ -3,9 +3,11 @@
 import { stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 
-import { UsageError } from "../../errors.js";
+import { UsageError, messageOf } from "../../errors.js";
 import { readGguf } from "../../formats/gguf/read.js";
 import { ggufSizeBytes } from "../../formats/gguf/write.js";
+import { checkForEngine } from "../../model/check.js";
+import type { Model } from "../../model/model.js";
 import { isolate } from "../../native/isolate.js";
 import { refuseReplacing } from "../../support/files.js";
 import type { RunOptions } from "../../support/progress.js";
@@ -44,6 +46,8 @@ export interface QuantizeResult {
   tensors: TensorOutcome[];
   /** Of the file, where it was asked for. */
   sha256?: string;
+  /** What will keep llama.cpp from running the result, as sentences: a fault that the source has already. */
+  warnings: string[];
 }
 
 /**
@@ -98,17 +102,32 @@ async function recipeOrder(request: QuantizeRequest, path: string): Promise<Orde
 }
 
 /** The dry run: headers only, and no engine. */
-async function foresee(order: Order, options: RunOptions): Promise<Written> {
+async function foresee(order: Order, options: RunOptions): Promise<Written & Pick<QuantizeResult, "warnings">> {
   await using prepared = await prepare(order, options);
   const { assignments, metadata } = prepared.plan;
   const tensors = outcomes(prepared.model, assignments);
   return {
     tensors,
     sizeBytes: prepared.isCopy ? prepared.model.fileSizeBytes! : ggufSizeBytes({ metadata, tensors }),
+    warnings: await warningsOf(prepared.model),
   };
 }
 
-async function carryOut(order: Order, request: QuantizeRequest, options: RunOptions): Promise<Written> {
+/** llama-quantize says nothing of these either; its result aborts llama.cpp. */
+async function warningsOf(model: Model): Promise<string[]> {
+  try {
+    await checkForEngine(model);
+    return [];
+  } catch (error) {
+    return [messageOf(error)];
+  }
+}
+
+async function carryOut(
+  order: Order,
+  request: QuantizeRequest,
+  options: RunOptions,
+): Promise<Written & Pick<QuantizeResult, "warnings">> {
   const { output, threads = availableParallelism(), hash = false } = request;
   const { input, importance } = order;
   if (output === undefined) {
@@ -118,11 +137,18 @@ async function carryOut(order: Order, request: QuantizeRequest, options: RunOpti
   await refuseTarget(output, input, importance?.path, options.signal);
   const target: Target = { output, threads, hash };
   await using prepared = await prepare(order, options);
-  if (!mayAbort(prepared.plan)) return await write(prepared, target, options);
+  const [written, warnings] = await Promise.all([
+    mayAbort(prepared.plan) ? writeInChild(order, target, options) : write(prepared, target, options),
+    warningsOf(prepared.model), // takes no time of its own, as the encoders run beside it
+  ]);
+  return { ...written, warnings };
+}
+
+function writeInChild(order: Order, target: Target, options: RunOptions): Promise<Written> {
   return isolate<Order & Target, Written>(
     "passes/quantize/quantize.job",
     { ...order, ...target },
-    { ...options, what: `quantizing "${input}"` },
+    { ...options, what: `quantizing "${order.input}"` },
   );
 }
 
