@@ -8,6 +8,7 @@ import { dot, dot4, subtractScaled, subtractScaled4 } from "./vector";
 export { allocate, mark, release } from "./memory";
 export { levelsAddress, setFormat } from "./format";
 export { factorize } from "./factorize";
+export { retargetTile } from "./retarget";
 
 let columns: i32 = 0;
 let hessian: usize = 0;
@@ -80,6 +81,17 @@ export function roundTile(
       mins + at * minGroups,
     );
     store<f32>(losses + (at << 2), max<f32>(0, dot(errors + at * row, gradients + at * row, columns)));
+  }
+}
+
+/** w H wᵀ of four rows; `out` f32 [4]. */
+export function powersTile(rows: usize, out: usize): void {
+  const row = <usize>columns << 2;
+  for (let j = 0; j < columns; j++) {
+    dot4(rows, row, hessian + <usize>j * row, columns, gradients + (<usize>j << 2), row);
+  }
+  for (let r: usize = 0; r < TILE; r++) {
+    store<f32>(out + (r << 2), dot(rows + r * row, gradients + r * row, columns));
   }
 }
 

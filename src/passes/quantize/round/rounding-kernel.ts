@@ -20,6 +20,16 @@ interface KernelExports {
   workBytes(columns: number): number;
   setProblem(columns: number, hessian: number, upper: number, diagonal: number, work: number): void;
   factorize(columns: number, hessian: number, upper: number, diagonal: number, work: number): number;
+  retargetTile(
+    rows: number,
+    columns: number,
+    drift: number,
+    upper: number,
+    diagonal: number,
+    share: number,
+    work: number,
+  ): void;
+  powersTile(rows: number, out: number): void;
   roundTile(
     weights: number,
     rounds: number,
@@ -93,6 +103,48 @@ export class RoundingKernel {
       upper: new Float32Array(buffer, this.#upper, columns * columns).slice(),
       diagonal: new Float32Array(buffer, this.#diagonal, columns).slice(),
     };
+  }
+
+  /**
+   * Moves rows to where they should go when their inputs have drifted, in place; see `retarget`.
+   *
+   * @param drift of `driftOf`, under the present Hessian undamped
+   */
+  retarget(rows: Float32Array, drift: Float32Array, share: number): void {
+    const kernel = this.#exports;
+    const columns = this.#columns;
+    kernel.release(this.#problemEnd);
+    const matrix = this.#allocate(4 * columns * columns);
+    const tile = this.#allocate(TILE * columns * 4);
+    const work = this.#allocate(TILE * columns * 4);
+    new Float32Array(kernel.memory.buffer, matrix, columns * columns).set(drift);
+    const values = new Float32Array(kernel.memory.buffer, tile, TILE * columns);
+    for (let start = 0; start < rows.length; start += values.length) {
+      const part = rows.subarray(start, start + values.length);
+      values.fill(0);
+      values.set(part);
+      kernel.retargetTile(tile, columns, matrix, this.#upper, this.#diagonal, share, work);
+      part.set(values.subarray(0, part.length));
+    }
+  }
+
+  /** w H wᵀ of each row under the present Hessian. */
+  powers(weights: Float32Array, rows: number): Float64Array {
+    const kernel = this.#exports;
+    const columns = this.#columns;
+    kernel.release(this.#problemEnd);
+    const tile = this.#allocate(TILE * columns * 4);
+    const out = this.#allocate(TILE * 4);
+    const values = new Float32Array(kernel.memory.buffer, tile, TILE * columns);
+    const found = new Float32Array(kernel.memory.buffer, out, TILE);
+    const powers = new Float64Array(rows);
+    for (let row = 0; row < rows; row += TILE) {
+      values.fill(0);
+      values.set(weights.subarray(row * columns, Math.min(rows, row + TILE) * columns));
+      kernel.powersTile(tile, out);
+      powers.set(found.subarray(0, Math.min(TILE, rows - row)), row);
+    }
+    return powers;
   }
 
   /**

@@ -1,39 +1,50 @@
-// Rounding on worker threads: a task is one Hessian with the matrices that share it, and runs in one worker from its
-// factorisation to the packed bytes.
+// Rounding on worker threads: a task is rows of one matrix with the Hessian of their input, and runs in one worker from the
+// factorisation to the packed bytes. A worker that is given the same Hessian again has its factor still.
 import { Worker } from "node:worker_threads";
 
 import type { GgmlType } from "../../../formats/gguf/ggml-types.js";
 import { EngineError } from "../../../errors.js";
 import type { Effort, RoundingSolution } from "./problem.js";
 
-/** Rows to round; `weights` is handed over and can't be used any more. */
-export interface RowsTask {
-  type: GgmlType;
-  /** Targets [columns × rows]. */
-  weights: Float32Array;
-  rows: number;
-  effort: Effort;
-}
-
-/** Matrices that share an input. */
-export interface RoundingTask {
+/** The input that rows multiply, as `RoundingTask` shares it among all rows of a layer. */
+export interface RoundingInput {
+  /** Told apart by it: the same name is the same Hessian. */
+  key: string;
   columns: number;
-  /** Mean x xᵀ, damped, [columns × columns]. */
+  /** Mean x xᵀ, damped, [columns × columns]; in shared memory it is not copied. */
   hessian: Float32Array;
   /** Mean x² per column, for ggml's own encoders. */
   importance: Float32Array;
-  matrices: RowsTask[];
+  /** Of `driftOf`, where the input has drifted. */
+  drift?: Float32Array | undefined;
+  /** How far targets follow the drift, 0 to 1. */
+  driftShare?: number | undefined;
+}
+
+export interface RoundingTask {
+  input: RoundingInput;
+  /** Rows to round [columns × rows], handed over: they can't be used any more. */
+  weights: Float32Array;
+  rows: number;
+  /** What to round them to; several for a comparison. */
+  types: readonly GgmlType[];
+  effort: Effort;
+}
+
+/** What became of a task's rows. */
+export interface RoundedRows {
+  /** One for each type. */
+  solutions: RoundingSolution[];
+  /** w H wᵀ of each row: the loss of rounding all to zero. */
+  powers: Float64Array;
 }
 
 /** What a worker answers. */
-export type FromWorker =
-  | { number: number; solutions: RoundingSolution[] }
-  | { number: number; error: string; name: string };
+export type FromWorker = { rounded: RoundedRows } | { error: string; name: string };
 
 interface Pending {
-  number: number;
   task: RoundingTask;
-  resolve: (solutions: RoundingSolution[]) => void;
+  resolve: (rounded: RoundedRows) => void;
   reject: (error: unknown) => void;
 }
 
@@ -43,17 +54,16 @@ export class RoundingPool implements AsyncDisposable {
   readonly #workers: Worker[];
   readonly #queue: Pending[] = [];
   readonly #underWay = new Map<Worker, Pending>();
-  #next = 0;
 
   constructor(threads: number) {
     this.#workers = Array.from({ length: threads }, () => this.#start());
     this.#idle.push(...this.#workers);
   }
 
-  /** Rounds all matrices of a task. Tasks run side by side, as many as there are workers. */
-  round(task: RoundingTask): Promise<RoundingSolution[]> {
+  /** Rounds a task's rows. Tasks run side by side, as many as there are workers. */
+  round(task: RoundingTask): Promise<RoundedRows> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ number: this.#next++, task, resolve, reject });
+      this.#queue.push({ task, resolve, reject });
       this.#dispatch();
     });
   }
@@ -69,7 +79,7 @@ export class RoundingPool implements AsyncDisposable {
       this.#underWay.delete(worker);
       this.#idle.push(worker);
       if ("error" in message) pending.reject(Object.assign(new Error(message.error), { name: message.name }));
-      else pending.resolve(message.solutions);
+      else pending.resolve(message.rounded);
       this.#dispatch();
     });
     worker.on("error", (cause) => {
@@ -84,8 +94,7 @@ export class RoundingPool implements AsyncDisposable {
       const worker = this.#idle.pop()!;
       const pending = this.#queue.shift()!;
       this.#underWay.set(worker, pending);
-      const buffers = pending.task.matrices.map(({ weights }) => weights.buffer as ArrayBuffer);
-      worker.postMessage({ number: pending.number, task: pending.task }, buffers);
+      worker.postMessage(pending.task, [pending.task.weights.buffer as ArrayBuffer]);
     }
   }
 }

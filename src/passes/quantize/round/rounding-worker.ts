@@ -1,24 +1,36 @@
 // The worker's side of `RoundingPool`.
 import { parentPort } from "node:worker_threads";
 
-import { loadGgml } from "../../../native/engine.js";
 import { messageOf } from "../../../errors.js";
+import { loadGgml } from "../../../native/engine.js";
 import { roundRows } from "./round-rows.js";
 import { RoundingKernel } from "./rounding-kernel.js";
-import type { FromWorker, RoundingTask } from "./rounding-pool.js";
+import type { FromWorker, RoundedRows, RoundingTask } from "./rounding-pool.js";
 
 const ggml = loadGgml();
 const kernel = RoundingKernel.load();
+let present: string | undefined;
 
-parentPort!.on("message", ({ number, task }: { number: number; task: RoundingTask }) => {
+parentPort!.on("message", (task: RoundingTask) => {
   try {
-    const { columns, hessian, importance, matrices } = task;
-    kernel.setHessian(hessian, columns);
-    const solutions = matrices.map((matrix) => roundRows(ggml, kernel, { ...matrix, columns, importance }));
-    const buffers = solutions.flatMap(({ bytes, losses }) => [bytes.buffer, losses.buffer] as ArrayBuffer[]);
-    parentPort!.postMessage({ number, solutions } satisfies FromWorker, buffers);
+    const rounded = round(task);
+    const buffers = rounded.solutions.flatMap(({ bytes, losses }) => [bytes.buffer, losses.buffer] as ArrayBuffer[]);
+    parentPort!.postMessage({ rounded } satisfies FromWorker, buffers);
   } catch (error) {
     const name = error instanceof Error ? error.name : "Error";
-    parentPort!.postMessage({ number, error: messageOf(error), name } satisfies FromWorker);
+    parentPort!.postMessage({ error: messageOf(error), name } satisfies FromWorker);
   }
 });
+
+function round({ input, weights, rows, types, effort }: RoundingTask): RoundedRows {
+  const { columns, hessian, importance, drift, driftShare = 1 } = input;
+  if (present !== input.key) {
+    present = undefined;
+    kernel.setHessian(hessian, columns);
+    present = input.key;
+  }
+  if (drift) kernel.retarget(weights, drift, driftShare);
+  const powers = kernel.powers(weights, rows);
+  const work = { weights, rows, columns, importance, effort };
+  return { solutions: types.map((type) => roundRows(ggml, kernel, { ...work, type })), powers };
+}
