@@ -32,6 +32,17 @@ test("isolate() rebuilds an error with its class, hint and path", async () => {
   await expect(failure).rejects.toBeInstanceOf(FormatError);
 });
 
+test.each(["onProgress", "onEvent"])("isolate() rejects with what %s throws, and ends the child", async (listener) => {
+  const what = "waiting for an answer";
+  const fail = (): void => {
+    throw new RangeError("the listener failed");
+  };
+  const listening = { onProgress: () => undefined, [listener]: fail };
+  const run = isolate("native/self-test.job", { linger: true }, { what, ...listening });
+  await expect(run).rejects.toThrow("the listener failed");
+  await expect.poll(() => process.getActiveResourcesInfo()).not.toContain("ProcessWrap");
+});
+
 test("isolate() ends at once when aborted, even while native code runs", async () => {
   const controller = new AbortController();
   const run = isolate(

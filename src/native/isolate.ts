@@ -64,7 +64,7 @@ const running = new Map<ChildProcess, string[]>();
  * Runs a job in a child process.
  *
  * @param job module path below src/, without extension: `evaluate/text.job`
- * @throws {EngineError} when the child dies; whatever the job threw; the signal's reason when aborted
+ * @throws {EngineError} when the child dies; whatever the job or a listener threw; the signal's reason when aborted
  */
 export async function isolate<Input, Output>(job: string, input: Input, options: IsolateOptions): Promise<Output> {
   options.signal?.throwIfAborted();
@@ -116,11 +116,17 @@ function attend<Output>(
     printed = (printed + text).slice(-STDERR_KEPT);
   });
   child.on("message", (message: FromJob) => {
-    if (message.kind === "progress") options.onProgress?.(message.progress);
-    else if (message.kind === "event") options.onEvent?.(message.event);
-    else if (message.kind === "unfinished") running.get(child)?.push(message.path);
+    if (message.kind === "unfinished") running.get(child)?.push(message.path);
     else if (message.kind === "result") resolve(message.output as Output);
-    else reject(rebuildError(message.error));
+    else if (message.kind === "error") reject(rebuildError(message.error));
+    else {
+      try {
+        if (message.kind === "progress") options.onProgress?.(message.progress);
+        else options.onEvent?.(message.event);
+      } catch (error) {
+        reject(error); // thrown on, it would end this process
+      }
+    }
   });
   child.on("error", (cause) => reject(new EngineError(`Cannot start a process for ${options.what}`, { cause })));
   child.on("close", (code, signal) => {

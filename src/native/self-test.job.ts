@@ -1,10 +1,10 @@
-// A job that does what its input says: the tests of `isolate` need one that echoes, fails, hangs and aborts.
+// A job that does what its input says: the tests of `isolate` need one that echoes, fails, hangs, lingers and aborts.
 import { FormatError } from "../errors.js";
 import { loadEngine } from "./engine.js";
 import type { JobContext } from "./isolate.js";
 
 export async function run(
-  input: { echo?: unknown; abort?: boolean; fail?: boolean; hang?: boolean },
+  input: { echo?: unknown; abort?: boolean; fail?: boolean; hang?: boolean; linger?: boolean },
   context: JobContext,
 ): Promise<unknown> {
   context.progress({ stage: "testing", done: 1, total: 2, unit: "steps" });
@@ -13,6 +13,7 @@ export async function run(
   if (input.abort) abortInGgml();
   if (input.hang) for (;;) Math.sqrt(2); // never returns to the event loop, as a long native call would not
   context.emit("halfway");
+  if (input.linger) for await (const _message of context.messages()); // until the parent hangs up
   return input.echo;
 }
 
