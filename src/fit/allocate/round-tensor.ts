@@ -1,0 +1,104 @@
+// Rounds a whole tensor in slabs of rows, so that all workers have something to do and none has too much at once.
+import { type GgmlType, rowSizeBytes } from "../../formats/gguf/ggml-types.js";
+import { rowCount } from "../../model/model.js";
+import type { Effort } from "../../passes/quantize/round/problem.js";
+import type { RoundingInput, RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
+
+/** Weights of one slab. */
+const SLAB_WEIGHTS = 2 ** 20;
+
+/** A tensor and what its rows multiply: an input for each matrix of a stack. */
+export interface TensorToRound {
+  name: string;
+  shape: readonly number[];
+  values: Float32Array;
+  inputs: readonly RoundingInput[];
+}
+
+/** A rounded tensor. */
+export interface RoundedTensor {
+  bytes: Uint8Array;
+  /** Σ (w − q) H (w − q)ᵀ over its rows, w being the targets. */
+  loss: number;
+  /** Σ w H wᵀ. */
+  power: number;
+}
+
+/** Rounds all rows to one type. */
+export async function roundTensor(
+  pool: RoundingPool,
+  tensor: TensorToRound,
+  type: GgmlType,
+  effort: Effort,
+): Promise<RoundedTensor> {
+  const columns = tensor.shape[0]!;
+  const rowsPerMatrix = tensor.shape[1] ?? 1;
+  const rows = rowCount(tensor.shape);
+  const rowBytes = rowSizeBytes(type, columns);
+  const bytes = new Uint8Array(rows * rowBytes);
+  const total: RoundedTensor = { bytes, loss: 0, power: 0 };
+  const step = Math.max(4, Math.floor(SLAB_WEIGHTS / columns) & ~3);
+  const work: Promise<void>[] = [];
+  for (let start = 0; start < rows;) {
+    const matrix = Math.floor(start / rowsPerMatrix);
+    const end = Math.min(start + step, (matrix + 1) * rowsPerMatrix, rows);
+    const from = start;
+    const task = {
+      input: tensor.inputs[matrix] ?? tensor.inputs[0]!,
+      weights: tensor.values.slice(start * columns, end * columns),
+      rows: end - start,
+      types: [type],
+      effort,
+    };
+    work.push(
+      pool.round(task).then(({ solutions: [solution], powers }) => {
+        bytes.set(solution!.bytes, from * rowBytes);
+        total.loss += sum(solution!.losses);
+        total.power += sum(powers);
+      }),
+    );
+    start = end;
+  }
+  await Promise.all(work);
+  return total;
+}
+
+/**
+ * The relative layer error Σ (w − q) H (w − q)ᵀ ÷ Σ w H wᵀ that each type leaves, from a sample of rows.
+ *
+ * @param rowsMax rows that are rounded
+ */
+export async function sampleErrors(
+  pool: RoundingPool,
+  tensor: TensorToRound,
+  types: readonly GgmlType[],
+  rowsMax: number,
+  effort: Effort,
+): Promise<Map<GgmlType, number>> {
+  const columns = tensor.shape[0]!;
+  const matrices = Math.min(tensor.inputs.length, MATRICES_SAMPLED);
+  const rowsPerMatrix = tensor.shape[1] ?? 1;
+  const perMatrix = Math.min(rowsPerMatrix, Math.max(4, Math.ceil(rowsMax / matrices)));
+  const losses = types.map(() => 0);
+  let power = 0;
+  const work = Array.from({ length: matrices }, async (_, i) => {
+    const matrix = Math.floor((i * tensor.inputs.length) / matrices);
+    const weights = new Float32Array(perMatrix * columns);
+    for (let row = 0; row < perMatrix; row++) {
+      const source = matrix * rowsPerMatrix + Math.floor(((row + 0.5) * rowsPerMatrix) / perMatrix);
+      weights.set(tensor.values.subarray(source * columns, (source + 1) * columns), row * columns);
+    }
+    const rounded = await pool.round({ input: tensor.inputs[matrix]!, weights, rows: perMatrix, types, effort });
+    rounded.solutions.forEach((solution, type) => (losses[type]! += sum(solution.losses)));
+    power += sum(rounded.powers);
+  });
+  await Promise.all(work);
+  return new Map(types.map((type, i) => [type, power > 0 ? losses[i]! / power : 0]));
+}
+
+/** Experts of a stack that are looked at. */
+const MATRICES_SAMPLED = 4;
+
+function sum(values: Float64Array): number {
+  return values.reduce((total, value) => total + value, 0);
+}
