@@ -1,0 +1,87 @@
+// The models of the comparison, each with the text that suits it. The folder `shared` is beside the checkout.
+import { existsSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { gunzipSync } from "node:zlib";
+
+import { ownAnswers, ownDocuments } from "./own-text.mjs";
+import { questions } from "./questions.mjs";
+
+const shared = (path) => fileURLToPath(new URL(`../../../shared/${path}`, import.meta.url));
+const read = (path) => readFileSync(shared(path), "utf8");
+const jsonLines = (text) =>
+  text
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+
+/**
+ * @param smolLm2 path of SmolLM2's baseline from decode-and-perturb.mjs, or undefined
+ * @returns those whose file is there
+ */
+export function benchModels({ smolLm2 }) {
+  return [stories15M(), minimind2Small(), smolLm2_135M(smolLm2)].filter(({ path }) => path && existsSync(path));
+}
+
+/** Rows of 288 and 768: of the two, only 768 takes 256-wide types. */
+function stories15M() {
+  return {
+    name: "stories15M",
+    path: shared("models/stories15M-f16.gguf"),
+    contextLength: 256, // all it was trained on
+    isChat: false,
+    windows: { calibration: 128, heldOut: 96, outOfDomain: 32 },
+    texts: {
+      // What is there gives 12 800 tokens; the rest is written in the same way.
+      calibration: async ({ path, tokensWanted, threads }) =>
+        `${read("data/stories-calibration.txt")}\n${await ownDocuments(path, { tokensWanted, threads, seed: 15 })}`,
+      heldOut: () => read("data/stories-heldout.txt"),
+      outOfDomain: () =>
+        jsonLines(read("data/gsm8k/test.jsonl"))
+          .map(({ question }) => `${question}\n`)
+          .join(""),
+    },
+  };
+}
+
+/** Rows of 512 and 1408: of the two, only 512 takes 256-wide types. */
+function minimind2Small() {
+  const own = (part, seed) => (request) => ownAnswers(request.path, { ...request, questions: questions(part), seed });
+  return {
+    name: "minimind2-small",
+    path: shared("models/minimind2-small-f16.gguf"),
+    contextLength: 512,
+    isChat: true,
+    windows: { calibration: 64, heldOut: 48, outOfDomain: 24 },
+    texts: {
+      calibration: own("calibration", 1),
+      heldOut: own("heldOut", 2),
+      outOfDomain: () =>
+        jsonLines(read("data/gsm8k/test.jsonl"))
+          .map(({ question, answer }) => chatTurn(question, answer))
+          .join(""),
+    },
+  };
+}
+
+/** Rows of 576 and 1536: of the two, only 1536 takes 256-wide types. */
+function smolLm2_135M(path) {
+  return {
+    name: "SmolLM2-135M",
+    path,
+    contextLength: 512,
+    isChat: false,
+    windows: { calibration: 64, heldOut: 32, outOfDomain: 16 },
+    texts: {
+      calibration: () => read("data/wikitext2_train_5k.txt"),
+      heldOut: () => read("data/wikitext-2-raw.test.raw"),
+      outOfDomain: () =>
+        jsonLines(gunzipSync(readFileSync(shared("data/humaneval/HumanEval.jsonl.gz"))).toString())
+          .map((problem) => `${problem.prompt}${problem.canonical_solution}\n`)
+          .join("\n"),
+    },
+  };
+}
+
+function chatTurn(question, answer) {
+  return `<|im_start|>user\n${question}<|im_end|>\n<|im_start|>assistant\n${answer}<|im_end|>\n`;
+}
