@@ -6,7 +6,7 @@ import type { JobContext } from "../native/isolate.js";
 import { LlamaModel } from "../native/llama-model.js";
 import { type HessianRequest, HessianRun } from "./hessian-run.js";
 import { type ImportanceEntry, importanceEntry } from "./importance.js";
-import { InputCollector, type InputGroup } from "./input-collector.js";
+import { InputCollector, OUTPUT_WEIGHT, type InputGroup } from "./input-collector.js";
 import { CalibrationObserver, runWindows } from "./run-windows.js";
 import { type LayerSimilarity, SimilarityCollector } from "./similarity.js";
 import { CONTEXT_LENGTH_DEFAULT, cutWindows } from "./windows.js";
@@ -64,11 +64,14 @@ async function measure(input: CalibrationJobInput, model: LlamaModel, windows: I
   using hessians = input.hessians
     ? await HessianRun.prepare(input.hessians, { model, windows, threads, processOutput })
     : undefined;
-  const inputs = new InputCollector({ processOutput, onRows: hessians && ((rows) => hessians.add(rows)) });
+  const inputs = new InputCollector({
+    outputs: processOutput ? [OUTPUT_WEIGHT] : [],
+    onRows: hessians && ((rows) => hessians.add(rows)),
+  });
   const similarity = input.similarity ? new SimilarityCollector() : undefined;
   const observer = new CalibrationObserver(inputs, { similarity, processOutput });
   const started = performance.now();
-  await runWindows({ model, windows, threads, observer, context });
+  await runWindows({ models: [{ model, observer }], windows, threads, context });
   const seconds = (performance.now() - started) / 1000;
   if (inputs.groups.size === 0) {
     throw new PareError(`Cannot calibrate "${model.path}": its graph multiplies by no weight named "blk.…"`);

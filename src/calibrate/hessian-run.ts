@@ -4,9 +4,10 @@ import type { JobContext } from "../native/isolate.js";
 import type { LlamaModel } from "../native/llama-model.js";
 import { CpuBackend } from "../native/matmul.js";
 import { requireDisk } from "../support/files.js";
+import { SILENT } from "./distinct-inputs.js";
 import { writeHessians } from "./hessian-file.js";
 import { HessianSums, hessianBytes, requireHessianMemory } from "./hessian-sums.js";
-import { InputCollector, type InputGroup, type InputRows } from "./input-collector.js";
+import { InputCollector, type InputGroup, type InputRows, OUTPUT_WEIGHT } from "./input-collector.js";
 import { CalibrationObserver, runWindows } from "./run-windows.js";
 import { batchShape } from "./windows.js";
 
@@ -44,9 +45,10 @@ export class HessianRun implements Disposable {
   ): Promise<HessianRun> {
     const { model, windows, threads, processOutput } = run;
     const pattern = parsePattern(request.weights);
-    const probe = new InputCollector({ processOutput });
+    const probe = new InputCollector({ outputs: processOutput ? [OUTPUT_WEIGHT] : [] });
     const observer = new CalibrationObserver(probe, { processOutput });
-    await runWindows({ model, windows: [windows[0]!.subarray(0, PROBE_TOKENS)], threads, observer, context: SILENT });
+    const first = windows[0]!.subarray(0, PROBE_TOKENS);
+    await runWindows({ models: [{ model, observer }], windows: [first], threads, context: SILENT });
     const groups = [...probe.groups.values()].filter(({ weights }) =>
       [...weights].some((weight) => pattern.test(weight)),
     );
@@ -94,10 +96,3 @@ function parsePattern(weights: string | undefined): RegExp {
     throw new UsageError(`"${weights}" is no regular expression: ${messageOf(cause)}`, { cause });
   }
 }
-
-const SILENT: JobContext = {
-  progress: () => undefined,
-  emit: () => undefined,
-  flush: () => Promise.resolve(),
-  async *messages() {},
-};

@@ -3,57 +3,105 @@ import type { JobContext } from "../native/isolate.js";
 import { LlamaContext } from "../native/llama-context.js";
 import type { LlamaModel } from "../native/llama-model.js";
 import type { Observer, TensorView } from "../native/observe.js";
-import type { TokenBatch } from "../native/token-batch.js";
+import { TokenBatch } from "../native/token-batch.js";
 import type { InputCollector } from "./input-collector.js";
+import { isProduct } from "./product-inputs.js";
 import type { SimilarityCollector } from "./similarity.js";
-import { batchShape } from "./windows.js";
+import { type BatchShape, batchShape } from "./windows.js";
 
-export interface WindowRun {
+/** A model and who watches its graph. */
+export interface WatchedModel {
   model: LlamaModel;
+  observer: Observer;
+}
+
+export interface WindowRun extends RunLimits {
+  /** Each batch goes through all of them, in this order. */
+  models: readonly WatchedModel[];
   /** All of one length. */
   windows: readonly Int32Array[];
   threads: number;
-  observer: Observer;
-  context: JobContext;
+  context: Pick<JobContext, "progress" | "flush">;
+  /** What is being done, for who watches the progress. */
+  stage?: string;
+}
+
+/** What bounds the tokens of one call. */
+export interface RunLimits {
+  /** False where nobody looks behind the last layer's attention, which saves memory for logits. */
+  needsOutputs?: boolean;
+  /** Most tokens in one call. */
+  batchTokensMax?: number;
 }
 
 /** Several windows go through side by side; one longer than a call goes through in several calls. */
-export async function runWindows({ model, windows, threads, observer, context }: WindowRun): Promise<void> {
+export async function runWindows(run: WindowRun): Promise<void> {
+  const { models, windows, context, stage = "calibrating", needsOutputs = true } = run;
   const contextLength = windows[0]!.length;
-  const { sequences, batchTokens } = batchShape(contextLength, model.vocabularySize, windows.length);
-  using llama = LlamaContext.create(model, {
-    contextLength: sequences * contextLength,
-    sequencesMax: sequences,
-    batchSize: batchTokens,
-    microBatchSize: batchTokens,
-    threads,
-    observer,
-  });
-  const batch = llama.newBatch();
+  const shape = runShape(
+    models.map(({ model }) => model),
+    windows,
+    run,
+  );
+  using contexts = new Contexts();
+  for (const watched of models) contexts.all.push(openContext(watched, run, shape));
+  const batch = new TokenBatch(shape.batchTokens);
   const total = windows.length * contextLength;
-  for (let first = 0; first < windows.length; first += sequences) {
-    const side = windows.slice(first, first + sequences);
-    llama.clearMemory();
-    for (let start = 0; start < contextLength; start += batchTokens) {
-      const end = Math.min(contextLength, start + batchTokens);
-      fillBatch(batch, side, start, end);
-      llama.decode(batch);
-      context.progress({
-        stage: "calibrating",
-        done: first * contextLength + side.length * end,
-        total,
-        unit: "tokens",
-      });
+  for (let first = 0; first < windows.length; first += shape.sequences) {
+    const side = windows.slice(first, first + shape.sequences);
+    for (const llama of contexts.all) llama.clearMemory();
+    for (let start = 0; start < contextLength; start += shape.batchTokens) {
+      const end = Math.min(contextLength, start + shape.batchTokens);
+      fillBatch(batch, side, start, end, needsOutputs);
+      for (const llama of contexts.all) llama.decode(batch);
+      context.progress({ stage, done: first * contextLength + side.length * end, total, unit: "tokens" });
       await context.flush();
     }
   }
 }
 
-/** Every token asks for logits: otherwise llama.cpp drops the other rows before the last layer's feed-forward part. */
-function fillBatch(batch: TokenBatch, windows: readonly Int32Array[], start: number, end: number): void {
+/** How much one call takes. */
+export function runShape(
+  models: readonly LlamaModel[],
+  windows: readonly Int32Array[],
+  { needsOutputs = true, batchTokensMax }: RunLimits,
+): BatchShape {
+  const logitsColumns = needsOutputs ? models.reduce((sum, { vocabularySize }) => sum + vocabularySize, 0) : 0;
+  return batchShape(windows[0]!.length, logitsColumns, windows.length, batchTokensMax);
+}
+
+function openContext({ model, observer }: WatchedModel, run: WindowRun, shape: BatchShape): LlamaContext {
+  return LlamaContext.create(model, {
+    contextLength: shape.sequences * run.windows[0]!.length,
+    sequencesMax: shape.sequences,
+    batchSize: shape.batchTokens,
+    microBatchSize: shape.batchTokens,
+    threads: run.threads,
+    outputsMax: run.needsOutputs === false ? shape.sequences : 0,
+    observer,
+  });
+}
+
+class Contexts implements Disposable {
+  readonly all: LlamaContext[] = [];
+
+  [Symbol.dispose](): void {
+    for (const llama of this.all) llama[Symbol.dispose]();
+  }
+}
+
+/** Without logits asked for, llama.cpp drops a token's row before the last layer's feed-forward part. */
+function fillBatch(
+  batch: TokenBatch,
+  windows: readonly Int32Array[],
+  start: number,
+  end: number,
+  wantsLogits: boolean,
+): void {
   batch.clear();
   windows.forEach((window, sequence) => {
-    for (let position = start; position < end; position++) batch.add(window[position]!, position, sequence, true);
+    for (let position = start; position < end; position++)
+      batch.add(window[position]!, position, sequence, wantsLogits);
   });
 }
 
@@ -84,8 +132,4 @@ export class CalibrationObserver implements Observer {
     else return false;
     return true;
   }
-}
-
-function isProduct({ op }: TensorView): boolean {
-  return op === "MUL_MAT" || op === "MUL_MAT_ID";
 }

@@ -58,10 +58,19 @@ export interface BatchShape {
 /**
  * How many windows go through the model in one call, and how many tokens that call takes. Windows longer than a call go
  * through in several.
+ *
+ * @param logitsColumns logits of one token, over all models: mostly the vocabulary's size; 0 where nobody asks for them
+ * @param windowsTotal windows that there are
+ * @param tokensMax most tokens of a call, where something else bounds them
  */
-export function batchShape(contextLength: number, vocabularySize: number, windowsTotal = Infinity): BatchShape {
-  const logitsRows = Math.floor(LOGITS_BYTES_MAX / (4 * vocabularySize));
-  const affordable = Math.max(BATCH_TOKENS_MIN, Math.min(BATCH_TOKENS_MAX, logitsRows));
+export function batchShape(
+  contextLength: number,
+  logitsColumns: number,
+  windowsTotal = Infinity,
+  tokensMax = BATCH_TOKENS_MAX,
+): BatchShape {
+  const logitsRows = Math.floor(LOGITS_BYTES_MAX / (4 * logitsColumns));
+  const affordable = Math.max(BATCH_TOKENS_MIN, Math.min(BATCH_TOKENS_MAX, tokensMax, logitsRows));
   const sequences = Math.min(windowsTotal, Math.max(1, Math.floor(affordable / contextLength)));
   return { sequences, batchTokens: Math.min(affordable, sequences * contextLength) };
 }
