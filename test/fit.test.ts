@@ -219,6 +219,23 @@ describe.skipIf(!existsSync(bundled))("pare fit on cases", () => {
     expect(certificate.casesNeeded!.count).toBeGreaterThan(20);
   });
 
+  test("says NEED_MORE where the baseline fails the few cases that candidates are chosen with", async () => {
+    const out = scratch();
+    const task = join(out, "hopeless.jsonl");
+    const cases = Array.from({ length: 16 }, (_, i) => ({ prompt: `Question ${i}:`, expect: "42", scorer: "exact" }));
+    writeFileSync(task, cases.map((one) => JSON.stringify({ ...one, maxTokens: 4 })).join("\n"));
+    const fit = ["fit", bundled, "--task", task, "--candidate", "q8_0", "--candidate", "original", "--out", out];
+    const { code, output } = await pare([...fit, "--evaluations", "8", "--threads", "1", "--json"]);
+    const certificate = JSON.parse(output) as Certificate;
+    expect({ code, verdict: certificate.verdict, winner: certificate.winner }).toEqual({
+      code: 5,
+      verdict: "NEED_MORE",
+      winner: null,
+    });
+    expect(certificate.reason).toContain("scores 0 on the selection part");
+    expect(certificate.casesNeeded).toEqual({ count: 140, unit: "cases" });
+  });
+
   test("accepts at a bar that the cases can settle", async () => {
     const out = scratch();
     const { code } = await pare([

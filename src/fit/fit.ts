@@ -192,7 +192,7 @@ function planFor(
   });
 }
 
-function runSearch(
+async function runSearch(
   request: FitRequest,
   candidates: readonly PlannedCandidate[],
   plan: EvidencePlan,
@@ -200,7 +200,8 @@ function runSearch(
 ): Promise<SearchOutcome> {
   const cost = { size: sizeOf, memory: memoryOf, latency: bytesTouchedBy }[request.minimize];
   const hopelessDivergence = request.text ? HOPELESS_FACTOR * -Math.log(request.keep) : HOPELESS_FOR_CASES;
-  return search({ candidates, cost, keep: request.keep, plan, hopelessDivergence }, laboratory);
+  const outcome = await search({ candidates, cost, keep: request.keep, plan, hopelessDivergence }, laboratory);
+  return laboratory.nothingToKeep ? { ...outcome, winner: undefined } : outcome; // nor is the original proven good
 }
 
 /** Divergence bounds the loss in ln perplexity only on average, so a wide margin: ten times what the bar allows. */

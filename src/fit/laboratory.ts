@@ -14,7 +14,14 @@ import type { FitRequest } from "./request.js";
 import type { Measurements, SearchOutcome } from "./search.js";
 import type { PaceMeasurement } from "./speed.js";
 import type { Workspace } from "./workspace.js";
-import type { MeasureOptions, Part, Purpose, Screening, Yardstick } from "./yardstick.js";
+import {
+  type MeasureOptions,
+  NothingToKeep,
+  type Part,
+  type Purpose,
+  type Screening,
+  type Yardstick,
+} from "./yardstick.js";
 
 export interface LaboratorySetup {
   request: FitRequest;
@@ -47,6 +54,8 @@ export class Laboratory implements Measurements {
   readonly seconds = new Map<PlannedCandidate, number>();
   /** Set when a measurement was refused because the budget was spent. */
   isBudgetSpent = false;
+  /** Set when the baseline scored 0 where a candidate was to be measured. */
+  nothingToKeep: NothingToKeep | undefined;
 
   constructor(setup: LaboratorySetup, options: RunOptions) {
     this.#setup = setup;
@@ -71,9 +80,14 @@ export class Laboratory implements Measurements {
   async measure(candidate: PlannedCandidate, part: Part): Promise<Quality | "error" | undefined> {
     const { yardstick, plan } = this.#setup;
     const size = part === "selection" ? plan.selectionSize : plan.confirmationSize;
+    if (this.nothingToKeep) return undefined;
     const quality = await this.#measure(candidate, part, size, (path, options) =>
       yardstick.measure(path, part, size, options),
-    );
+    ).catch((error: unknown) => {
+      if (!(error instanceof NothingToKeep)) throw error;
+      this.nothingToKeep = error;
+      return undefined;
+    });
     return quality ?? (this.errors.has(candidate) ? "error" : undefined);
   }
 

@@ -19,7 +19,7 @@ import type { FitRequest } from "./request.js";
 import type { SearchOutcome } from "./search.js";
 import { type Calibration, type Pace, calibratePace, paceOf, predictDecodeTokensPerSecond } from "./speed.js";
 import { versions } from "./versions.js";
-import type { Yardstick } from "./yardstick.js";
+import { CERTAIN_ZERO_CASES, type Part, type Yardstick } from "./yardstick.js";
 
 export interface Findings {
   request: FitRequest;
@@ -120,6 +120,15 @@ function verdictOf(
       hint: "Run: pare doctor; then pare eval on the model itself",
     });
   }
+  if (laboratory.nothingToKeep) {
+    const { part, message } = laboratory.nothingToKeep;
+    const needed = Math.ceil(CERTAIN_ZERO_CASES / shareOf(part, yardstick));
+    return {
+      verdict: "NEED_MORE",
+      reason: `${message}${remedyFor(needed, yardstick)}`,
+      casesNeeded: { count: needed, unit: yardstick.unit },
+    };
+  }
   if (winner?.isBaseline)
     return { verdict: "ACCEPT", reason: `The original fits, and nothing leaner keeps ${bar} with certainty` };
   if (winner) {
@@ -146,9 +155,7 @@ function verdictOf(
     };
   const isEvidenceShort = judge(closest.kept, request.keep) === "undecided";
   const needed = evidenceNeeded(findings, closest);
-  const { calibration, selection, confirmation } = yardstick.sizes;
-  const remedy =
-    needed <= calibration + selection + confirmation ? "; the task holds enough, a larger --budget would use it" : "";
+  const remedy = remedyFor(needed, yardstick);
   return {
     verdict: "NEED_MORE",
     reason: isEvidenceShort
@@ -160,8 +167,7 @@ function verdictOf(
 
 /** The size of a whole task that would settle it: what the measured part would need, over that part's share of the task. */
 function evidenceNeeded({ request, yardstick }: Findings, closest: Quality): number {
-  const { sizes } = yardstick;
-  const share = sizes[closest.part] / (sizes.calibration + sizes.selection + sizes.confirmation);
+  const share = shareOf(closest.part, yardstick);
   if (closest.cases === undefined || !closest.score) {
     const scored = tokensToSettle(closest.kept, request.keep, closest.tokens ?? yardstick.inUnits(1));
     return Math.ceil((2 * scored) / share); // the first half of each window is context
@@ -169,6 +175,19 @@ function evidenceNeeded({ request, yardstick }: Findings, closest: Quality): num
   const { won = 0, lost = 0, cases, score } = closest;
   const baselineMean = score.mean - won + lost;
   return Math.ceil(casesToSettle({ won, lost, baselineMean, cases }, request.keep) / share);
+}
+
+function shareOf(part: Part, { sizes }: Yardstick): number {
+  return sizes[part] / wholeOf(sizes);
+}
+
+function wholeOf({ calibration, selection, confirmation }: Yardstick["sizes"]): number {
+  return calibration + selection + confirmation;
+}
+
+/** What to do where the evidence is there and was not used. */
+function remedyFor(needed: number, { sizes }: Yardstick): string {
+  return needed <= wholeOf(sizes) ? "; the task holds enough, a larger --budget would use it" : "";
 }
 
 function winnerRecord(

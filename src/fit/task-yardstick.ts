@@ -19,7 +19,15 @@ import type { Quality } from "./certificate.js";
 import { requireOneVocabulary } from "./one-vocabulary.js";
 import type { FitRequest } from "./request.js";
 import { type Parts, mapParts, splitCases } from "./split.js";
-import type { MeasureOptions, Part, Purpose, Screening, Yardstick } from "./yardstick.js";
+import {
+  CERTAIN_ZERO_CASES,
+  type MeasureOptions,
+  NothingToKeep,
+  type Part,
+  type Purpose,
+  type Screening,
+  type Yardstick,
+} from "./yardstick.js";
 
 /** Tokens per window of the screening text. */
 const WINDOW_LENGTH = 256;
@@ -129,12 +137,7 @@ class TaskYardstick implements Yardstick {
     const result = await this.#run(this.#base.path, purpose, size, options, { isBaseline: true });
     const scores = Object.fromEntries(result.perCase.map((one) => [one.id, baselineScore(one)]));
     if (!Object.values(scores).some((score) => score > 0)) {
-      throw new PareError(
-        `The baseline "${this.#base.path}" scores 0 on the ${purpose} part of "${this.#task.path}": there is no quality to keep`,
-        {
-          hint: "Look at its answers with: pare eval MODEL --task FILE",
-        },
-      );
+      throw this.#nothingToKeep(purpose, size);
     }
     await writeFileAtomic(file, JSON.stringify({ answers: answersOf(result), scores } satisfies BaselineAnswers));
     return {
@@ -171,6 +174,17 @@ class TaskYardstick implements Yardstick {
       ...(result.score ? { score: result.score } : {}),
       cases: pairs.length,
     };
+  }
+
+  #nothingToKeep(part: Part, size: number): PareError {
+    const zero = `The baseline "${this.#base.path}" scores 0 on the ${part} part of "${this.#task.path}"`;
+    if (size >= CERTAIN_ZERO_CASES) {
+      return new PareError(`${zero}: there is no quality to keep`, {
+        hint: "Look at its answers with: pare eval MODEL --task FILE",
+      });
+    }
+    const cases = size === 1 ? "1 case" : `${size} cases`;
+    return new NothingToKeep(part, `${zero}, ${cases}: pare eval shows its answers`);
   }
 
   #run(

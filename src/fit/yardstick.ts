@@ -1,5 +1,6 @@
 // What quality is measured with: text or cases. The search knows only this interface, so that another kind of evidence is
 // one more file.
+import { PareError } from "../errors.js";
 import type { RunOptions } from "../support/progress.js";
 import type { Quality } from "./certificate.js";
 
@@ -40,7 +41,12 @@ export interface Yardstick {
   /** What people should know of the evidence, as sentences without a full stop. */
   readonly notes: readonly string[];
 
-  /** Measures the baseline, once for each purpose; what follows relates to it. */
+  /**
+   * Measures the baseline, once for each purpose; what follows relates to it.
+   *
+   * @throws {NothingToKeep} when it scores 0, on evidence too small to be sure of that
+   * @throws {PareError} when it scores 0 for certain
+   */
   prepare(purpose: Purpose, size: number, options: MeasureOptions): Promise<Quality>;
   /** True when the baseline's answers or logits for a purpose are at hand. */
   isPrepared(purpose: Purpose, size: number, folder: string): boolean;
@@ -48,4 +54,17 @@ export interface Yardstick {
   measure(modelPath: string, part: Part, size: number, options: MeasureOptions): Promise<Quality>;
   /** Evidence in `unit` for a number of windows or cases. */
   inUnits(size: number): number;
+}
+
+/** Cases that a baseline must all fail to be no use for certain: 0 of so many is a score below 10 % (Wilson's interval). */
+export const CERTAIN_ZERO_CASES = 35;
+
+/** The baseline scores 0 on a part, which may be chance: there is nothing that a candidate could keep. */
+export class NothingToKeep extends PareError {
+  readonly part: Part;
+
+  constructor(part: Part, message: string) {
+    super(message);
+    this.part = part;
+  }
 }
