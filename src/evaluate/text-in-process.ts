@@ -10,9 +10,10 @@ import type { RunOptions } from "../support/progress.js";
 import { type BaselineHeader, BaselineReader, BaselineWriter } from "./baseline.js";
 import { scoredPerWindow } from "./baseline-record.js";
 import { REST_SHARE, SAMPLES } from "./compact-distribution.js";
-import { type MeasureTextPlan, type TextSeconds, measureText } from "./measure-text.js";
+import { type MeasureTextPlan, measureText } from "./measure-text.js";
 import { type TextSummary, summarizeText } from "./summarize-text.js";
 import { type WindowSelection, requireWindows, resolveContextLength, selectWindows } from "./text-windows.js";
+import type { TextSeconds } from "./window-runner.js";
 import { BaselineScorer, ComparingScorer, LikelihoodScorer, type WindowScorer } from "./window-scorers.js";
 
 export interface TextInProcessRequest {

@@ -1,10 +1,11 @@
 // What is done with the logits after each scored token: take the likelihood, keep a baseline, or compare with one. The
-// loop over windows (measure-text.ts) hands every row to one of these.
+// loop over windows (window-runner.ts) hands every row to one of these.
 import { PareError } from "../errors.js";
 import type { BaselineReader, BaselineWriter } from "./baseline.js";
 import type { BaselineWindow } from "./baseline-record.js";
 import { CompactDistributionsBuilder } from "./compact-distribution-builder.js";
 import { type Comparison, compareDistribution, negativeLogLikelihood } from "./compact-distribution.js";
+import type { GroupWindow, RowScorer } from "./window-runner.js";
 
 /** Numbers per scored token, windows one after another in the order measured. */
 export interface TokenMeasurements {
@@ -16,25 +17,8 @@ export interface TokenMeasurements {
   };
 }
 
-/** One group of windows that are computed together, each in its slot. */
-export interface GroupWindow {
-  /** Its number in the text. */
-  window: number;
-  tokens: Int32Array;
-  /** Where its first scored token stands in the measurements. */
-  offset: number;
-}
-
-export interface WindowScorer {
+export interface WindowScorer extends RowScorer {
   begin(group: readonly GroupWindow[]): Promise<void>;
-  /**
-   * Takes one row, in ascending order of `index` within a slot.
-   *
-   * @param index of the scored token within its window
-   * @param token the text's next token
-   * @returns -ln p(token), NaN when the logits are not numbers
-   */
-  score(slot: number, index: number, logits: Float32Array, probabilities: Float32Array, token: number): number;
   end(): Promise<void>;
   readonly measurements: TokenMeasurements;
 }

@@ -22,6 +22,9 @@ export interface ModelOptions {
   onProgress?: (share: number) => boolean | void;
 }
 
+/** What a model's tensors come to. */
+export type ModelTotals = Pick<LlamaModel, "sizeBytes" | "parameters">;
+
 /** llama.cpp's `llama_token_attr` bits. */
 export const TOKEN_ATTRIBUTES = { unknown: 1, unused: 2, normal: 4, control: 8, userDefined: 16, byte: 32 } as const;
 
@@ -48,7 +51,7 @@ export class LlamaModel extends NativeHandle {
   readonly #vocabulary: bigint;
   readonly #pieces = new Map<number, Uint8Array>();
 
-  private constructor(engine: Engine, path: string, pointer: bigint) {
+  private constructor(engine: Engine, path: string, pointer: bigint, totals?: ModelTotals) {
     super(pointer, (p) => engine.llama.llama_model_free(p));
     const llama = engine.llama;
     this.engine = engine;
@@ -59,8 +62,8 @@ export class LlamaModel extends NativeHandle {
     this.contextLengthTrained = llama.llama_model_n_ctx_train(pointer);
     this.embeddingLength = llama.llama_model_n_embd(pointer);
     this.layers = llama.llama_model_n_layer(pointer);
-    this.sizeBytes = llama.llama_model_size(pointer);
-    this.parameters = llama.llama_model_n_params(pointer);
+    this.sizeBytes = totals?.sizeBytes ?? llama.llama_model_size(pointer);
+    this.parameters = totals?.parameters ?? llama.llama_model_n_params(pointer);
     this.description = readText((buffer) => llama.llama_model_desc(pointer, buffer, buffer.byteLength)) ?? "";
     this.bosToken = llama.llama_vocab_bos(this.#vocabulary);
     this.eosToken = llama.llama_vocab_eos(this.#vocabulary);
@@ -78,8 +81,7 @@ export class LlamaModel extends NativeHandle {
    */
   static load(engine: Engine, path: string, options: ModelOptions = {}): LlamaModel {
     if (!existsSync(path)) throw new FormatError(path, `Cannot read "${path}": no such file`);
-    const parameters = engine.llama.llama_model_default_params();
-    parameters.n_gpu_layers = engine.backend === "cpu" ? 0 : (options.gpuLayers ?? -1);
+    const parameters = defaultParameters(engine, options);
     parameters.load_mode = options.mmap === false ? 0 : 1; // LLAMA_LOAD_MODE_NONE, LLAMA_LOAD_MODE_MMAP
     parameters.use_extra_bufts = options.repack ?? false;
     parameters.vocab_only = options.vocabOnly ?? false;
@@ -93,6 +95,29 @@ export class LlamaModel extends NativeHandle {
     } finally {
       release();
     }
+  }
+
+  /**
+   * Makes a model of metadata in memory; `buildUserModel` is what to call.
+   *
+   * @param path named in messages
+   * @param metadata `gguf_context *` with the tensors' types; not kept
+   * @param onTensor C callback, handed each tensor
+   * @param options.totals llama.cpp counts only what comes from a file
+   */
+  static fromUser(
+    engine: Engine,
+    path: string,
+    metadata: bigint,
+    onTensor: bigint,
+    options: Pick<ModelOptions, "gpuLayers"> & { totals: ModelTotals },
+  ): LlamaModel {
+    const parameters = defaultParameters(engine, options);
+    parameters.use_extra_bufts = false; // the caller rewrites the bytes as they lie
+    engine.log.clear();
+    const pointer = engine.llama.llama_model_init_from_user(metadata, onTensor, null, parameters);
+    if (pointer === null) throw loadFailure(engine, path);
+    return new LlamaModel(engine, path, pointer, options.totals);
   }
 
   /**
@@ -156,6 +181,12 @@ export class LlamaModel extends NativeHandle {
   metadata(key: string): string | undefined {
     return readText((buffer) => this.#llama.llama_model_meta_val_str(this.pointer, key, buffer, buffer.byteLength));
   }
+}
+
+function defaultParameters(engine: Engine, options: ModelOptions): Struct<"llama_model_params"> {
+  const parameters = engine.llama.llama_model_default_params();
+  parameters.n_gpu_layers = engine.backend === "cpu" ? 0 : (options.gpuLayers ?? -1);
+  return parameters;
 }
 
 function attachProgress(parameters: Struct<"llama_model_params">, onProgress: ModelOptions["onProgress"]): () => void {
