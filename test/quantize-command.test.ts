@@ -57,8 +57,25 @@ test("quantize --recipe follows a recipe", async () => {
   expect(followed.tensors).toEqual(direct.tensors);
 });
 
+test("quantize refuses a recipe of another model, and follows it with --allow-mismatch", async () => {
+  using folder = temporaryFolder();
+  const recipe = folder.path("recipe.yaml");
+  writeFileSync(recipe, `version: 1\nsource: { sha256: "${"0".repeat(64)}" }\npasses:\n  - quantize: { type: q5_0 }\n`);
+  const args = ["quantize", model, folder.path("out.gguf"), "--recipe", recipe, "--json"];
+  const refused = await pare(args);
+  expect(refused.exitCode).toBe(2);
+  expect(failureOf(refused).message).toContain("was made for another model");
+  expect((await pare([...args, "--allow-mismatch"])).exitCode).toBe(0);
+});
+
 test.each([
   ["no type", ["quantize", model, "out.gguf"], 2, "No type is given"],
+  [
+    "a mismatch without a recipe",
+    ["quantize", model, "out.gguf", "--type", "q4_0", "--allow-mismatch"],
+    2,
+    "no recipe",
+  ],
   ["a type beside a recipe", ["quantize", model, "out.gguf", "--recipe", "r.yaml", "--type", "q4_0"], 2, "recipe"],
   ["a recipe that is not there", ["quantize", model, "out.gguf", "--recipe", "r.yaml"], 1, "r.yaml"],
   ["no output", ["quantize", model, "--type", "q4_0"], 2, "No output path"],

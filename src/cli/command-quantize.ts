@@ -18,6 +18,7 @@ interface QuantizeOptions {
   leaveOutputTensor?: boolean;
   allowRequantize?: boolean;
   recipe?: string;
+  allowMismatch?: boolean;
   sha256?: boolean;
   dryRun?: boolean;
 }
@@ -45,6 +46,7 @@ export function describeQuantize(program: Command): void {
     .option("--leave-output-tensor", "leave the output layer as it is")
     .option("--allow-requantize", "also quantize tensors that are quantized already, which costs quality")
     .addOption(option("--recipe <file>", "recipe to follow, in place of the options above", { completes: "file" }))
+    .option("--allow-mismatch", "follow a recipe also with another model or importance data than it was made with")
     .option("--sha256", "print the SHA-256 of the file, too")
     .option("--dry-run", "say what would be written, and write nothing")
     .action(
@@ -76,6 +78,7 @@ function requestOf(options: QuantizeOptions, input: string, output: string | und
     keepOutput: options.leaveOutputTensor,
     allowRequantize: options.allowRequantize,
     recipe: options.recipe,
+    allowMismatch: options.allowMismatch,
     hash: options.sha256,
     dryRun: options.dryRun,
   };

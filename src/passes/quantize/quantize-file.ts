@@ -14,6 +14,7 @@ import { type QuantizationPlan, planQuantization } from "./plan.js";
 import { parsePreset } from "./presets.js";
 import { quantizeModel } from "./quantize-model.js";
 import type { QuantizeOptions } from "./quantize-options.js";
+import type { RecipeOrigin } from "./recipe-origin.js";
 import { slabStreams } from "./stream-slabs.js";
 
 /** What is to be done, wherever it was written down. */
@@ -22,6 +23,8 @@ export interface Order {
   options: QuantizeOptions;
   /** The importance file, and the name under which the output mentions it. */
   importance?: { path: string; name: string } | undefined;
+  /** Of an order from a recipe: what it was made with, and has to be followed with. */
+  origin?: RecipeOrigin | undefined;
 }
 
 /** How it is carried out. */

@@ -110,6 +110,28 @@ test("quantize() follows a recipe to the same file", async () => {
   await expect(quantize({ input, output, recipe, type: "q8_0" })).rejects.toThrow("more options are given");
 });
 
+test("quantize() follows a recipe with the files that it was made with, unless it is told to take others", async () => {
+  const importance = { file: "imatrix.gguf", sha256: await sha256File(await importanceFile()) };
+  const source = { sha256: (await sha256File(input)).toUpperCase() };
+  const recipe = at("recipe.yaml");
+  writeFileSync(recipe, renderRecipe({ source, passes: [{ quantize: { type: "q4_0", importance } }] }));
+  await quantize({ input, output, recipe });
+
+  const other = at("other.gguf");
+  await rewrite(input, other, "blk.0.ffn_up.weight", (weights) => (weights[777] = 1));
+  await expect(quantize({ input: other, output: at("never.gguf"), recipe })).rejects.toMatchObject({
+    name: "UsageError",
+    message: expect.stringContaining("was made for another model"),
+    hint: expect.stringContaining("--allow-mismatch"),
+  });
+  await quantize({ input: other, output, recipe, allowMismatch: true });
+
+  await importanceFile({ "blk.0.ffn_up.weight": undefined });
+  const never = quantize({ input, output: at("never.gguf"), recipe });
+  await expect(never).rejects.toThrow("was made with other importance data");
+  await quantize({ input, output, recipe, allowMismatch: true });
+});
+
 test("quantize() names the tensors that a very low type needs importance for, and how to get it", async () => {
   const lacking = quantize({ input, output: at("never.gguf"), type: "iq2_xxs" });
   await expect(lacking).rejects.toMatchObject({

@@ -15,6 +15,7 @@ import { type TensorOutcome, bitsPerWeightOf, countTypes, outcomes } from "./out
 import { parseChoices } from "./parse-choices.js";
 import { type Order, type Target, type Written, mayAbort, prepare, write } from "./quantize-file.js";
 import type { QuantizeOptions } from "./quantize-options.js";
+import { requireImportance, requireSource } from "./recipe-origin.js";
 
 /** What to quantize, and how. */
 export interface QuantizeRequest extends Partial<QuantizeOptions> {
@@ -28,6 +29,8 @@ export interface QuantizeRequest extends Partial<QuantizeOptions> {
   importanceName?: string | undefined;
   /** A recipe to follow, in place of the type and all that goes with it. */
   recipe?: string | undefined;
+  /** Follow a recipe also with another model or importance data than its hashes say. */
+  allowMismatch?: boolean | undefined;
   /** Say what would be written, and write nothing. */
   dryRun?: boolean | undefined;
   /** Return the SHA-256 of the file. */
@@ -54,7 +57,7 @@ export interface QuantizeResult {
  * Quantizes a model file. In every tensor the result equals that of `llama_model_quantize` with the same importance data.
  *
  * @throws {UsageError} when a name is unknown, input and output are one file, importance data are missing or of another
- * model, or the model is quantized already
+ * model, the model is quantized already, or a recipe was made with other files
  * @throws {FormatError} when the model or the importance data are unsound
  * @throws {ResourceError} when the disk has no room
  * @example
@@ -62,6 +65,9 @@ export interface QuantizeResult {
  */
 export async function quantize(request: QuantizeRequest, options: RunOptions = {}): Promise<QuantizeResult> {
   const startMs = performance.now();
+  if (request.allowMismatch && request.recipe === undefined) {
+    throw new UsageError("A mismatch is allowed, and there is no recipe that could have one", { hint: "Add --recipe" });
+  }
   const order = request.recipe === undefined ? directOrder(request) : await recipeOrder(request, request.recipe);
   parseChoices(order.options); // complains about names before anything is opened
   const written = request.dryRun ? await foresee(order, options) : await carryOut(order, request, options);
@@ -91,13 +97,16 @@ async function recipeOrder(request: QuantizeRequest, path: string): Promise<Orde
     });
   }
   const { readRecipe } = await import("../recipe.js"); // schemas take time to load, and few runs need them
-  const { passes } = await readRecipe(path);
+  const { passes, source } = await readRecipe(path);
   if (passes.length > 1) throw new UsageError(`Recipe "${path}" has ${passes.length} passes, one is wanted`);
   const { importance, ...options } = passes[0]!.quantize;
   return {
     input: request.input,
     options: { ...options, allowRequantize: request.allowRequantize ?? options.allowRequantize },
     importance: importance && { path: importance.file, name: importance.name ?? importance.file },
+    origin: request.allowMismatch
+      ? undefined
+      : { recipe: path, source: source?.sha256, importance: importance?.sha256 },
   };
 }
 
@@ -129,14 +138,16 @@ async function carryOut(
   options: RunOptions,
 ): Promise<Written & Pick<QuantizeResult, "warnings">> {
   const { output, threads = availableParallelism(), hash = false } = request;
-  const { input, importance } = order;
+  const { input, importance, origin } = order;
   if (output === undefined) {
     throw new UsageError("No output path is given", { hint: "Name the file to write, or ask for a dry run" });
   }
   if (!Number.isInteger(threads) || threads < 1) throw new UsageError(`Threads are ${threads}, 1 or more are wanted`);
   await refuseTarget(output, input, importance?.path, options.signal);
+  if (origin) await requireSource(origin, input, options); // before all that may fail just because it is another model
   const target: Target = { output, threads, hash };
   await using prepared = await prepare(order, options);
+  if (origin && importance) await requireImportance(origin, importance.path, options);
   const [written, warnings] = await Promise.all([
     mayAbort(prepared.plan) ? writeInChild(order, target, options) : write(prepared, target, options),
     warningsOf(prepared.model), // takes no time of its own, as the encoders run beside it

@@ -1,0 +1,53 @@
+// Is a recipe followed with what it was made with? Its hashes tell; a recipe that has none suits any model.
+import { UsageError } from "../../errors.js";
+import { isRemote } from "../../formats/gguf/bytes.js";
+import { readGguf } from "../../formats/gguf/read.js";
+import { sha256File } from "../../support/files.js";
+import type { RunOptions } from "../../support/progress.js";
+
+/** What a recipe says of the files that it was made with. */
+export interface RecipeOrigin {
+  /** The recipe's path. */
+  recipe: string;
+  /** SHA-256 of the model, all parts together. */
+  source?: string | undefined;
+  /** SHA-256 of the importance data. */
+  importance?: string | undefined;
+}
+
+/** @throws {UsageError} when the recipe was made for another model */
+export async function requireSource(origin: RecipeOrigin, path: string, options: RunOptions): Promise<void> {
+  if (origin.source === undefined) return;
+  if (isRemote(path)) {
+    throw new UsageError(`Cannot tell whether "${path}" is what the recipe was made for: that takes all of its bytes`, {
+      hint: "Download it first, or add --allow-mismatch to go on all the same",
+    });
+  }
+  await using gguf = await readGguf(path, options);
+  await requireSame(origin.source, gguf.parts, `Recipe "${origin.recipe}" was made for another model`, options);
+}
+
+/** @throws {UsageError} when the recipe was made with other importance data */
+export async function requireImportance(origin: RecipeOrigin, path: string, options: RunOptions): Promise<void> {
+  const complaint = `Recipe "${origin.recipe}" was made with other importance data`;
+  if (origin.importance !== undefined) await requireSame(origin.importance, [path], complaint, options);
+}
+
+async function requireSame(
+  wanted: string,
+  files: readonly string[],
+  complaint: string,
+  { signal, onProgress }: RunOptions,
+): Promise<void> {
+  const [path] = files as [string];
+  onProgress?.({ stage: "hashing", done: 0, total: 1, unit: "files", detail: path });
+  const found = await sha256File(files, signal);
+  if (found === wanted.toLowerCase()) return;
+  throw new UsageError(`${complaint}: the SHA-256 of "${path}" is ${short(found)}, ${short(wanted)} is wanted`, {
+    hint: "Name the file that it was made with, or add --allow-mismatch to go on with this one",
+  });
+}
+
+function short(hash: string): string {
+  return hash.length > 16 ? `${hash.slice(0, 16)}…` : hash;
+}
