@@ -151,7 +151,7 @@ test("candidateTypes() knows rows, sources, and types that need importance data"
   expect(candidateTypes(matrix(40, "f32"))).toEqual(["f16", "f32"]);
   expect(candidateTypes(matrix(64, "q4_1"))).toEqual(["iq4_nl", "q4_0", "q4_1"]);
   expect(candidateTypes(matrix(256), { types: ["q8_0", "q4_K", "q4_K"] })).toEqual(["q4_K", "q8_0", "f16"]);
-  expect(candidateTypes(matrix(256), { hasImportance: false })).not.toContain("iq2_xs");
+  expect(candidateTypes(matrix(256), { hasImportance: () => false })).not.toContain("iq2_xs");
   expect(candidateTypes({ name: "output_norm.weight", shape: [256], type: "f32" })).toEqual(["f32"]);
 });
 

@@ -7,7 +7,13 @@ import type { ImportanceNote } from "../../passes/quantize/output-metadata.js";
 import { compareTensorNames } from "../../passes/quantize/tensor-role.js";
 import { type CandidateTypesOptions, candidateTypes } from "./candidate-types.js";
 import { chooseFastTypes } from "./choose-fast-types.js";
-import { type TensorOptions, type TypeChoice, chooseTypes, smallestBytes } from "./choose-types.js";
+import {
+  type ChooseTypesRequest,
+  type TensorOptions,
+  type TypeChoice,
+  chooseTypes,
+  smallestBytes,
+} from "./choose-types.js";
 import { type ByteCosts, decodeCost } from "./decode-cost.js";
 import { completeErrors } from "./layer-error.js";
 import { sameInputLinks } from "./link-tensors.js";
@@ -57,12 +63,9 @@ export interface Allocation {
  * @throws {UsageError} when a pin's pattern is no regular expression
  */
 export function allocate(request: AllocateRequest): Allocation {
-  const { model, fileBytes, linkSameInput = false, importance } = request;
+  const { model } = request;
   const pinned = pinnedTypes(model, request.pins ?? []);
-  const tensors = typeOptions(request, pinned);
-  const free = tensors.filter(({ options }) => options.length > 1).map(({ name }) => name);
-  const links = linkSameInput ? sameInputLinks(free) : [];
-  const problem = { tensors, links, budgetBytes: fileBytes, fixedBytes: headerBytes(model, importance) };
+  const problem = allocationProblem(request, pinned);
   const choice = request.minimize === "latency" ? chooseFastTypes(problem) : chooseTypes(problem);
   return {
     assignments: assignmentsOf(model, choice, pinned),
@@ -72,6 +75,21 @@ export function allocate(request: AllocateRequest): Allocation {
     divergenceBound: request.minimize === "latency" ? undefined : choice.objectiveBound,
     decodeCost: choice.cost,
     smallestBytes: smallestBytes(problem),
+  };
+}
+
+/** The choice that `allocate()` has to make, in plain numbers: what `chooseTypes()` and `nearbyMixes()` take. */
+export function allocationProblem(
+  request: AllocateRequest,
+  pinned: ReadonlyMap<string, TypeAssignment> = pinnedTypes(request.model, request.pins ?? []),
+): ChooseTypesRequest {
+  const tensors = typeOptions(request, pinned);
+  const free = tensors.filter(({ options }) => options.length > 1).map(({ name }) => name);
+  return {
+    tensors,
+    links: request.linkSameInput ? sameInputLinks(free) : [],
+    budgetBytes: request.fileBytes,
+    fixedBytes: headerBytes(request.model, request.importance),
   };
 }
 

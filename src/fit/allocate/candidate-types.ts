@@ -32,22 +32,22 @@ export const MIX_TYPES: readonly GgmlType[] = [
 export interface CandidateTypesOptions {
   /** Types to choose from; {@link MIX_TYPES} by default. */
   readonly types?: readonly GgmlType[];
-  /** Without data on the tensor's inputs, types that would come out as garbage are left out. Default true. */
-  readonly hasImportance?: boolean;
+  /** Where there are no data on a tensor's inputs, types that would come out as garbage are left out. Default: there are. */
+  readonly hasImportance?: (name: string) => boolean;
 }
 
 /**
  * The types that are open to a tensor, smallest first, its own last. A tensor that no mixture touches keeps its own.
  */
 export function candidateTypes(tensor: TensorDescription, options: CandidateTypesOptions = {}): GgmlType[] {
-  const { types = MIX_TYPES, hasImportance = true } = options;
+  const { types = MIX_TYPES, hasImportance = () => true } = options;
   if (!isQuantizable(tensor)) return [tensor.type];
   const bits = (type: GgmlType) => GGML_TYPES[type].bitsPerWeight;
   const smaller = types.filter(
     (type) =>
       holdsRows(type, tensor.shape[0]!) &&
       bits(type) < bits(tensor.type) &&
-      (hasImportance || !needsImportance(tensor.name, { type, because: "" }, "")),
+      (hasImportance(tensor.name) || !needsImportance(tensor.name, { type, because: "" }, "")),
   );
   return [...new Set(smaller)].sort((a, b) => bits(a) - bits(b)).concat(tensor.type);
 }
