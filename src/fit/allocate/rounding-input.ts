@@ -1,5 +1,5 @@
 // From sums over calibration tokens to what a rounding is given: means, damping, and the drift of the inputs.
-import type { InputStatistics } from "../../calibrate/paired-statistics.js";
+import type { InputStatistics } from "../../calibrate/paired-sums.js";
 import { driftOf } from "../../passes/quantize/round/retarget.js";
 import type { RoundingInput } from "../../passes/quantize/round/rounding-pool.js";
 

@@ -1,0 +1,187 @@
+// The child's side of `quantizeCalibrated`: the model in memory, its statistics, the choice of types, the rounding, the file.
+import { PairedStatistics } from "../../calibrate/paired-statistics.js";
+import { GGML_TYPES, type GgmlType } from "../../formats/gguf/ggml-types.js";
+import { writeGguf } from "../../formats/gguf/write.js";
+import type { Model } from "../../model/model.js";
+import { openModel } from "../../model/open.js";
+import { physicalCores } from "../../native/cores.js";
+import { loadEngine } from "../../native/engine.js";
+import type { JobContext } from "../../native/isolate.js";
+import { LlamaModel } from "../../native/llama-model.js";
+import { type TypeAssignments, type TypeOverride, assignTypes } from "../../passes/quantize/assign-types.js";
+import { type TensorOutcome, outcomes } from "../../passes/quantize/outcome.js";
+import { outputMetadata } from "../../passes/quantize/output-metadata.js";
+import { parseChoices } from "../../passes/quantize/parse-choices.js";
+import type { QuantizeOptions } from "../../passes/quantize/quantize-options.js";
+import type { Effort } from "../../passes/quantize/round/problem.js";
+import { scalarFormat } from "../../passes/quantize/round/scalar-format.js";
+import { RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
+import { allocate } from "./allocate.js";
+import { type CalibrationWindows, dealWindows } from "./calibration-windows.js";
+import { MIX_TYPES, candidateTypes } from "./candidate-types.js";
+import { EFFORTS } from "./effort.js";
+import type { Measurements } from "./measurement-schema.js";
+import { measureTensors } from "./measure-tensors.js";
+import { pinnedTypes } from "./pinned-types.js";
+import { roundInOrder } from "./round-in-order.js";
+import type { Divergence } from "./weight-lab.js";
+import { WeightLab } from "./weight-lab.js";
+
+/** Parts of the method that can be left out, to see what each is worth. */
+export type MethodPart = "allocation" | "drift" | "descent";
+
+export interface CalibratedJobInput {
+  input: string;
+  output: string;
+  texts: string[];
+  contextLength?: number | undefined;
+  parseSpecial: boolean;
+  /** Types as a preset gives them; or a size, from which they are chosen. */
+  goal: { options: QuantizeOptions } | { fileBytes: number };
+  pins: TypeOverride[];
+  minimize: "size" | "latency";
+  effort: Effort;
+  without: MethodPart[];
+  threads?: number | undefined;
+  /** Measurements of an earlier run, from which types are chosen without measuring again. */
+  table?: Measurements["tensors"] | undefined;
+}
+
+export interface CalibratedJobOutput {
+  sizeBytes: number;
+  tensors: TensorOutcome[];
+  /** What was measured, unless it was given. */
+  measured?: Measurements["tensors"];
+  /** Of the whole mix, from the sum of its parts. */
+  predictedDivergence?: number;
+  /** Of the whole mix, on the part of the calibration text that no Hessian saw. */
+  divergence: Omit<Divergence, "windowMeans" | "seconds">;
+  statisticsTokens: number;
+  contextLength: number;
+  measurementWindows: number;
+}
+
+/** Memory for the sums of one group of layers. */
+const SUMS_BYTES = 320 * 2 ** 20;
+const DRIFT_SHARE = 0.25;
+
+export async function run(job: CalibratedJobInput, context: JobContext): Promise<CalibratedJobOutput> {
+  const engine = loadEngine();
+  const threads = job.threads ?? physicalCores();
+  const effort = EFFORTS[job.effort];
+  await using model = await openModel(job.input);
+  using lab = await WeightLab.open(engine, job.input, { threads });
+  const windows = dealWindows(lab.model, job.texts, effort, job);
+  const { contextLength, measurement } = windows;
+  lab.measureBaseline({ tokens: measurement, contextLength });
+  await using pool = new RoundingPool(threads);
+  const shared = {
+    lab,
+    pool,
+    windows: windows.statistics,
+    contextLength,
+    sumsBytes: SUMS_BYTES,
+    onProgress: context.progress,
+    breathe: context.flush,
+  };
+  const choice = await chooseAssignments(job, model, shared, threads);
+  const types = new Map<string, GgmlType>();
+  for (const [name, { type }] of choice.assignments) {
+    if (type !== model.tensors.get(name)!.type) types.set(name, type);
+  }
+  const solved = new Map([...types].filter(([, type]) => scalarFormat(type) !== undefined));
+  const groups = job.without.includes("drift") ? 0 : effort.driftGroups;
+  using original = groups > 0 ? LlamaModel.load(engine, job.input) : undefined;
+  const rounded = await roundInOrder({
+    ...shared,
+    original,
+    threads,
+    types: solved,
+    groups,
+    driftShare: DRIFT_SHARE,
+    effort: job.without.includes("descent") ? "fast" : effort.rounding,
+  });
+  const divergence = verify(lab, solved, rounded);
+  const sizeBytes = await write(job, model, choice.assignments, rounded);
+  return {
+    sizeBytes,
+    tensors: outcomes(model, choice.assignments),
+    ...(choice.measured && { measured: choice.measured }),
+    ...(choice.predicted !== undefined && { predictedDivergence: choice.predicted }),
+    divergence,
+    ...facts(windows),
+  };
+}
+
+function facts({ statistics, contextLength, measurementWindows }: CalibrationWindows) {
+  return { statisticsTokens: statistics.length * contextLength, contextLength, measurementWindows };
+}
+
+interface Choice {
+  assignments: TypeAssignments;
+  measured?: Measurements["tensors"];
+  predicted?: number;
+}
+
+type Shared = Pick<
+  Parameters<typeof measureTensors>[0],
+  "lab" | "pool" | "windows" | "contextLength" | "sumsBytes" | "onProgress" | "breathe"
+>;
+
+async function chooseAssignments(job: CalibratedJobInput, model: Model, shared: Shared, threads: number): Promise<Choice> {
+  const { goal, pins } = job;
+  if ("options" in goal) {
+    const { preset, choices } = parseChoices(goal.options);
+    const { spec, tensors } = model;
+    return { assignments: assignTypes({ ...choices, spec, preset, tensors: tensors.values(), hasImportance: true }) };
+  }
+  const solvable = MIX_TYPES.filter((type) => scalarFormat(type) !== undefined || !GGML_TYPES[type].quantized);
+  const pinned = pinnedTypes(model, pins);
+  const types = new Map(
+    [...model.tensors.values()].map((tensor) => [
+      tensor.name,
+      pinned.has(tensor.name) ? [pinned.get(tensor.name)!.type] : candidateTypes(tensor, { types: solvable }),
+    ]),
+  );
+  const { sampleRows } = EFFORTS[job.effort];
+  const statistics = new PairedStatistics({ original: shared.lab.model, threads, contextLength: shared.contextLength });
+  const measured =
+    job.table ?? (await measureTensors({ ...shared, statistics, types, sampleRows, effort: "default" }));
+  const { fileBytes } = goal;
+  const request = { model, table: { tensors: measured }, fileBytes, pins, types: solvable, minimize: job.minimize };
+  const { assignments, predictedDivergence } = allocate(request);
+  return { assignments, predicted: predictedDivergence, ...(job.table ? {} : { measured }) };
+}
+
+function verify(lab: WeightLab, types: ReadonlyMap<string, GgmlType>, bytes: ReadonlyMap<string, Uint8Array>) {
+  using real = lab.realModel({ types, bytes: (name) => bytes.get(name)! });
+  const { windowMeans: _means, seconds: _seconds, ...divergence } = real.divergence();
+  return divergence;
+}
+
+async function write(
+  job: CalibratedJobInput,
+  model: Model,
+  assignments: TypeAssignments,
+  rounded: ReadonlyMap<string, Uint8Array>,
+): Promise<number> {
+  const metadata = outputMetadata(model.metadata, fileTypeOf(job));
+  const tensors = [...assignments].map(([name, { type }]) => {
+    const source = model.tensors.get(name)!;
+    const bytes = rounded.get(name);
+    return {
+      name,
+      shape: source.shape,
+      type,
+      chunks: async function* chunks() {
+        yield bytes ?? (await source.readRows(0, source.shape.slice(1).reduce((product, n) => product * n, 1)));
+      },
+    };
+  });
+  const { sizeBytes } = await writeGguf(job.output, { metadata, tensors }, { hash: false });
+  return sizeBytes;
+}
+
+function fileTypeOf({ goal }: CalibratedJobInput): number | undefined {
+  return "options" in goal ? parseChoices(goal.options).preset.fileType : undefined;
+}

@@ -1,0 +1,93 @@
+// Rounds a model's tensors to chosen types from the first layer to the last. Layers are taken in groups; from the second
+// on, targets follow the inputs that the rounded layers before really produce, measured with both models side by side.
+import { type PairedStatisticsOptions, PairedStatistics } from "../../calibrate/paired-statistics.js";
+import type { DistinctInput } from "../../calibrate/distinct-inputs.js";
+import { cutIntoGroups } from "../../calibrate/statistics-memory.js";
+import type { GgmlType } from "../../formats/gguf/ggml-types.js";
+import type { LlamaModel } from "../../native/llama-model.js";
+import type { Effort } from "../../passes/quantize/round/problem.js";
+import type { RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
+import type { OnProgress } from "../../support/progress.js";
+import { roundTensor } from "./round-tensor.js";
+import { plainInput, roundingInput } from "./rounding-input.js";
+import type { WeightLab } from "./weight-lab.js";
+
+export interface RoundInOrderRequest {
+  /** Holds the candidate: each rounded tensor takes its place in it. */
+  lab: WeightLab;
+  /** The original beside it; absent: no drift is looked at. */
+  original?: LlamaModel | undefined;
+  pool: RoundingPool;
+  windows: readonly Int32Array[];
+  contextLength: number;
+  threads: number;
+  /** The types of the tensors to round. */
+  types: ReadonlyMap<string, GgmlType>;
+  /** Most groups that layers are taken in. */
+  groups: number;
+  /** How far targets follow the drift, 0 to 1. */
+  driftShare: number;
+  effort: Effort;
+  sumsBytes: number;
+  onProgress: OnProgress;
+  breathe: () => Promise<void>;
+}
+
+/** @returns the bytes of each tensor; they stand in the lab's model, too */
+export async function roundInOrder(request: RoundInOrderRequest): Promise<Map<string, Uint8Array>> {
+  const { lab, original, pool, types, effort, contextLength } = request;
+  const result = new Map<string, Uint8Array>();
+  const take = async (name: string, inputs: Parameters<typeof roundTensor>[1]["inputs"]): Promise<void> => {
+    const type = types.get(name)!;
+    const tensor = { name, shape: lab.source.tensor(name).shape, values: lab.originalValues(name), inputs };
+    request.onProgress({ stage: "rounding", done: result.size, total: types.size, unit: "tensors", detail: name });
+    result.set(name, (await roundTensor(pool, tensor, type, effort)).bytes);
+    await request.breathe();
+  };
+  const statistics = new PairedStatistics(statisticsOptions(request));
+  const inputs = (await statistics.inputs()).filter(({ weights }) => weights.some((name) => types.has(name)));
+  const multiplied = new Set(inputs.flatMap(({ weights }) => weights));
+  for (const name of types.keys()) {
+    if (multiplied.has(name)) continue;
+    await take(name, [plainInput(lab.source.tensor(name).shape[0]!)]);
+    lab.substituteBytes(name, types.get(name)!, result.get(name)!);
+  }
+  const shape = { isPaired: original !== undefined, contextLength };
+  for (const group of cut(inputs, request.groups, shape, request.sumsBytes)) {
+    using found = await statistics.collect(
+      request.windows,
+      group.flatMap(({ weights }) => weights),
+      { onProgress: request.onProgress },
+    );
+    for (const input of found.inputs) {
+      const rounding = Array.from({ length: input.matrices }, (_, m) => roundingInput(input, m, request.driftShare));
+      for (const name of input.weights.filter((weight) => types.has(weight))) await take(name, rounding);
+    }
+    for (const name of group.flatMap(({ weights }) => weights)) {
+      if (result.has(name)) lab.substituteBytes(name, types.get(name)!, result.get(name)!);
+    }
+  }
+  return result;
+}
+
+function statisticsOptions({ lab, original, threads, contextLength }: RoundInOrderRequest): PairedStatisticsOptions {
+  if (!original) return { original: lab.model, threads, contextLength };
+  return { original, candidate: lab.model, threads, contextLength };
+}
+
+/** Groups that fit the memory, and about as many as wanted. */
+function cut(
+  inputs: readonly DistinctInput[],
+  groups: number,
+  shape: { isPaired: boolean; contextLength: number },
+  bytesMax: number,
+): DistinctInput[][] {
+  const layers = [...new Set(inputs.map(({ layer }) => layer))];
+  const perGroup = Math.ceil(layers.length / Math.max(1, groups));
+  const parts: DistinctInput[][] = [];
+  for (let first = 0; first < layers.length; first += perGroup) {
+    const chosen = new Set(layers.slice(first, first + perGroup));
+    parts.push(inputs.filter(({ layer }) => chosen.has(layer)));
+  }
+  return parts.flatMap((part) => cutIntoGroups(part, bytesMax, shape));
+}
