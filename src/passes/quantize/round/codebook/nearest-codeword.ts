@@ -10,7 +10,7 @@ const bounds = new Float64Array(HALVES_MAX);
  * The codeword m with the least x M x − 2 r·x, x being m with signs.
  *
  * Operations: 28 for each of at most 81 first halves of four, or 9 for each of at most 64 of two; then some 50 or 20 for a
- * first half that is still in question, and 28 or 9 for each of its codewords. On real weights that are two or three.
+ * first half that is still in question, and 28 or 9 for each of its codewords. On real weights that are three to six.
  *
  * @param signs bit i set: x_i is negative
  * @param linear r [codeLength]
