@@ -12,6 +12,7 @@ export { evaluateTask } from "./evaluate/run-task.js";
 export { evaluateText } from "./evaluate/text.js";
 export { fit } from "./report/fit-with-report.js";
 export { inspect } from "./model/inspect.js";
+export { quantizeCalibrated } from "./fit/allocate/quantize-calibrated.js";
 export { quantize } from "./passes/quantize/quantize.js";
 
 // Files: models, importance data, tasks, devices, certificates.
@@ -51,6 +52,7 @@ export type { LazyTensor, Model } from "./model/model.js";
 export type { ModelSpec } from "./model/spec.js";
 export type { Backend } from "./native/platform.js";
 export type { PresetName } from "./passes/quantize/presets.js";
+export type { CalibratedRequest, CalibratedResult } from "./fit/allocate/quantize-calibrated.js";
 export type { QuantizeRequest, QuantizeResult } from "./passes/quantize/quantize.js";
 export type { ReportDetail } from "./report/report.js";
 export type { OnProgress, Progress, RunOptions } from "./support/progress.js";

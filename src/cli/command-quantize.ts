@@ -1,11 +1,14 @@
 // `pare quantize`: a model with its tensors in fewer bits.
 import { type Command, InvalidArgumentError } from "commander";
 
+import { UsageError } from "../errors.js";
+import type { CalibratedRequest, CalibratedResult } from "../fit/allocate/quantize-calibrated.js";
 import type { QuantizeRequest, QuantizeResult } from "../passes/quantize/quantize.js";
 import { formatBytes, formatCount, formatDuration } from "../support/units.js";
 import { addExamples } from "./examples.js";
 import { perform } from "./invocation.js";
-import { argument, option } from "./options.js";
+import type { Invocation } from "./invocation.js";
+import { argument, option, wholeNumber } from "./options.js";
 import { printable, renderFacts, renderTable } from "./table.js";
 
 interface QuantizeOptions {
@@ -21,13 +24,31 @@ interface QuantizeOptions {
   allowMismatch?: boolean;
   sha256?: boolean;
   dryRun?: boolean;
+  calibrate?: string[];
+  size?: string;
+  effort?: CalibratedRequest["effort"];
+  minimize?: CalibratedRequest["minimize"];
+  table?: string;
+  context?: number;
+  parseSpecial?: boolean;
+  without?: CalibratedRequest["without"];
 }
+
+/** Options that say something only beside --calibrate. */
+const CALIBRATED_ONLY = ["size", "effort", "minimize", "table", "context", "parseSpecial", "without"] as const;
+/** Options that say nothing beside it: they describe llama.cpp's own quantization. */
+const PLAIN_ONLY = ["imatrix", "recipe", "allowMismatch", "sha256", "dryRun"] as const;
+const METHOD_PARTS = ["allocation", "asymmetric", "descent", "recovery"];
 
 export function describeQuantize(program: Command): void {
   const command = program
     .command("quantize")
     .summary("write a model with its tensors in fewer bits")
-    .description("Writes a model with its tensors in fewer bits, the same result as llama.cpp's own quantization.")
+    .description(
+      "Writes a model with its tensors in fewer bits. With --type alone the result is that of llama.cpp's own quantization. With " +
+        "--calibrate, text runs through the model and every tensor is rounded so that its answers change least; with --size, too, " +
+        "each tensor gets the type that serves the whole best.",
+    )
     .addArgument(argument("<in>", "GGUF file to read; of a split model any part", "file"))
     .addArgument(argument("[out]", "GGUF file to write; not needed with --dry-run", "file"))
     .addOption(option("-t, --type <type>", "preset or ggml type, such as q4_K_M or q8_0", { completes: "preset" }))
@@ -47,10 +68,38 @@ export function describeQuantize(program: Command): void {
     .option("--allow-requantize", "also quantize tensors that are quantized already, which costs quality")
     .addOption(option("--recipe <file>", "recipe to follow, in place of the options above", { completes: "file" }))
     .option("--allow-mismatch", "follow a recipe also with another model or importance data than it was made with")
+    .addOption(
+      option("--calibrate <text>", "text that shows what the model is used for; repeatable", {
+        completes: "file",
+        repeatable: true,
+      }),
+    )
+    .option("--size <size>", "with --calibrate: size of the file, such as 4.2bpw, 38MB, -30% or DEVICE@4096")
+    .addOption(option("--effort <level>", "with --calibrate: how much time to take").choices(["fast", "default", "high"]))
+    .addOption(
+      option("--minimize <what>", "with --size: weigh the time of a token, too, or not").choices(["size", "latency"]),
+    )
+    .addOption(
+      option("--table <file>", "with --size: measurements, read where the file is there, else written", {
+        completes: "file",
+      }),
+    )
+    .addOption(
+      option("--context <tokens>", "with --calibrate: tokens per window", { parse: wholeNumber(16, 1 << 20) }),
+    )
+    .option("--parse-special", "with --calibrate: read <|im_start|> and the like in the text as control tokens")
+    .addOption(
+      option(`--without <part>`, "with --calibrate: leave a part of the method out, to see its worth; repeatable", {
+        repeatable: true,
+        completes: METHOD_PARTS,
+      }),
+    )
     .option("--sha256", "print the SHA-256 of the file, too")
     .option("--dry-run", "say what would be written, and write nothing")
     .action(
       perform(async (invocation, options: QuantizeOptions, input: string, output?: string) => {
+        if (options.calibrate) return quantizeWithText(invocation, options, input, output);
+        refuse(options, CALIBRATED_ONLY, "matters only beside --calibrate", "Add --calibrate text.txt");
         const { quantize } = await import("../passes/quantize/quantize.js");
         const request = { ...requestOf(options, input, output), threads: invocation.threads };
         const result = await quantize(request, invocation.runOptions);
@@ -62,7 +111,61 @@ export function describeQuantize(program: Command): void {
     "pare quantize model-f16.gguf model-q4.gguf --type q4_K_M --imatrix model.imatrix.gguf",
     "pare quantize model-f16.gguf small.gguf --type q4_K_M --tensor-type ffn_down=q6_K --token-embedding-type q8_0",
     "pare quantize model-f16.gguf --type iq4_xs --dry-run",
+    "pare quantize model-f16.gguf lean.gguf --size 4.2bpw --calibrate my-texts.txt",
+    "pare quantize model-f16.gguf lean.gguf --type q4_K_M --calibrate my-texts.txt",
   ]);
+}
+
+async function quantizeWithText(
+  invocation: Invocation,
+  options: QuantizeOptions,
+  input: string,
+  output: string | undefined,
+): Promise<void> {
+  refuse(options, PLAIN_ONLY, "has no meaning beside --calibrate", "Leave one of them out");
+  if (output === undefined) throw new UsageError("No output path is given", { hint: "Name the file to write" });
+  const unknown = options.without?.find((part) => !METHOD_PARTS.includes(part));
+  if (unknown !== undefined) {
+    throw new UsageError(`"${unknown}" is no part of the method`, { hint: `Choose of ${METHOD_PARTS.join(", ")}` });
+  }
+  const { quantizeCalibrated } = await import("../fit/allocate/quantize-calibrated.js");
+  const { calibrate, size, effort, minimize, table, context, parseSpecial, without } = options;
+  const result = await quantizeCalibrated(
+    {
+      input,
+      output,
+      calibrate: calibrate!,
+      size,
+      type: options.type,
+      tensorTypes: options.tensorType,
+      tokenEmbeddingType: options.tokenEmbeddingType,
+      outputType: options.outputTensorType,
+      pure: options.pure,
+      keepOutput: options.leaveOutputTensor,
+      effort,
+      minimize,
+      table,
+      contextLength: context,
+      parseSpecial,
+      without,
+      threads: invocation.threads,
+    },
+    invocation.runOptions,
+  );
+  for (const warning of result.warnings) invocation.remark(`warning: ${warning}`);
+  invocation.print(result, () => renderCalibrated(result, output));
+}
+
+/** Says which of the options given can't stand here. */
+function refuse(
+  options: QuantizeOptions,
+  names: readonly (keyof QuantizeOptions)[],
+  complaint: string,
+  hint: string,
+): void {
+  const given = names.find((name) => options[name] !== undefined);
+  if (given === undefined) return;
+  throw new UsageError(`--${given.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} ${complaint}`, { hint });
 }
 
 function requestOf(options: QuantizeOptions, input: string, output: string | undefined): QuantizeRequest {
@@ -106,7 +209,22 @@ function renderResult(result: QuantizeResult, output: string | undefined): strin
   return sections.join("\n\n");
 }
 
-function renderTypes({ types, tensors }: QuantizeResult): string {
+function renderCalibrated(result: CalibratedResult, output: string): string {
+  const { divergence, predictedDivergence, statisticsTokens, table } = result.calibration;
+  const predicted = predictedDivergence === undefined ? "" : `, ${predictedDivergence.toFixed(5)} were foreseen`;
+  const facts = renderFacts([
+    ["wrote", output],
+    ["size", `${formatBytes(result.sizeBytes)}, ${result.bitsPerWeight.toFixed(2)} bits per weight`],
+    ["divergence", `${divergence.mean.toFixed(5)} ± ${divergence.standardError.toFixed(5)} nats per token${predicted}`],
+    ["", `of ${formatCount(divergence.tokens)} tokens, ${(100 * divergence.sameTopRate).toFixed(1)} % have the same likeliest next token`],
+    ["text", `${formatCount(statisticsTokens)} tokens of calibration`],
+    ["measured", table],
+    ["time", formatDuration(result.seconds * 1000)],
+  ]);
+  return [facts, renderTypes(result)].join("\n\n");
+}
+
+function renderTypes({ types, tensors }: Pick<QuantizeResult, "types" | "tensors">): string {
   const rows = Object.entries(types).map(([type, count]) => {
     const sizeBytes = tensors
       .filter((tensor) => tensor.type === type)

@@ -14,7 +14,7 @@ import { outputMetadata } from "../../passes/quantize/output-metadata.js";
 import { parseChoices } from "../../passes/quantize/parse-choices.js";
 import type { QuantizeOptions } from "../../passes/quantize/quantize-options.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
-import { scalarFormat } from "../../passes/quantize/round/scalar-format.js";
+import { isSolvable } from "../../passes/quantize/round/round-rows.js";
 import { RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
 import { allocate } from "./allocate.js";
 import { type CalibrationWindows, dealWindows } from "./calibration-windows.js";
@@ -28,7 +28,8 @@ import type { Divergence } from "./weight-lab.js";
 import { WeightLab } from "./weight-lab.js";
 
 /** Parts of the method that can be left out, to see what each is worth. */
-export type MethodPart = "allocation" | "drift" | "descent";
+export const METHOD_PARTS = ["allocation", "asymmetric", "descent", "recovery"] as const;
+export type MethodPart = (typeof METHOD_PARTS)[number];
 
 export interface CalibratedJobInput {
   input: string;
@@ -89,8 +90,8 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
   for (const [name, { type }] of choice.assignments) {
     if (type !== model.tensors.get(name)!.type) types.set(name, type);
   }
-  const solved = new Map([...types].filter(([, type]) => scalarFormat(type) !== undefined));
-  const groups = job.without.includes("drift") ? 0 : effort.driftGroups;
+  const solved = new Map([...types].filter(([, type]) => isSolvable(type)));
+  const groups = job.without.includes("asymmetric") ? 0 : effort.driftGroups;
   using original = groups > 0 ? LlamaModel.load(engine, job.input) : undefined;
   const rounded = await roundInOrder({
     ...shared,
@@ -135,7 +136,7 @@ async function chooseAssignments(job: CalibratedJobInput, model: Model, shared: 
     const { spec, tensors } = model;
     return { assignments: assignTypes({ ...choices, spec, preset, tensors: tensors.values(), hasImportance: true }) };
   }
-  const solvable = MIX_TYPES.filter((type) => scalarFormat(type) !== undefined || !GGML_TYPES[type].quantized);
+  const solvable = MIX_TYPES.filter((type) => isSolvable(type) || !GGML_TYPES[type].quantized);
   const pinned = pinnedTypes(model, pins);
   const types = new Map(
     [...model.tensors.values()].map((tensor) => [

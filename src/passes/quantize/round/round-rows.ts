@@ -3,7 +3,9 @@
 import { type GgmlType, rowSizeBytes } from "../../../formats/gguf/ggml-types.js";
 import type { GgmlLibrary } from "../../../native/engine.js";
 import { quantizeRows } from "../../../native/ggml.js";
-import type { Effort, RoundingSolution } from "./problem.js";
+import { codebookFormat } from "./codebook/codebook-format.js";
+import { solveCodebookRows } from "./codebook/solve-codebook-rows.js";
+import type { Effort, LdlFactor, RoundingSolution } from "./problem.js";
 import type { RoundingKernel } from "./rounding-kernel.js";
 import { type ScalarFormat, packRows, scalarFormat, unpackRows } from "./scalar-format.js";
 
@@ -16,14 +18,23 @@ export interface RowsToRound {
   columns: number;
   /** Mean x² per column, for ggml's own encoder. */
   importance: Float32Array;
+  /** The kernel's present Hessian, and its factor. */
+  hessian: Float32Array;
+  factor: () => LdlFactor;
   effort: Effort;
+}
+
+/** True for the types that there is a solver for. */
+export function isSolvable(type: GgmlType): boolean {
+  return scalarFormat(type) !== undefined || codebookFormat(type) !== undefined;
 }
 
 /** Rounds rows under the kernel's present Hessian. */
 export function roundRows(ggml: GgmlLibrary, kernel: RoundingKernel, work: RowsToRound): RoundingSolution {
   const format = scalarFormat(work.type);
-  if (!format) throw new RangeError(`Type ${work.type} has no solver`);
-  return roundScalarRows(ggml, kernel, format, work);
+  if (format) return roundScalarRows(ggml, kernel, format, work);
+  if (!codebookFormat(work.type)) throw new RangeError(`Type ${work.type} has no solver`);
+  return solveCodebookRows(ggml, { ...work, factor: work.factor() });
 }
 
 function roundScalarRows(

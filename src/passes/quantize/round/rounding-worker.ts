@@ -3,6 +3,7 @@ import { parentPort } from "node:worker_threads";
 
 import { messageOf } from "../../../errors.js";
 import { loadGgml } from "../../../native/engine.js";
+import type { LdlFactor } from "./problem.js";
 import { roundRows } from "./round-rows.js";
 import { RoundingKernel } from "./rounding-kernel.js";
 import type { FromWorker, RoundedRows, RoundingTask } from "./rounding-pool.js";
@@ -10,6 +11,7 @@ import type { FromWorker, RoundedRows, RoundingTask } from "./rounding-pool.js";
 const ggml = loadGgml();
 const kernel = RoundingKernel.load();
 let present: string | undefined;
+let factor: LdlFactor | undefined;
 
 parentPort!.on("message", (task: RoundingTask) => {
   try {
@@ -26,11 +28,12 @@ function round({ input, weights, rows, types, effort }: RoundingTask): RoundedRo
   const { columns, hessian, importance, drift, driftShare = 1 } = input;
   if (present !== input.key) {
     present = undefined;
+    factor = undefined;
     kernel.setHessian(hessian, columns);
     present = input.key;
   }
   if (drift) kernel.retarget(weights, drift, driftShare);
   const powers = kernel.powers(weights, rows);
-  const work = { weights, rows, columns, importance, effort };
+  const work = { weights, rows, columns, importance, hessian, factor: () => (factor ??= kernel.factor), effort };
   return { solutions: types.map((type) => roundRows(ggml, kernel, { ...work, type })), powers };
 }
