@@ -4,6 +4,7 @@ import { physicalCores } from "../native/cores.js";
 import { loadEngine } from "../native/engine.js";
 import type { JobContext } from "../native/isolate.js";
 import { LlamaModel } from "../native/llama-model.js";
+import { ThreadPool } from "../native/thread-pool.js";
 import { type HessianRequest, HessianRun } from "./hessian-run.js";
 import { type ImportanceEntry, importanceEntry } from "./importance.js";
 import { InputCollector, OUTPUT_WEIGHT, type InputGroup } from "./input-collector.js";
@@ -61,8 +62,9 @@ export async function run(input: CalibrationJobInput, context: JobContext): Prom
 async function measure(input: CalibrationJobInput, model: LlamaModel, windows: Int32Array[], context: JobContext) {
   const threads = input.threads ?? physicalCores();
   const { processOutput } = input;
+  using threadPool = ThreadPool.create(model.engine, threads); // the Hessians' products run between the graph's nodes
   using hessians = input.hessians
-    ? await HessianRun.prepare(input.hessians, { model, windows, threads, processOutput })
+    ? await HessianRun.prepare(input.hessians, { model, windows, threads, threadPool, processOutput })
     : undefined;
   const inputs = new InputCollector({
     outputs: processOutput ? [OUTPUT_WEIGHT] : [],
@@ -71,7 +73,7 @@ async function measure(input: CalibrationJobInput, model: LlamaModel, windows: I
   const similarity = input.similarity ? new SimilarityCollector() : undefined;
   const observer = new CalibrationObserver(inputs, { similarity, processOutput });
   const started = performance.now();
-  await runWindows({ models: [{ model, observer }], windows, threads, context });
+  await runWindows({ models: [{ model, observer }], windows, threads, threadPool, context });
   const seconds = (performance.now() - started) / 1000;
   if (inputs.groups.size === 0) {
     throw new PareError(`Cannot calibrate "${model.path}": its graph multiplies by no weight named "blk.…"`);

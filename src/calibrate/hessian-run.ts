@@ -3,6 +3,7 @@ import { PareError, UsageError, messageOf } from "../errors.js";
 import type { JobContext } from "../native/isolate.js";
 import type { LlamaModel } from "../native/llama-model.js";
 import { CpuBackend } from "../native/matmul.js";
+import type { ThreadPool } from "../native/thread-pool.js";
 import { requireDisk } from "../support/files.js";
 import { SILENT } from "./distinct-inputs.js";
 import { writeHessians } from "./hessian-file.js";
@@ -41,9 +42,15 @@ export class HessianRun implements Disposable {
    */
   static async prepare(
     request: HessianRequest,
-    run: { model: LlamaModel; windows: readonly Int32Array[]; threads: number; processOutput: boolean },
+    run: {
+      model: LlamaModel;
+      windows: readonly Int32Array[];
+      threads: number;
+      threadPool: ThreadPool | undefined;
+      processOutput: boolean;
+    },
   ): Promise<HessianRun> {
-    const { model, windows, threads, processOutput } = run;
+    const { model, windows, threads, threadPool, processOutput } = run;
     const pattern = parsePattern(request.weights);
     const probe = new InputCollector({ outputs: processOutput ? [OUTPUT_WEIGHT] : [] });
     const observer = new CalibrationObserver(probe, { processOutput });
@@ -61,7 +68,7 @@ export class HessianRun implements Disposable {
     return new HessianRun(
       request,
       new Set(groups.map(({ name }) => name)),
-      CpuBackend.create(model.engine, threads),
+      CpuBackend.create(model.engine, threads, threadPool),
       rows,
     );
   }

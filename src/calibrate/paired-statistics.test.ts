@@ -179,7 +179,7 @@ describe("PairedStatistics", () => {
     using original = open(dense);
     using candidate = open(rounded);
     const windows = randomWindows(2);
-    const statistics = new PairedStatistics({ original, candidate, threads: 1, contextLength: LENGTH });
+    const statistics = new PairedStatistics({ original, candidate, threads: 2, contextLength: LENGTH });
     using whole = await statistics.collect(windows, [Q, DOWN]);
     using part = await statistics.collect(windows, [Q]);
     expect(part.inputs).toHaveLength(1);

@@ -10,6 +10,7 @@
 // for itself (x = x̂): for it the expert has no other aim than to answer as before. Where only the original does, the
 // rounded expert will never see the token, and it is left out.
 import type { LlamaModel } from "../native/llama-model.js";
+import { ThreadPool } from "../native/thread-pool.js";
 import type { RunOptions } from "../support/progress.js";
 import { type DistinctInput, SILENT, findInputs, inputsOf } from "./distinct-inputs.js";
 import { type CollectedStatistics, PairedSums } from "./paired-sums.js";
@@ -69,10 +70,20 @@ export class PairedStatistics {
       needsOutputs: inputs.some(({ layer }) => layer === undefined || layer === last),
       batchTokensMax: batchTokensMax(inputs, { isPaired: models.length > 1 }),
     };
-    const sums = new PairedSums(inputs, models, threads, productRows(runShape(models, windows, limits).batchTokens));
+    using threadPool = ThreadPool.create(original.engine, threads);
+    const rows = productRows(runShape(models, windows, limits).batchTokens);
+    const sums = new PairedSums(inputs, models, { threads, threadPool, rows });
     try {
       const context = { progress: options.onProgress ?? SILENT.progress, flush: () => breathe(options.signal) };
-      await runWindows({ models: sums.watched, windows, threads, context, stage: "measuring inputs", ...limits });
+      await runWindows({
+        models: sums.watched,
+        windows,
+        threads,
+        threadPool,
+        context,
+        stage: "measuring inputs",
+        ...limits,
+      });
       return sums.finish();
     } catch (error) {
       sums[Symbol.dispose]();

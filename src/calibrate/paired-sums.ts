@@ -2,6 +2,7 @@
 import { EngineError } from "../errors.js";
 import type { LlamaModel } from "../native/llama-model.js";
 import { CpuBackend } from "../native/matmul.js";
+import type { ThreadPool } from "../native/thread-pool.js";
 import type { DistinctInput } from "./distinct-inputs.js";
 import type { GroupSum, Rows } from "./hessian-products.js";
 import { HessianSums } from "./hessian-sums.js";
@@ -29,11 +30,12 @@ export interface InputStatistics extends DistinctInput {
 export class CollectedStatistics implements Disposable {
   /** In the order in which the model computes them. */
   readonly inputs: readonly InputStatistics[];
-  readonly #owned: readonly Disposable[];
+  readonly #memory: Disposable;
 
-  constructor(inputs: readonly InputStatistics[], owned: readonly Disposable[]) {
+  /** @param memory what the statistics lie in, owned from now on */
+  constructor(inputs: readonly InputStatistics[], memory: Disposable) {
     this.inputs = inputs;
-    this.#owned = owned;
+    this.#memory = memory;
   }
 
   /** Statistics of what a weight reads. */
@@ -42,7 +44,7 @@ export class CollectedStatistics implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const resource of this.#owned) resource[Symbol.dispose]();
+    this.#memory[Symbol.dispose]();
   }
 }
 
@@ -57,13 +59,18 @@ export class PairedSums implements Disposable {
 
   /**
    * @param models the original, and a candidate if there is one
-   * @param rows rows of one product
+   * @param compute.rows rows of one product
+   * @param compute.threadPool the threads that the models compute with
    */
-  constructor(inputs: readonly DistinctInput[], models: readonly LlamaModel[], threads: number, rows: number) {
+  constructor(
+    inputs: readonly DistinctInput[],
+    models: readonly LlamaModel[],
+    { threads, threadPool, rows }: { threads: number; threadPool: ThreadPool | undefined; rows: number },
+  ) {
     const [original, candidate] = models;
     this.#inputs = inputs;
     this.#paths = models.map(({ path }) => path);
-    this.#backend = CpuBackend.create(original!.engine, threads);
+    this.#backend = CpuBackend.create(original!.engine, threads, threadPool);
     this.#sums = new HessianSums(this.#backend, rows, { isPaired: candidate !== undefined });
     for (const input of inputs) {
       this.#counts.set(input, { all: new Float64Array(input.matrices), paired: new Float64Array(input.matrices) });
@@ -89,11 +96,10 @@ export class PairedSums implements Disposable {
    * @throws {EngineError} when an input's squares are beyond what a float holds
    */
   finish(): CollectedStatistics {
+    const found = this.#inputs.map((input) => this.#statistics(input));
     this.#sums.finish();
-    return new CollectedStatistics(
-      this.#inputs.map((input) => this.#statistics(input)),
-      [this.#sums, this.#backend],
-    );
+    this.#backend[Symbol.dispose]();
+    return new CollectedStatistics(found, this.#sums);
   }
 
   [Symbol.dispose](): void {

@@ -3,6 +3,7 @@ import type { JobContext } from "../native/isolate.js";
 import { LlamaContext } from "../native/llama-context.js";
 import type { LlamaModel } from "../native/llama-model.js";
 import type { Observer, TensorView } from "../native/observe.js";
+import type { ThreadPool } from "../native/thread-pool.js";
 import { TokenBatch } from "../native/token-batch.js";
 import type { InputCollector } from "./input-collector.js";
 import { isProduct } from "./product-inputs.js";
@@ -21,6 +22,8 @@ export interface WindowRun extends RunLimits {
   /** All of one length. */
   windows: readonly Int32Array[];
   threads: number;
+  /** Threads shared with what observers compute; without it each model has its own. */
+  threadPool?: ThreadPool | undefined;
   context: Pick<JobContext, "progress" | "flush">;
   /** What is being done, for who watches the progress. */
   stage?: string;
@@ -77,6 +80,7 @@ function openContext({ model, observer }: WatchedModel, run: WindowRun, shape: B
     batchSize: shape.batchTokens,
     microBatchSize: shape.batchTokens,
     threads: run.threads,
+    threadPool: run.threadPool,
     outputsMax: run.needsOutputs === false ? shape.sequences : 0,
     observer,
   });

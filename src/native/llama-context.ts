@@ -21,6 +21,8 @@ export interface ContextOptions {
   /** Most sequences at once; each has contextLength / sequencesMax tokens unless `unifiedCache`. */
   sequencesMax?: number;
   threads?: number;
+  /** Threads shared with whoever computes in turn with this context; by default it has its own. */
+  threadPool?: ThreadPool | undefined;
   /** `off` for parity and for answers that don't depend on the batch; `auto` for speed. */
   flashAttention?: "auto" | "on" | "off";
   /** KV-cache types in ggml's spelling; f16 by default. */
@@ -56,6 +58,7 @@ export class LlamaContext extends NativeHandle {
   readonly #llama: LlamaFunctions;
   readonly #observer: ObserverCallback | undefined;
   readonly #cache: bigint | null;
+  /** Its own threads, where it shares none. */
   readonly #pool: ThreadPool | undefined;
   /** Views of logits rows by address: a new view of native memory costs a hundred times what finding an old one does. */
   readonly #rows = new Map<bigint, Float32Array>();
@@ -65,7 +68,7 @@ export class LlamaContext extends NativeHandle {
     pointer: bigint,
     threads: number,
     memory: ContextMemory,
-    observer?: ObserverCallback,
+    { observer, threadPool }: { observer: ObserverCallback | undefined; threadPool: ThreadPool | undefined },
   ) {
     super(pointer, (p) => model.engine.llama.llama_free(p));
     const llama = model.engine.llama;
@@ -78,8 +81,9 @@ export class LlamaContext extends NativeHandle {
     this.batchSize = llama.llama_n_batch(pointer);
     this.sequencesMax = llama.llama_n_seq_max(pointer);
     this.#cache = llama.llama_get_memory(pointer);
-    this.#pool = ThreadPool.create(model.engine, threads);
-    if (this.#pool) llama.llama_attach_threadpool(pointer, this.#pool.pointer, null); // null: the same for batches
+    this.#pool = threadPool ? undefined : ThreadPool.create(model.engine, threads);
+    const pool = threadPool ?? this.#pool;
+    if (pool) llama.llama_attach_threadpool(pointer, pool.pointer, null); // null: the same for batches
   }
 
   /** @throws {EngineError} when llama.cpp can't make the context, mostly for want of memory */
@@ -116,13 +120,8 @@ export class LlamaContext extends NativeHandle {
         },
       );
     }
-    return new LlamaContext(
-      model,
-      pointer,
-      threads,
-      allocatedBytes(engine.log.recent({ all: true, count: 200 })),
-      observer,
-    );
+    const memory = allocatedBytes(engine.log.recent({ all: true, count: 200 }));
+    return new LlamaContext(model, pointer, threads, memory, { observer, threadPool: options.threadPool });
   }
 
   /** A batch of the size that one decode call of this context takes. */

@@ -4,6 +4,7 @@ import { ggml_backend_dev_type } from "./abi.gen.js";
 import type { Engine } from "./engine.js";
 import { viewBytes } from "./engine.js";
 import { NativeHandle } from "./handle.js";
+import type { ThreadPool } from "./thread-pool.js";
 import koffi from "koffi";
 
 /** ggml's CPU backend with its threads. */
@@ -15,12 +16,15 @@ export class CpuBackend extends NativeHandle {
     this.engine = engine;
   }
 
-  static create(engine: Engine, threads: number): CpuBackend {
+  /** @param threadPool threads shared with whoever computes in turn with it; by default each graph starts its own */
+  static create(engine: Engine, threads: number, threadPool?: ThreadPool): CpuBackend {
     const { ggml } = engine;
     const device = ggml.ggml_backend_dev_by_type(ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_CPU);
     const pointer = ggml.ggml_backend_dev_init(device, null);
     if (pointer === null) throw new EngineError("Cannot start ggml's CPU backend");
-    setThreads(engine, device, pointer, threads);
+    const registry = ggml.ggml_backend_dev_backend_reg(device);
+    setThreads(engine, registry, pointer, threads);
+    if (threadPool) setThreadPool(engine, registry, pointer, threadPool);
     return new CpuBackend(engine, pointer);
   }
 }
@@ -70,13 +74,23 @@ export function matmulTransposed(
   }
 }
 
-let setThreadsType: ReturnType<typeof koffi.proto> | undefined;
+let setterTypes: Record<"threads" | "pool", ReturnType<typeof koffi.proto>> | undefined;
 
-/** The CPU library is loaded by ggml itself, so its setter comes from the registry instead of the symbol table. */
-function setThreads(engine: Engine, device: bigint | null, backend: bigint, threads: number): void {
-  const registry = engine.ggml.ggml_backend_dev_backend_reg(device);
+/** The CPU library is loaded by ggml itself, so its setters come from the registry instead of the symbol table. */
+function setThreads(engine: Engine, registry: bigint | null, backend: bigint, threads: number): void {
   const setter = engine.ggml.ggml_backend_reg_get_proc_address(registry, "ggml_backend_set_n_threads");
-  if (setter === null) return;
-  setThreadsType ??= koffi.proto("void GgmlSetThreads(void *backend, int threads)");
-  koffi.call(setter, setThreadsType, backend, threads);
+  if (setter !== null) koffi.call(setter, types().threads, backend, threads);
+}
+
+/** Two pools on the same cores are in each other's way, as idle threads spin: Hessians took several times as long with one each. */
+function setThreadPool(engine: Engine, registry: bigint | null, backend: bigint, pool: ThreadPool): void {
+  const setter = engine.ggml.ggml_backend_reg_get_proc_address(registry, "ggml_backend_cpu_set_threadpool");
+  if (setter !== null) koffi.call(setter, types().pool, backend, pool.pointer);
+}
+
+function types(): NonNullable<typeof setterTypes> {
+  return (setterTypes ??= {
+    threads: koffi.proto("void GgmlSetThreads(void *backend, int threads)"),
+    pool: koffi.proto("void GgmlSetThreadPool(void *backend, void *pool)"),
+  });
 }
