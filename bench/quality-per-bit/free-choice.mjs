@@ -1,8 +1,8 @@
 // The best that llama.cpp's options reach within a size: presets times types of the token embedding and of the output.
 //
 // Not every combination is measured. Sizes are known without building; a combination that has another one above it, which
-// fits too and spends at least as many bytes on each of embedding, output and blocks, is left out. What remains is measured
-// on a few windows, and the best of these on all.
+// fits too, spends at least as many bytes on each of embedding, output and blocks, and on one of them clearly more, is left
+// out. What remains is measured on a few windows, and the best of these on all.
 import { GGML_TYPES, rowSizeBytes } from "../../dist/formats/gguf/ggml-types.js";
 import { PRESETS } from "../../dist/passes/quantize/presets.js";
 import { quantize } from "../../dist/passes/quantize/quantize.js";
@@ -13,6 +13,8 @@ const END_TYPES = ["q2_K", "q3_K", "iq4_xs", "q4_0", "iq4_nl", "q4_K", "q4_1", "
 /** Full precision, types for ternary models or for experts, and no quantization. */
 const PRESETS_LEFT_OUT = new Set(["f32", "f16", "bf16", "mxfp4_moe", "q1_0", "q2_0", "tq1_0", "tq2_0", "copy"]);
 const OPTIONS = { "token_embd.weight": "--token-embedding-type", "output.weight": "--output-tensor-type" };
+/** q4_1 takes 1.11 times the bytes of iq4_nl, and without importance data it can be worse. */
+const CLEARLY_MORE = 1.12;
 const WINDOWS_QUICK = 8;
 const FINALISTS = 4;
 const ALIGNMENT_BYTES = 32;
@@ -44,11 +46,12 @@ async function measureAll(laboratory, candidates, sizeBytes, options, report) {
 /** All combinations that fit, each with the bytes of its parts. */
 async function affordable(laboratory, sizeBytes) {
   const { model, cache } = laboratory;
+  const importance = await laboratory.requireImportance();
   const found = [];
   for (const { name: preset } of PRESETS) {
     if (PRESETS_LEFT_OUT.has(preset)) continue;
     const { sizeBytes: presetBytes, ends } = await cache.remember("size", { model: model.sha256, preset }, () =>
-      foresee(laboratory, preset),
+      foresee(model.path, preset, importance),
     );
     for (const choice of choicesOf(ends)) {
       const bytes = choice.map(({ type, shape }) => padded(bytesOf(type, shape)));
@@ -68,13 +71,8 @@ async function affordable(laboratory, sizeBytes) {
 }
 
 /** The dry run needs no importance data to know sizes, but some presets ask for them. */
-async function foresee({ model, importancePath }, preset) {
-  const { sizeBytes, tensors } = await quantize({
-    input: model.path,
-    type: preset,
-    importance: importancePath,
-    dryRun: true,
-  });
+async function foresee(input, type, importance) {
+  const { sizeBytes, tensors } = await quantize({ input, type, importance, dryRun: true });
   const ends = tensors.filter(({ name }) => isEnd(name)).map(({ name, type, shape }) => ({ name, type, shape }));
   return { sizeBytes, ends };
 }
@@ -90,10 +88,10 @@ function choicesOf(ends) {
   );
 }
 
-/** Without those that another one is above, part by part; of equals all stay. */
+/** Without those that another one is above, part by part. */
 function largest(candidates) {
   const isBelow = (a, b) =>
-    a.parts.every((part, i) => part <= b.parts[i]) && a.parts.some((part, i) => part < b.parts[i]);
+    a.parts.every((part, i) => part <= b.parts[i]) && a.parts.some((part, i) => CLEARLY_MORE * part <= b.parts[i]);
   return candidates.filter((candidate) => !candidates.some((other) => isBelow(candidate, other)));
 }
 

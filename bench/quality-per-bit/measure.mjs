@@ -7,7 +7,7 @@ import { elementCount } from "../../dist/model/model.js";
 import { openModel } from "../../dist/model/open.js";
 import { sha256File } from "../../dist/support/files.js";
 import { hashOf } from "./cache.mjs";
-import { PLACES } from "./methods.mjs";
+import { PLACES, calibrateCommand } from "./methods.mjs";
 import { runPare } from "./run-command.mjs";
 
 const EVALUATED = ["heldOut", "outOfDomain"];
@@ -43,28 +43,37 @@ export class Laboratory {
   }
 
   async #build(commands, path) {
-    const { model, threads } = this;
-    const files = {
-      [PLACES.input]: model.path,
-      [PLACES.output]: path,
-      [PLACES.text]: model.texts.calibration.path,
-      [PLACES.importance]: this.importancePath,
-    };
+    const files = { ...this.#files, [PLACES.output]: path };
     let [seconds, peakBytes] = [0, 0];
     for (const words of commands) {
       const named = words.map((word) => files[word] ?? word);
       const run = await (words[0] === "calibrate"
         ? this.calibrate(words, named)
-        : runPare([...named, "--threads", `${threads}`]));
+        : runPare([...named, "--threads", `${this.threads}`]));
       seconds += run.seconds;
       peakBytes = Math.max(peakBytes, run.peakBytes);
     }
     return { seconds, peakBytes, ...(await this.#facts(path)) };
   }
 
+  get #files() {
+    const { path, texts } = this.model;
+    return { [PLACES.input]: path, [PLACES.text]: texts.calibration.path, [PLACES.importance]: this.importancePath };
+  }
+
   get importancePath() {
     const { name, texts, sha256 } = this.model;
     return join(this.folder, "imatrix", `${name}-${hashOf([sha256, texts.calibration.sha256])}.gguf`);
+  }
+
+  /** Where importance data are; computed now if they are not. */
+  async requireImportance() {
+    const words = calibrateCommand(this.model);
+    await this.calibrate(
+      words,
+      words.map((word) => this.#files[word] ?? word),
+    );
+    return this.importancePath;
   }
 
   /** Importance data are the same for every preset: computed once, and their cost counted every time. */
