@@ -11,11 +11,11 @@ import { dot } from "./vector";
  * @returns -1, or the column that shows the matrix is not positive definite
  */
 export function factorize(count: i32, hessian: usize, upper: usize, diagonal: usize, work: usize): i32 {
-  const row = <usize>count << 2;
+  const row = (<usize>count) << 2;
   // Row i of `work` holds M_ik for k ≥ i, where H = M Mᵀ.
   memory.fill(work, 0, <usize>count * row);
   for (let j = count - 1; j >= 0; j--) {
-    const at = <usize>j << 2;
+    const at = (<usize>j) << 2;
     const after = at + 4;
     const left = count - 1 - j;
     const own = work + <usize>j * row;
@@ -32,12 +32,12 @@ export function factorize(count: i32, hessian: usize, upper: usize, diagonal: us
   }
   memory.fill(upper, 0, <usize>count * row);
   for (let j = 0; j < count; j++) {
-    const at = <usize>j << 2;
+    const at = (<usize>j) << 2;
     const root = load<f32>(work + <usize>j * row + at);
     store<f32>(diagonal + at, root * root);
     const inverse: f32 = 1 / root;
     for (let i = 0; i < j; i++) {
-      store<f32>(upper + <usize>j * row + (<usize>i << 2), load<f32>(work + <usize>i * row + at) * inverse);
+      store<f32>(upper + <usize>j * row + ((<usize>i) << 2), load<f32>(work + <usize>i * row + at) * inverse);
     }
   }
   return -1;

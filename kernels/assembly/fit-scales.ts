@@ -1,7 +1,6 @@
 // First scales of a block; see fit-scales.ts of the host for what is tried and why.
 import * as format from "./format";
 import { fromFloat16, toFloat16 } from "./float16";
-import { total } from "./vector";
 
 const STRETCHES: i32 = 7;
 /** For each end of a range whose ends are free. */
@@ -11,8 +10,6 @@ const groupScales: usize = memory.data(64, 16);
 const groupOffsets: usize = memory.data(64, 16);
 
 /** Of the range that is tried; 8-bit codes are fine enough that clipping never pays, but another step may suit better. */
-// @ts-ignore: decorator
-@inline
 function stretch(index: i32, isFine: bool): f32 {
   return isFine ? <f32>0.985 + <f32>0.005 * <f32>index : <f32>0.7 + <f32>0.075 * <f32>index;
 }
@@ -33,7 +30,7 @@ export function fitScales(
   mins: usize,
 ): void {
   const groups = format.blockWeights / format.groupWeights;
-  const bytes = <usize>format.groupWeights << 2;
+  const bytes = (<usize>format.groupWeights) << 2;
   for (let group = 0; group < groups; group++) {
     const at = <usize>group * bytes;
     if (format.minMax > 0) fitWithOffset(targets + at, weights + at, group);
@@ -42,15 +39,15 @@ export function fitScales(
   store<f32>(superScale, shareScale(groupScales, groups, format.scaleMin, format.scaleMax));
   const scale = load<f32>(superScale);
   for (let group = 0; group < groups; group++) {
-    const whole = wholeOf(load<f32>(groupScales + (<usize>group << 2)), scale, format.scaleMin, format.scaleMax);
-    store<i16>(scales + (<usize>group << 1), <i16>whole);
+    const whole = wholeOf(load<f32>(groupScales + ((<usize>group) << 2)), scale, format.scaleMin, format.scaleMax);
+    store<i16>(scales + ((<usize>group) << 1), <i16>whole);
   }
   if (format.minMax == 0) return;
   const lowest = format.minMax == 1 ? 1 : 0;
   store<f32>(superMin, shareScale(groupOffsets, groups, lowest, format.minMax));
   const min = load<f32>(superMin);
   for (let group = 0; group < groups; group++) {
-    const whole = wholeOf(load<f32>(groupOffsets + (<usize>group << 2)), min, lowest, format.minMax);
+    const whole = wholeOf(load<f32>(groupOffsets + ((<usize>group) << 2)), min, lowest, format.minMax);
     store<u8>(mins + <usize>group, <u8>whole);
   }
 }
@@ -59,7 +56,7 @@ export function fitScales(
 function shareScale(values: usize, count: i32, lowest: i32, highest: i32): f32 {
   let extreme: f32 = 0;
   for (let i = 0; i < count; i++) {
-    const value = load<f32>(values + (<usize>i << 2));
+    const value = load<f32>(values + ((<usize>i) << 2));
     if (abs<f32>(value) > abs<f32>(extreme)) extreme = value;
   }
   const reach = -lowest > highest ? lowest : highest;
@@ -73,7 +70,7 @@ function wholeOf(value: f32, scale: f32, lowest: i32, highest: i32): i32 {
 }
 
 function fitWithoutOffset(targets: usize, weights: usize, group: i32): void {
-  const bytes = <usize>format.groupWeights << 2;
+  const bytes = (<usize>format.groupWeights) << 2;
   let extreme: f32 = 0;
   for (let i: usize = 0; i < bytes; i += 4) {
     const target = load<f32>(targets + i);
@@ -117,21 +114,16 @@ function fitWithoutOffset(targets: usize, weights: usize, group: i32): void {
       }
     }
   }
-  store<f32>(groupScales + (<usize>group << 2), best);
+  store<f32>(groupScales + ((<usize>group) << 2), best);
 }
 
-// @ts-ignore: decorator
-@inline
 function evenLevels(values: v128): v128 {
-  return f32x4.max(
-    f32x4.splat(format.lowestLevel),
-    f32x4.min(f32x4.splat(format.highestLevel), f32x4.nearest(values)),
-  );
+  return f32x4.max(f32x4.splat(format.lowestLevel), f32x4.min(f32x4.splat(format.highestLevel), f32x4.nearest(values)));
 }
 
 /** The offset is kept with its sign turned, as what is subtracted. */
 function fitWithOffset(targets: usize, weights: usize, group: i32): void {
-  const bytes = <usize>format.groupWeights << 2;
+  const bytes = (<usize>format.groupWeights) << 2;
   const isSigned = format.minMax == 1;
   const top = format.highestLevel;
   let low: f32 = isSigned ? load<f32>(targets) : 0;
@@ -191,6 +183,11 @@ function fitWithOffset(targets: usize, weights: usize, group: i32): void {
     bestScale = scale;
     bestOffset = offset;
   }
-  store<f32>(groupScales + (<usize>group << 2), bestScale);
-  store<f32>(groupOffsets + (<usize>group << 2), -bestOffset);
+  store<f32>(groupScales + ((<usize>group) << 2), bestScale);
+  store<f32>(groupOffsets + ((<usize>group) << 2), -bestOffset);
+}
+
+/** The sum of four lanes. */
+function total(v: v128): f32 {
+  return f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3));
 }

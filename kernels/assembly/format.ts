@@ -30,15 +30,11 @@ export function levelsAddress(): usize {
   return levels;
 }
 
-// @ts-ignore: decorator
-@inline
 export function levelOf(code: i32): f32 {
-  return load<f32>(levels + (<usize>code << 2));
+  return load<f32>(levels + ((<usize>code) << 2));
 }
 
 /** The code whose level is nearest to a value in units of the scale; NaN gives the level nearest to zero. */
-// @ts-ignore: decorator
-@inline
 export function codeOf(value: f32): i32 {
   if (isEven) {
     const level = nearest<f32>(value != value ? <f32>0 : value);

@@ -19,18 +19,18 @@ export function retargetTile(
   share: f32,
   work: usize,
 ): void {
-  const row = <usize>count << 2;
-  for (let j = 0; j < count; j++) dot4(rows, row, drift + <usize>j * row, count, work + (<usize>j << 2), row);
+  const row = (<usize>count) << 2;
+  for (let j = 0; j < count; j++) dot4(rows, row, drift + <usize>j * row, count, work + ((<usize>j) << 2), row);
   for (let r: usize = 0; r < 4; r++) {
     const solution = work + r * row;
     // v (I + U)ᵀ = r, from the last column to the first
     for (let k = count - 1; k > 0; k--) {
-      const value = load<f32>(solution + (<usize>k << 2));
+      const value = load<f32>(solution + ((<usize>k) << 2));
       subtractScaled(solution, value, upper + <usize>k * row, k);
     }
     // x (I + U) = v D⁻¹, from the first to the last
     for (let j = 0; j < count; j++) {
-      const at = <usize>j << 2;
+      const at = (<usize>j) << 2;
       const known = dot(solution, upper + <usize>j * row, j);
       store<f32>(solution + at, load<f32>(solution + at) / load<f32>(diagonal + at) - known);
     }
