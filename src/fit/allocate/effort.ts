@@ -3,10 +3,14 @@ import type { Effort } from "../../passes/quantize/round/problem.js";
 
 /** How a calibrated quantization spends its time. */
 export interface EffortPlan {
-  /** Tokens whose inputs make the Hessians. */
+  /** Tokens whose inputs make the Hessians of the final rounding. */
   statisticsTokens: number;
+  /** Tokens whose inputs make those of the measurements. */
+  surveyTokens: number;
   /** Tokens on which a substitution is measured. */
   measureTokens: number;
+  /** Substitutions at most; beyond, every other tensor is left to what its layer and its kind suggest. */
+  substitutions: number;
   /** Rows of a tensor whose rounding to each type shows its layer error. */
   sampleRows: number;
   /** Groups of layers that are rounded one after another, each on the inputs that those before it produce; 0: no second look. */
@@ -16,7 +20,31 @@ export interface EffortPlan {
 }
 
 export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
-  fast: { statisticsTokens: 8192, measureTokens: 512, sampleRows: 24, driftGroups: 0, rounding: "default" },
-  default: { statisticsTokens: 32768, measureTokens: 1024, sampleRows: 48, driftGroups: 4, rounding: "default" },
-  high: { statisticsTokens: 131072, measureTokens: 4096, sampleRows: 96, driftGroups: 64, rounding: "high" },
+  fast: {
+    statisticsTokens: 8192,
+    surveyTokens: 4096,
+    measureTokens: 512,
+    substitutions: 64,
+    sampleRows: 16,
+    driftGroups: 0,
+    rounding: "default",
+  },
+  default: {
+    statisticsTokens: 32768,
+    surveyTokens: 8192,
+    measureTokens: 1024,
+    substitutions: 128,
+    sampleRows: 24,
+    driftGroups: 3,
+    rounding: "default",
+  },
+  high: {
+    statisticsTokens: 131072,
+    surveyTokens: 32768,
+    measureTokens: 4096,
+    substitutions: Infinity,
+    sampleRows: 96,
+    driftGroups: 64,
+    rounding: "high",
+  },
 };

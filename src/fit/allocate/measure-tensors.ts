@@ -4,11 +4,13 @@ import { cutIntoGroups } from "../../calibrate/statistics-memory.js";
 import type { PairedStatistics } from "../../calibrate/paired-statistics.js";
 import { GGML_TYPES, type GgmlType } from "../../formats/gguf/ggml-types.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
+import { layerOf } from "../../passes/quantize/tensor-role.js";
 import type { RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
 import type { OnProgress } from "../../support/progress.js";
 import type { Measurements } from "./measurement-schema.js";
+import { kindOf } from "./product-model.js";
 import { roundTensor, sampleErrors } from "./round-tensor.js";
-import { plainInput, roundingInput } from "./rounding-input.js";
+import { plainInput, roundingInputs } from "./rounding-input.js";
 import type { WeightLab } from "./weight-lab.js";
 
 export interface MeasureRequest {
@@ -20,6 +22,8 @@ export interface MeasureRequest {
   /** The types that are open to each tensor. */
   types: ReadonlyMap<string, readonly GgmlType[]>;
   sampleRows: number;
+  /** Substitutions at most. */
+  substitutions: number;
   effort: Effort;
   /** Memory for sums. */
   sumsBytes: number;
@@ -37,11 +41,12 @@ export async function measureTensors(request: MeasureRequest): Promise<Measureme
   const open = [...types].filter(([, list]) => list.length > 1).map(([name]) => name);
   const inputs = (await statistics.inputs()).filter(({ weights }) => weights.some((name) => open.includes(name)));
   const multiplied = new Set(inputs.flatMap(({ weights }) => weights));
+  const probed = chooseProbed(open, request.substitutions);
   let done = 0;
   const measure = async (name: string, tensor: Parameters<typeof sampleErrors>[1]): Promise<void> => {
     request.onProgress({ stage: "measuring tensors", done: done++, total: open.length, unit: "tensors", detail: name });
     const { type, shape } = lab.source.tensor(name);
-    measured[name] = { type, shape: [...shape], types: await measureTensor(request, tensor) };
+    measured[name] = { type, shape: [...shape], types: await measureTensor(request, tensor, probed.has(name)) };
     await request.breathe();
   };
   for (const name of open) {
@@ -54,7 +59,7 @@ export async function measureTensors(request: MeasureRequest): Promise<Measureme
     const wanted = group.flatMap(({ weights }) => weights);
     using found = await statistics.collect(request.windows, wanted, { onProgress: request.onProgress });
     for (const input of found.inputs) {
-      const rounding = Array.from({ length: input.matrices }, (_, matrix) => roundingInput(input, matrix, 0));
+      const rounding = roundingInputs(input, 0);
       for (const name of input.weights.filter((weight) => open.includes(weight))) {
         const values = lab.originalValues(name);
         await measure(name, { name, shape: lab.source.tensor(name).shape, values, inputs: rounding });
@@ -64,7 +69,18 @@ export async function measureTensors(request: MeasureRequest): Promise<Measureme
   return measured;
 }
 
-async function measureTensor(request: MeasureRequest, tensor: Parameters<typeof sampleErrors>[1]) {
+/**
+ * The tensors to substitute: all, or where they are too many every other one like the fields of a chessboard, so that each
+ * layer and each kind is seen, and those outside the layers.
+ */
+function chooseProbed(names: readonly string[], most: number): Set<string> {
+  if (names.length <= most) return new Set(names);
+  const kinds = [...new Set(names.map(kindOf))];
+  const every = Math.ceil(names.length / most);
+  return new Set(names.filter((name) => layerOf(name) < 0 || (layerOf(name) + kinds.indexOf(kindOf(name))) % every === 0));
+}
+
+async function measureTensor(request: MeasureRequest, tensor: Parameters<typeof sampleErrors>[1], isProbed: boolean) {
   const { lab, pool, sampleRows, effort } = request;
   const { name } = tensor;
   const own = lab.source.tensor(name).type;
@@ -73,7 +89,7 @@ async function measureTensor(request: MeasureRequest, tensor: Parameters<typeof 
   const probe = probeOf(candidates);
   const entries: Measurements["tensors"][string]["types"] = {};
   for (const [type, layerError] of errors) entries[type] = { layerError };
-  if (probe === undefined) return entries;
+  if (probe === undefined || !isProbed) return entries;
   const rounded = await roundTensor(pool, tensor, probe, "fast");
   lab.substituteBytes(name, probe, rounded.bytes);
   const { mean, standardError, tokens, p99, sameTopRate } = lab.divergence();

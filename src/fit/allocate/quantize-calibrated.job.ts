@@ -15,15 +15,17 @@ import { parseChoices } from "../../passes/quantize/parse-choices.js";
 import type { QuantizeOptions } from "../../passes/quantize/quantize-options.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
 import { isSolvable } from "../../passes/quantize/round/round-rows.js";
+import { scalarFormat } from "../../passes/quantize/round/scalar-format.js";
 import { RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
 import { allocate } from "./allocate.js";
-import { type CalibrationWindows, dealWindows } from "./calibration-windows.js";
+import { type CalibrationWindows, dealWindows, spread } from "./calibration-windows.js";
 import { MIX_TYPES, candidateTypes } from "./candidate-types.js";
 import { EFFORTS } from "./effort.js";
 import type { Measurements } from "./measurement-schema.js";
 import { measureTensors } from "./measure-tensors.js";
 import { pinnedTypes } from "./pinned-types.js";
 import { roundInOrder } from "./round-in-order.js";
+import { weightsTotal } from "./size-target.js";
 import type { Divergence } from "./weight-lab.js";
 import { WeightLab } from "./weight-lab.js";
 
@@ -136,7 +138,7 @@ async function chooseAssignments(job: CalibratedJobInput, model: Model, shared: 
     const { spec, tensors } = model;
     return { assignments: assignTypes({ ...choices, spec, preset, tensors: tensors.values(), hasImportance: true }) };
   }
-  const solvable = MIX_TYPES.filter((type) => isSolvable(type) || !GGML_TYPES[type].quantized);
+  const solvable = openTypes(job, model, goal.fileBytes);
   const pinned = pinnedTypes(model, pins);
   const types = new Map(
     [...model.tensors.values()].map((tensor) => [
@@ -144,15 +146,32 @@ async function chooseAssignments(job: CalibratedJobInput, model: Model, shared: 
       pinned.has(tensor.name) ? [pinned.get(tensor.name)!.type] : candidateTypes(tensor, { types: solvable }),
     ]),
   );
-  const { sampleRows } = EFFORTS[job.effort];
+  const { sampleRows, substitutions, surveyTokens } = EFFORTS[job.effort];
+  const windows = spread(shared.windows, Math.max(1, Math.floor(surveyTokens / shared.contextLength)));
   const statistics = new PairedStatistics({ original: shared.lab.model, threads, contextLength: shared.contextLength });
   const measured =
-    job.table ?? (await measureTensors({ ...shared, statistics, types, sampleRows, effort: "default" }));
+    job.table ??
+    (await measureTensors({ ...shared, windows, statistics, types, sampleRows, substitutions, effort: "default" }));
   const { fileBytes } = goal;
   const request = { model, table: { tensors: measured }, fileBytes, pins, types: solvable, minimize: job.minimize };
   const { assignments, predictedDivergence } = allocate(request);
   return { assignments, predicted: predictedDivergence, ...(job.table ? {} : { measured }) };
 }
+
+/**
+ * Types that look up several weights at a time take minutes to round and decode slowly, and matter where bits are very few:
+ * only then, or when time is no matter, do they take part.
+ */
+function openTypes({ effort }: CalibratedJobInput, model: Model, fileBytes: number): GgmlType[] {
+  const isTight = fileBytes * 8 < CODEBOOK_BITS * weightsTotal(model);
+  return MIX_TYPES.filter((type) => {
+    if (!GGML_TYPES[type].quantized) return true;
+    return scalarFormat(type) !== undefined || (isSolvable(type) && (isTight || effort === "high"));
+  });
+}
+
+/** Bits per weight of the whole file below which codebook types take part. */
+const CODEBOOK_BITS = 3.6;
 
 function verify(lab: WeightLab, types: ReadonlyMap<string, GgmlType>, bytes: ReadonlyMap<string, Uint8Array>) {
   using real = lab.realModel({ types, bytes: (name) => bytes.get(name)! });

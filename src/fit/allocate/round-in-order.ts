@@ -9,7 +9,7 @@ import type { Effort } from "../../passes/quantize/round/problem.js";
 import type { RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
 import type { OnProgress } from "../../support/progress.js";
 import { roundTensor } from "./round-tensor.js";
-import { plainInput, roundingInput } from "./rounding-input.js";
+import { plainInput, roundingInputs } from "./rounding-input.js";
 import type { WeightLab } from "./weight-lab.js";
 
 export interface RoundInOrderRequest {
@@ -60,7 +60,7 @@ export async function roundInOrder(request: RoundInOrderRequest): Promise<Map<st
       { onProgress: request.onProgress },
     );
     for (const input of found.inputs) {
-      const rounding = Array.from({ length: input.matrices }, (_, m) => roundingInput(input, m, request.driftShare));
+      const rounding = roundingInputs(input, request.driftShare);
       for (const name of input.weights.filter((weight) => types.has(weight))) await take(name, rounding);
     }
     for (const name of group.flatMap(({ weights }) => weights)) {

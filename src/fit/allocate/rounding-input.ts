@@ -1,4 +1,5 @@
 // From sums over calibration tokens to what a rounding is given: means, damping, and the drift of the inputs.
+import { inputMeans } from "../../calibrate/input-means.js";
 import type { InputStatistics } from "../../calibrate/paired-sums.js";
 import { driftOf } from "../../passes/quantize/round/retarget.js";
 import type { RoundingInput } from "../../passes/quantize/round/rounding-pool.js";
@@ -9,21 +10,25 @@ export const DAMPING = 0.01;
 let made = 0;
 
 /**
- * What rows that read one input are rounded with. Arrays lie in shared memory, so that workers read them in place.
+ * What rows that read one input are rounded with, for each matrix of a stack. Arrays lie in shared memory, so that workers
+ * read them in place.
  *
- * @param matrix which of a stacked weight's
  * @param driftShare how far targets follow a drift; 0 leaves them
+ * @param matrices which of the stack; all by default
  */
-export function roundingInput(statistics: InputStatistics, matrix: number, driftShare: number): RoundingInput {
-  const { columns, name } = statistics;
-  const size = columns * columns;
-  const scale = 1 / Math.max(1, statistics.counts[matrix]!);
-  const hessian = scaled(statistics.hessian.subarray(matrix * size, (matrix + 1) * size), scale);
-  const importance = Float32Array.from({ length: columns }, (_, i) => hessian[i * columns + i]!);
-  const cross = statistics.cross?.subarray(matrix * size, (matrix + 1) * size);
-  const drift = cross && driftShare > 0 ? shared(driftOf(scaled(cross, scale), hessian, columns)) : undefined;
-  damp(hessian, columns);
-  return { key: `${name}/${matrix}/${made++}`, columns, hessian, importance, drift, driftShare };
+export function roundingInputs(statistics: InputStatistics, driftShare: number, matrices?: readonly number[]): RoundingInput[] {
+  const { columns, name, counts } = statistics;
+  if (counts.every((count) => count === 0)) return [plainInput(columns)];
+  const means = inputMeans(statistics);
+  const chosen = matrices ?? Array.from({ length: statistics.matrices }, (_, matrix) => matrix);
+  return chosen.map((matrix) => {
+    const hessian = means.hessian(matrix, sharedFloats(columns * columns));
+    const importance = Float32Array.from({ length: columns }, (_, i) => hessian[i * columns + i]!);
+    const cross = driftShare > 0 ? means.cross(matrix) : undefined;
+    const drift = cross && shared(driftOf(cross, hessian, columns));
+    damp(hessian, columns);
+    return { key: `${name}/${matrix}/${made++}`, columns, hessian, importance, drift, driftShare };
+  });
 }
 
 /** For rows that nothing is known of, or that are looked up instead of multiplied: every column counts the same. */
@@ -38,12 +43,6 @@ function damp(hessian: Float32Array, columns: number): void {
   for (let i = 0; i < columns; i++) trace += hessian[i * columns + i]!;
   const added = trace > 0 ? (DAMPING * trace) / columns : 1; // a layer that saw nothing is rounded plainly
   for (let i = 0; i < columns; i++) hessian[i * columns + i]! += added;
-}
-
-function scaled(values: Float32Array, factor: number): Float32Array {
-  const out = sharedFloats(values.length);
-  for (let i = 0; i < values.length; i++) out[i] = values[i]! * factor;
-  return out;
 }
 
 function shared(values: Float32Array): Float32Array {

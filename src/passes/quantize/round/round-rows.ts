@@ -46,8 +46,9 @@ function roundScalarRows(
   const fed = kernel.round(format, weights, rows, effort);
   const solution = { bytes: packRows(format, fed.state, rows, columns), losses: fed.losses };
   if (effort === "fast") return solution;
-  const own = quantizeRows(ggml, type, weights, columns, importance);
-  const descended = kernel.round(format, weights, rows, effort, unpackRows(format, own, rows, columns));
+  // By default ggml's rounding is only compared, as descent from there ends better for few rows and takes as long again.
+  const own = unpackRows(format, quantizeRows(ggml, type, weights, columns, importance), rows, columns);
+  const descended = kernel.round(format, weights, rows, effort === "high" ? "high" : "fast", own);
   const other = { bytes: packRows(format, descended.state, rows, columns), losses: descended.losses };
   return keepBetterRows(solution, other, rowSizeBytes(type, columns));
 }
