@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError } from "commander";
 
 import { UsageError } from "../errors.js";
 import type { CalibratedRequest, CalibratedResult } from "../fit/allocate/quantize-calibrated.js";
+import { METHOD_PARTS } from "../fit/allocate/method-parts.js";
 import type { QuantizeRequest, QuantizeResult } from "../passes/quantize/quantize.js";
 import { formatBytes, formatCount, formatDuration } from "../support/units.js";
 import { addExamples } from "./examples.js";
@@ -38,7 +39,6 @@ interface QuantizeOptions {
 const CALIBRATED_ONLY = ["size", "effort", "minimize", "table", "context", "parseSpecial", "without"] as const;
 /** Options that say nothing beside it: they describe llama.cpp's own quantization. */
 const PLAIN_ONLY = ["imatrix", "recipe", "allowMismatch", "sha256", "dryRun"] as const;
-const METHOD_PARTS = ["allocation", "asymmetric", "descent", "recovery"];
 
 export function describeQuantize(program: Command): void {
   const command = program
@@ -124,7 +124,7 @@ async function quantizeWithText(
 ): Promise<void> {
   refuse(options, PLAIN_ONLY, "has no meaning beside --calibrate", "Leave one of them out");
   if (output === undefined) throw new UsageError("No output path is given", { hint: "Name the file to write" });
-  const unknown = options.without?.find((part) => !METHOD_PARTS.includes(part));
+  const unknown = options.without?.find((part) => !(METHOD_PARTS as readonly string[]).includes(part));
   if (unknown !== undefined) {
     throw new UsageError(`"${unknown}" is no part of the method`, { hint: `Choose of ${METHOD_PARTS.join(", ")}` });
   }

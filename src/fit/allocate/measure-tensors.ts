@@ -1,15 +1,16 @@
 // What a model's table of measurements is filled with: for every tensor the layer error that each type leaves, and the
 // divergence that one rounding of it causes. Group by group of layers, so that only a few Hessians are there at a time.
 import { cutIntoGroups } from "../../calibrate/statistics-memory.js";
+import type { InputStatistics } from "../../calibrate/paired-sums.js";
 import type { PairedStatistics } from "../../calibrate/paired-statistics.js";
 import { GGML_TYPES, type GgmlType } from "../../formats/gguf/ggml-types.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
 import { layerOf } from "../../passes/quantize/tensor-role.js";
-import type { RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
+import type { RoundingInput, RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
 import type { OnProgress } from "../../support/progress.js";
 import type { Measurements } from "./measurement-schema.js";
 import { kindOf } from "./product-model.js";
-import { roundTensor, sampleErrors } from "./round-tensor.js";
+import { type RoundedTensor, type TensorToRound, roundTensor, sampleErrors } from "./round-tensor.js";
 import { plainInput, roundingInputs } from "./rounding-input.js";
 import type { WeightLab } from "./weight-lab.js";
 
@@ -37,36 +38,85 @@ const PROBE_BITS = 4;
 /** Measures all tensors that have a choice. */
 export async function measureTensors(request: MeasureRequest): Promise<Measurements["tensors"]> {
   const { lab, statistics, types } = request;
-  const measured: Measurements["tensors"] = {};
   const open = [...types].filter(([, list]) => list.length > 1).map(([name]) => name);
   const inputs = (await statistics.inputs()).filter(({ weights }) => weights.some((name) => open.includes(name)));
   const multiplied = new Set(inputs.flatMap(({ weights }) => weights));
   const probed = chooseProbed(open, request.substitutions);
-  let done = 0;
-  const measure = async (name: string, tensor: Parameters<typeof sampleErrors>[1]): Promise<void> => {
-    request.onProgress({ stage: "measuring tensors", done: done++, total: open.length, unit: "tensors", detail: name });
-    const { type, shape } = lab.source.tensor(name);
-    measured[name] = { type, shape: [...shape], types: await measureTensor(request, tensor, probed.has(name)) };
-    await request.breathe();
+  const measured: Measurements["tensors"] = {};
+  const measure = async (names: readonly string[], inputsOf: (name: string) => readonly RoundingInput[]) => {
+    const rounded = await Promise.all(
+      names.map((name) => {
+        const { shape } = lab.source.tensor(name);
+        const tensor = { name, shape, values: lab.originalValues(name), inputs: inputsOf(name) };
+        return roundOnTrial(request, tensor, probed.has(name));
+      }),
+    );
+    for (const [i, name] of names.entries()) {
+      const done = Object.keys(measured).length;
+      request.onProgress({ stage: "measuring tensors", done, total: open.length, unit: "tensors", detail: name });
+      const { type, shape } = lab.source.tensor(name);
+      measured[name] = { type, shape: [...shape], types: substitute(lab, name, rounded[i]!) };
+      await request.breathe();
+    }
   };
-  for (const name of open) {
-    if (multiplied.has(name)) continue;
-    const { shape } = lab.source.tensor(name);
-    await measure(name, { name, shape, values: lab.originalValues(name), inputs: [plainInput(shape[0]!)] });
+  for (const name of open.filter((one) => !multiplied.has(one))) {
+    await measure([name], () => [plainInput(lab.source.tensor(name).shape[0]!)]);
   }
   const shape = { isPaired: false, contextLength: request.contextLength };
   for (const group of cutIntoGroups(inputs, request.sumsBytes, shape)) {
     const wanted = group.flatMap(({ weights }) => weights);
     using found = await statistics.collect(request.windows, wanted, { onProgress: request.onProgress });
-    for (const input of found.inputs) {
-      const rounding = roundingInputs(input, 0);
-      for (const name of input.weights.filter((weight) => open.includes(weight))) {
-        const values = lab.originalValues(name);
-        await measure(name, { name, shape: lab.source.tensor(name).shape, values, inputs: rounding });
+    for (const layer of byLayer(found.inputs)) {
+      const rounding = new Map<string, RoundingInput[]>();
+      for (const input of layer) {
+        const shared = roundingInputs(input, 0);
+        for (const name of input.weights) if (open.includes(name)) rounding.set(name, shared);
       }
+      await measure([...rounding.keys()], (name) => rounding.get(name)!);
     }
   }
   return measured;
+}
+
+/** What one tensor came to on the workers. */
+interface Trial {
+  errors: ReadonlyMap<GgmlType, number>;
+  probe?: { type: GgmlType; rounded: RoundedTensor };
+}
+
+async function roundOnTrial(request: MeasureRequest, tensor: TensorToRound, isProbed: boolean): Promise<Trial> {
+  const { lab, pool, sampleRows, effort } = request;
+  const own = lab.source.tensor(tensor.name).type;
+  const candidates = request.types.get(tensor.name)!.filter((type) => type !== own && GGML_TYPES[type].quantized);
+  const type = isProbed ? probeOf(candidates) : undefined;
+  const [errors, rounded] = await Promise.all([
+    sampleErrors(pool, tensor, candidates, sampleRows, effort),
+    type && roundTensor(pool, tensor, type, "fast"),
+  ]);
+  return { errors, ...(type && rounded && { probe: { type, rounded } }) };
+}
+
+function substitute(lab: WeightLab, name: string, { errors, probe }: Trial) {
+  const entries: Measurements["tensors"][string]["types"] = {};
+  for (const [type, layerError] of errors) entries[type] = { layerError };
+  if (!probe) return entries;
+  const { type, rounded } = probe;
+  lab.substituteBytes(name, type, rounded.bytes);
+  const { mean, standardError, tokens, p99, sameTopRate } = lab.divergence();
+  lab.restore(name);
+  // The substitute was rounded in haste; what is written later is nearer by as much as the sample says.
+  const layerError = errors.get(type)!;
+  const hasty = rounded.power > 0 ? rounded.loss / rounded.power : layerError;
+  const share = hasty > 0 ? Math.min(1, layerError / hasty) : 1;
+  const divergence = { mean: mean * share, standardError: standardError * share, tokens, p99: p99 * share, sameTopRate };
+  entries[type] = { layerError, divergence };
+  return entries;
+}
+
+function byLayer(inputs: readonly InputStatistics[]): InputStatistics[][] {
+  const layers = new Map<number | undefined, InputStatistics[]>();
+  for (const input of inputs) layers.set(input.layer, [...(layers.get(input.layer) ?? []), input]);
+  return [...layers.values()];
 }
 
 /**
@@ -78,27 +128,6 @@ function chooseProbed(names: readonly string[], most: number): Set<string> {
   const kinds = [...new Set(names.map(kindOf))];
   const every = Math.ceil(names.length / most);
   return new Set(names.filter((name) => layerOf(name) < 0 || (layerOf(name) + kinds.indexOf(kindOf(name))) % every === 0));
-}
-
-async function measureTensor(request: MeasureRequest, tensor: Parameters<typeof sampleErrors>[1], isProbed: boolean) {
-  const { lab, pool, sampleRows, effort } = request;
-  const { name } = tensor;
-  const own = lab.source.tensor(name).type;
-  const candidates = request.types.get(name)!.filter((type) => type !== own && GGML_TYPES[type].quantized);
-  const errors = await sampleErrors(pool, tensor, candidates, sampleRows, effort);
-  const probe = probeOf(candidates);
-  const entries: Measurements["tensors"][string]["types"] = {};
-  for (const [type, layerError] of errors) entries[type] = { layerError };
-  if (probe === undefined || !isProbed) return entries;
-  const rounded = await roundTensor(pool, tensor, probe, "fast");
-  lab.substituteBytes(name, probe, rounded.bytes);
-  const { mean, standardError, tokens, p99, sameTopRate } = lab.divergence();
-  lab.restore(name);
-  entries[probe] = {
-    layerError: rounded.power > 0 ? rounded.loss / rounded.power : errors.get(probe)!,
-    divergence: { mean, standardError, tokens, p99, sameTopRate },
-  };
-  return entries;
 }
 
 /** The type whose bits are nearest to those of a typical mix. */

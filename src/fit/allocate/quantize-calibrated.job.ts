@@ -2,7 +2,7 @@
 import { PairedStatistics } from "../../calibrate/paired-statistics.js";
 import { GGML_TYPES, type GgmlType } from "../../formats/gguf/ggml-types.js";
 import { writeGguf } from "../../formats/gguf/write.js";
-import type { Model } from "../../model/model.js";
+import { type Model, elementCount, tensorSizeBytes } from "../../model/model.js";
 import { openModel } from "../../model/open.js";
 import { physicalCores } from "../../native/cores.js";
 import { loadEngine } from "../../native/engine.js";
@@ -11,6 +11,7 @@ import { LlamaModel } from "../../native/llama-model.js";
 import { type TypeAssignments, type TypeOverride, assignTypes } from "../../passes/quantize/assign-types.js";
 import { type TensorOutcome, outcomes } from "../../passes/quantize/outcome.js";
 import { outputMetadata } from "../../passes/quantize/output-metadata.js";
+import { PRESETS } from "../../passes/quantize/presets.js";
 import { parseChoices } from "../../passes/quantize/parse-choices.js";
 import type { QuantizeOptions } from "../../passes/quantize/quantize-options.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
@@ -22,16 +23,14 @@ import { type CalibrationWindows, dealWindows, spread } from "./calibration-wind
 import { MIX_TYPES, candidateTypes } from "./candidate-types.js";
 import { EFFORTS } from "./effort.js";
 import type { Measurements } from "./measurement-schema.js";
+import { NOMINAL_ERRORS } from "./layer-error.js";
+import type { MethodPart } from "./method-parts.js";
 import { measureTensors } from "./measure-tensors.js";
 import { pinnedTypes } from "./pinned-types.js";
 import { roundInOrder } from "./round-in-order.js";
 import { weightsTotal } from "./size-target.js";
 import type { Divergence } from "./weight-lab.js";
 import { WeightLab } from "./weight-lab.js";
-
-/** Parts of the method that can be left out, to see what each is worth. */
-export const METHOD_PARTS = ["allocation", "asymmetric", "descent", "recovery"] as const;
-export type MethodPart = (typeof METHOD_PARTS)[number];
 
 export interface CalibratedJobInput {
   input: string;
@@ -146,16 +145,40 @@ async function chooseAssignments(job: CalibratedJobInput, model: Model, shared: 
       pinned.has(tensor.name) ? [pinned.get(tensor.name)!.type] : candidateTypes(tensor, { types: solvable }),
     ]),
   );
-  const { sampleRows, substitutions, surveyTokens } = EFFORTS[job.effort];
-  const windows = spread(shared.windows, Math.max(1, Math.floor(surveyTokens / shared.contextLength)));
-  const statistics = new PairedStatistics({ original: shared.lab.model, threads, contextLength: shared.contextLength });
-  const measured =
-    job.table ??
-    (await measureTensors({ ...shared, windows, statistics, types, sampleRows, substitutions, effort: "default" }));
+  const measured = job.table ?? (await survey(job, types, shared, threads));
   const { fileBytes } = goal;
   const request = { model, table: { tensors: measured }, fileBytes, pins, types: solvable, minimize: job.minimize };
   const { assignments, predictedDivergence } = allocate(request);
+  if (job.without.includes("allocation")) return { assignments };
   return { assignments, predicted: predictedDivergence, ...(job.table ? {} : { measured }) };
+}
+
+/** What types are chosen from; without allocation every weight counts the same. */
+async function survey(
+  job: CalibratedJobInput,
+  types: ReadonlyMap<string, readonly GgmlType[]>,
+  shared: Shared,
+  threads: number,
+): Promise<Measurements["tensors"]> {
+  if (job.without.includes("allocation")) return evenMeasurements(shared.lab.source.tensors, types.keys());
+  const { sampleRows, substitutions, surveyTokens } = EFFORTS[job.effort];
+  const windows = spread(shared.windows, Math.max(1, Math.floor(surveyTokens / shared.contextLength)));
+  const statistics = new PairedStatistics({ original: shared.lab.model, threads, contextLength: shared.contextLength });
+  return measureTensors({ ...shared, windows, statistics, types, sampleRows, substitutions, effort: "default" });
+}
+
+/** As if the divergence that a rounding causes went by the number of weights alone. */
+function evenMeasurements(
+  tensors: ReadonlyMap<string, { type: GgmlType; shape: readonly number[] }>,
+  names: Iterable<string>,
+): Measurements["tensors"] {
+  return Object.fromEntries(
+    [...names].map((name) => {
+      const { type, shape } = tensors.get(name)!;
+      const divergence = { mean: elementCount(shape), standardError: 0, tokens: 1 };
+      return [name, { type, shape: [...shape], types: { q4_0: { layerError: NOMINAL_ERRORS.q4_0!, divergence } } }];
+    }),
+  );
 }
 
 /**
@@ -185,7 +208,7 @@ async function write(
   assignments: TypeAssignments,
   rounded: ReadonlyMap<string, Uint8Array>,
 ): Promise<number> {
-  const metadata = outputMetadata(model.metadata, fileTypeOf(job));
+  const metadata = outputMetadata(model.metadata, fileTypeOf(job, model, assignments));
   const tensors = [...assignments].map(([name, { type }]) => {
     const source = model.tensors.get(name)!;
     const bytes = rounded.get(name);
@@ -202,6 +225,13 @@ async function write(
   return sizeBytes;
 }
 
-function fileTypeOf({ goal }: CalibratedJobInput): number | undefined {
-  return "options" in goal ? parseChoices(goal.options).preset.fileType : undefined;
+/** The preset's number; for a mix of our own that of the type with the most bytes, which is what people are shown. */
+function fileTypeOf({ goal }: CalibratedJobInput, model: Model, assignments: TypeAssignments): number | undefined {
+  if ("options" in goal) return parseChoices(goal.options).preset.fileType;
+  const bytes = new Map<GgmlType, number>();
+  for (const [name, { type }] of assignments) {
+    bytes.set(type, (bytes.get(type) ?? 0) + tensorSizeBytes(type, model.tensors.get(name)!.shape));
+  }
+  const [most] = [...bytes].sort(([, a], [, b]) => b - a)[0]!;
+  return PRESETS.find(({ type, fileType }) => type === most && fileType !== undefined)?.fileType;
 }

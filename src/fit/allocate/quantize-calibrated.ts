@@ -19,7 +19,8 @@ import { versions } from "../versions.js";
 import { EFFORTS } from "./effort.js";
 import type { Measurements } from "./measurement-schema.js";
 import { type MeasurementSetting, emptyMeasurements, readMeasurements, writeMeasurements } from "./measurement-table.js";
-import type { CalibratedJobInput, CalibratedJobOutput, MethodPart } from "./quantize-calibrated.job.js";
+import type { MethodPart } from "./method-parts.js";
+import type { CalibratedJobInput, CalibratedJobOutput } from "./quantize-calibrated.job.js";
 import { parseSizeTarget, targetBytes } from "./size-target.js";
 
 /** What to quantize, and how. */

@@ -4,8 +4,8 @@ import { rowCount } from "../../model/model.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
 import type { RoundingInput, RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
 
-/** Weights of one slab. */
-const SLAB_WEIGHTS = 2 ** 20;
+/** Weights of one slab: few enough that workers end together. */
+const SLAB_WEIGHTS = 2 ** 18;
 
 /** A tensor and what its rows multiply: an input for each matrix of a stack. */
 export interface TensorToRound {
