@@ -73,7 +73,28 @@ export const quantizeSchema = z
     types: z.record(z.string(), z.number().int()).describe("how many tensors became each type"),
     tensors: z.array(tensorOutcomeSchema),
     sha256: z.string().optional().describe("of the file written, with --sha256"),
-    warnings: z.array(z.string()).describe("what will keep the engine from running it"),
+    warnings: z.array(z.string()).describe("what will keep the engine from running it, or costs quality"),
+    calibration: z
+      .object({
+        divergence: z
+          .object({
+            tokens: z.number().int().describe("scored tokens, none of which a Hessian saw"),
+            mean: z.number().describe("nats per token"),
+            standardError: z.number(),
+            median: z.number(),
+            p99: z.number().describe("99th percentile"),
+            sameTopRate: z.number().describe("share of tokens with the same most likely next token"),
+            perplexityRatio: z.number().describe("the source's perplexity ÷ the result's: 1 means no loss"),
+          })
+          .describe("KL divergence from the source, on a part of the calibration text that is kept apart"),
+        predictedDivergence: z.number().optional().describe("what single substitutions add up to"),
+        statisticsTokens: z.number().int().describe("tokens whose inputs made the Hessians"),
+        contextLength: z.number().int().describe("tokens per window"),
+        measurementWindows: z.number().int().describe("windows that divergences were measured on"),
+        table: z.string().optional().describe("file of measurements"),
+      })
+      .optional()
+      .describe("with --calibrate"),
   })
   .describe("what `pare quantize --json` prints");
 
