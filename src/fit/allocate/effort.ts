@@ -9,7 +9,7 @@ export interface EffortPlan {
   surveyTokens: number;
   /** Tokens on which a substitution is measured. */
   measureTokens: number;
-  /** Substitutions at most; beyond, every other tensor is left to what its layer and its kind suggest. */
+  /** About so many substitutions; where there are more tensors, some are left to what their layer and their kind suggest. */
   substitutions: number;
   /** Rows of a tensor whose rounding to each type shows its layer error. */
   sampleRows: number;
@@ -24,7 +24,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     statisticsTokens: 8192,
     surveyTokens: 4096,
     measureTokens: 512,
-    substitutions: 64,
+    substitutions: 40,
     sampleRows: 16,
     driftGroups: 0,
     rounding: "default",
@@ -33,7 +33,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     statisticsTokens: 32768,
     surveyTokens: 8192,
     measureTokens: 1024,
-    substitutions: 128,
+    substitutions: 72,
     sampleRows: 24,
     driftGroups: 3,
     rounding: "default",

@@ -108,7 +108,13 @@ function substitute(lab: WeightLab, name: string, { errors, probe }: Trial) {
   const layerError = errors.get(type)!;
   const hasty = rounded.power > 0 ? rounded.loss / rounded.power : layerError;
   const share = hasty > 0 ? Math.min(1, layerError / hasty) : 1;
-  const divergence = { mean: mean * share, standardError: standardError * share, tokens, p99: p99 * share, sameTopRate };
+  const divergence = {
+    mean: mean * share,
+    standardError: standardError * share,
+    tokens,
+    p99: p99 * share,
+    sameTopRate,
+  };
   entries[type] = { layerError, divergence };
   return entries;
 }
@@ -120,14 +126,16 @@ function byLayer(inputs: readonly InputStatistics[]): InputStatistics[][] {
 }
 
 /**
- * The tensors to substitute: all, or where they are too many every other one like the fields of a chessboard, so that each
- * layer and each kind is seen, and those outside the layers.
+ * The tensors to substitute: all, or where they are too many every second or third like the fields of a chessboard, so that
+ * each layer and each kind is seen, and those outside the layers.
  */
 function chooseProbed(names: readonly string[], most: number): Set<string> {
   if (names.length <= most) return new Set(names);
   const kinds = [...new Set(names.map(kindOf))];
   const every = Math.ceil(names.length / most);
-  return new Set(names.filter((name) => layerOf(name) < 0 || (layerOf(name) + kinds.indexOf(kindOf(name))) % every === 0));
+  return new Set(
+    names.filter((name) => layerOf(name) < 0 || (layerOf(name) + kinds.indexOf(kindOf(name))) % every === 0),
+  );
 }
 
 /** The type whose bits are nearest to those of a typical mix. */
