@@ -1,9 +1,9 @@
 // The child's side of `isolate`: waits for a job, runs it, answers, ends. Ends, too, when the parent is gone.
 import { rmSync } from "node:fs";
 
-import { PareError } from "../errors.js";
 import { announceUnfinished, unfinishedPaths } from "../support/files.js";
-import type { FromJob, Job, JobContext, ToJob, TransportedError } from "./isolate.js";
+import type { FromJob, Job, JobContext, ToJob } from "./isolate.js";
+import { transportError } from "./transport-error.js";
 
 const queue: unknown[] = [];
 let ended = false;
@@ -38,7 +38,7 @@ async function start(job: string, input: unknown): Promise<void> {
     const module = (await import(new URL(`../${job}.js`, import.meta.url).href)) as { run: Job<unknown, unknown> };
     finish({ kind: "result", output: await module.run(input, context) });
   } catch (error) {
-    finish({ kind: "error", error: transport(error) });
+    finish({ kind: "error", error: transportError(error) });
   }
 }
 
@@ -50,19 +50,4 @@ function send(message: FromJob): void {
 function finish(message: FromJob): void {
   if (!process.connected) process.exit(1);
   process.send!(message, undefined, undefined, () => process.exit(0));
-}
-
-function transport(error: unknown): TransportedError {
-  if (!(error instanceof Error)) return { name: "Error", message: String(error) };
-  const { name, message, stack } = error;
-  const hint = error instanceof PareError ? error.hint : undefined;
-  const { path, log } = error as { path?: unknown; log?: unknown };
-  return {
-    name,
-    message,
-    hint,
-    stack,
-    path: typeof path === "string" ? path : undefined,
-    log: Array.isArray(log) ? (log as string[]) : undefined,
-  };
 }

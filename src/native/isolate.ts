@@ -6,9 +6,10 @@ import { type ChildProcess, fork } from "node:child_process";
 import { rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-import { EngineError, FormatError, PareError, ResourceError, UsageError } from "../errors.js";
+import { EngineError, type PareError, ResourceError } from "../errors.js";
 import type { Progress, RunOptions } from "../support/progress.js";
 import type { Backend } from "./platform.js";
+import { type TransportedError, rebuildError } from "./transport-error.js";
 
 /** What a job may do besides computing. */
 export interface JobContext {
@@ -45,16 +46,6 @@ export type FromJob =
   | { kind: "unfinished"; path: string }
   | { kind: "result"; output: unknown }
   | { kind: "error"; error: TransportedError };
-
-/** An error as it crosses the process border. */
-export interface TransportedError {
-  name: string;
-  message: string;
-  hint?: string | undefined;
-  path?: string | undefined;
-  log?: readonly string[] | undefined;
-  stack?: string | undefined;
-}
 
 const STDERR_KEPT = 8192;
 /** The children, each with the unfinished files that it has told of. */
@@ -172,21 +163,4 @@ function crashError(what: string, code: number | null, signal: NodeJS.Signals | 
         : "The file may be damaged or made for another version of llama.cpp",
     log: lines.slice(-20),
   });
-}
-
-function rebuildError(error: TransportedError): Error {
-  const rebuilt = rebuild(error);
-  if (error.stack) rebuilt.stack = error.stack;
-  return rebuilt;
-}
-
-function rebuild({ name, message, hint, path, log }: TransportedError): Error {
-  if (name === "FormatError") return new FormatError(path ?? "", message, { hint });
-  if (name === "EngineError") return new EngineError(message, { hint, log });
-  if (name === "UsageError") return new UsageError(message, { hint });
-  if (name === "ResourceError") return new ResourceError(message, { hint });
-  if (name === "PareError") return new PareError(message, { hint });
-  if (name === "RangeError") return new RangeError(message);
-  if (name === "TypeError") return new TypeError(message);
-  return Object.assign(new Error(message), { name });
 }
