@@ -20,7 +20,7 @@ export function factorize(count: i32, hessian: usize, upper: usize, diagonal: us
     const left = count - 1 - j;
     const own = work + <usize>j * row;
     const pivot = load<f32>(hessian + <usize>j * row + at) - dot(own + after, own + after, left);
-    if (!(pivot > 0)) return j;
+    if (!(pivot > 0 && pivot < Infinity)) return j;
     const root = sqrt<f32>(pivot);
     const inverse: f32 = 1 / root;
     store<f32>(own + at, root);

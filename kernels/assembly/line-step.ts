@@ -1,6 +1,6 @@
 // The best step along a direction that several weights of a row move in together: a scale or an offset and what it
 // multiplies. With the error e and the gradient g = e H, a step s along v costs s² v H vᵀ − 2 s v gᵀ.
-import { fromFloat16, toFloat16 } from "./float16";
+import { nearestFloat16 } from "./float16";
 import { columns, direction, hessian } from "./problem";
 import { dot, subtractScaled4 } from "./vector";
 
@@ -24,7 +24,7 @@ export function stepWhole(
   const best = nearest<f32>(<f32>value + slope / bend);
   const wanted = <i32>max<f32>(<f32>lowest, min<f32>(<f32>highest, best));
   const step = <f32>(wanted - value);
-  if (step == 0 || step * (step * bend - 2 * slope) >= 0) return value;
+  if (!(step * (step * bend - 2 * slope) < 0)) return value;
   moveAlong(error, gradient, start, count, step);
   return wanted;
 }
@@ -34,9 +34,9 @@ export function stepHalf(error: usize, gradient: usize, start: i32, count: i32, 
   const slope = dot(direction + ((<usize>start) << 2), gradient + ((<usize>start) << 2), count);
   const bend = curvature(start, count);
   if (!(bend > 0)) return value;
-  const wanted = fromFloat16(toFloat16(value + slope / bend));
+  const wanted = nearestFloat16(value + slope / bend);
   const step = wanted - value;
-  if (!isFinite<f32>(wanted) || step * (step * bend - 2 * slope) >= 0) return value;
+  if (!(step * (step * bend - 2 * slope) < 0)) return value;
   moveAlong(error, gradient, start, count, step);
   return wanted;
 }

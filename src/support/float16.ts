@@ -4,6 +4,9 @@
 /** The largest finite one. */
 export const FLOAT16_MAX = 65504;
 
+/** The smallest above zero. */
+export const FLOAT16_MIN = 2 ** -24;
+
 const ROUND_TO_INTEGER = 2 ** 52; // what is added to it loses its fraction, ties to even
 const EXPONENT_SHIFT = 1023 - 15; // what is added to an exponent in double precision and in half precision
 
@@ -37,4 +40,9 @@ export function fromFloat16(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   if (exponent === 31) return mantissa ? Number.NaN : sign * Infinity;
   return sign * (exponent ? 1024 + mantissa : mantissa) * LAST_BIT[exponent]!;
+}
+
+/** The nearest finite half-precision number: what is beyond the largest becomes the largest. */
+export function nearestFloat16(value: number): number {
+  return fromFloat16(toFloat16(Math.max(-FLOAT16_MAX, Math.min(FLOAT16_MAX, value))));
 }

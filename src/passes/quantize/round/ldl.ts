@@ -8,14 +8,14 @@ import type { LdlFactor } from "./problem.js";
  * Factorizes a symmetric positive definite matrix, in double precision: n³/6 multiplications and additions.
  *
  * @param hessian [columns × columns], symmetric
- * @throws {PareError} when it is not positive definite
+ * @throws {PareError} when it is not positive definite, or holds what is no finite number
  */
 export function factorize(hessian: Float32Array, columns: number): LdlFactor {
   // M upper triangular with H = M Mᵀ; row i of `rows` holds M_ik for k ≥ i, so that both factors of a product lie in rows.
   const rows = new Float64Array(columns * columns);
   for (let j = columns - 1; j >= 0; j--) {
     const pivot = hessian[j * columns + j]! - dot(rows, j, j, j + 1, columns);
-    if (!(pivot > 0)) throw notPositive(j, pivot);
+    if (!(pivot > 0 && pivot < Infinity)) throw unfactorable(hessian, columns, j);
     const root = Math.sqrt(pivot);
     rows[j * columns + j] = root;
     for (let i = 0; i < j; i++) {
@@ -39,8 +39,19 @@ function dot(rows: Float64Array, a: number, b: number, start: number, columns: n
   return sum;
 }
 
-function notPositive(column: number, pivot: number): PareError {
-  return new PareError(`The Hessian is not positive definite: column ${column} leaves ${pivot}`, {
-    hint: "Calibrate on more text, or with more damping",
-  });
+/** Why a matrix has no factor, when column `column` was the first from the right to show it. */
+export function unfactorable(hessian: Float32Array, columns: number, column: number): PareError {
+  const unsound = hessian.findIndex((value) => !Number.isFinite(value));
+  if (unsound >= 0) {
+    const [row, at] = [Math.floor(unsound / columns), unsound % columns];
+    return new PareError(`The Hessian holds ${hessian[unsound]} in row ${row}, column ${at}`, {
+      hint: "Calibrate on other text, or check the model's weights",
+    });
+  }
+  return new PareError(
+    `The Hessian is not positive definite: column ${column} says nothing that those after it do not`,
+    {
+      hint: "Calibrate on more text, or with more damping",
+    },
+  );
 }

@@ -1,13 +1,15 @@
 // Rounds rows to a type in the best of the ways there are: error feedback with descent, and descent from where ggml's own
 // encoder ends. Each row keeps whichever lies nearer, so that no row is ever worse than ggml's.
 import { type GgmlType, rowSizeBytes } from "../../../formats/gguf/ggml-types.js";
+import { PareError } from "../../../errors.js";
 import type { GgmlLibrary } from "../../../native/engine.js";
 import { quantizeRows } from "../../../native/ggml.js";
+import { nearestFloat16 } from "../../../support/float16.js";
 import { codebookFormat } from "./codebook/codebook-format.js";
 import { solveCodebookRows } from "./codebook/solve-codebook-rows.js";
 import type { Effort, LdlFactor, RoundingSolution } from "./problem.js";
 import type { RoundingKernel } from "./rounding-kernel.js";
-import { type ScalarFormat, packRows, scalarFormat, unpackRows } from "./scalar-format.js";
+import { type RowsState, type ScalarFormat, packRows, scalarFormat, unpackRows } from "./scalar-format.js";
 
 /** Rows of one matrix, and what they should become. */
 export interface RowsToRound {
@@ -29,12 +31,19 @@ export function isSolvable(type: GgmlType): boolean {
   return scalarFormat(type) !== undefined || codebookFormat(type) !== undefined;
 }
 
-/** Rounds rows under the kernel's present Hessian. */
+/**
+ * Rounds rows under the kernel's present Hessian.
+ *
+ * @throws {RangeError} when there is no solver for the type, or a row is not a whole number of its blocks
+ * @throws {PareError} when weights are beyond what a codebook type can hold; scalar types come as near as they can
+ */
 export function roundRows(ggml: GgmlLibrary, kernel: RoundingKernel, work: RowsToRound): RoundingSolution {
   const format = scalarFormat(work.type);
   if (format) return roundScalarRows(ggml, kernel, format, work);
   if (!codebookFormat(work.type)) throw new RangeError(`Type ${work.type} has no solver`);
-  return solveCodebookRows(ggml, { ...work, factor: work.factor() });
+  const solution = solveCodebookRows(ggml, { ...work, factor: work.factor() });
+  if (solution.losses.every(Number.isFinite)) return solution;
+  throw new PareError(`The largest weights are beyond what ${work.type} can hold`);
 }
 
 function roundScalarRows(
@@ -47,16 +56,24 @@ function roundScalarRows(
   const solution = { bytes: packRows(format, fed.state, rows, columns), losses: fed.losses };
   if (effort === "fast") return solution;
   // By default ggml's rounding is only compared, as descent from there ends better for few rows and takes as long again.
-  const own = unpackRows(format, quantizeRows(ggml, type, weights, columns, importance), rows, columns);
+  const own = finite(unpackRows(format, quantizeRows(ggml, type, weights, columns, importance), rows, columns));
   const descended = kernel.round(format, weights, rows, effort === "high" ? "high" : "fast", own);
   const other = { bytes: packRows(format, descended.state, rows, columns), losses: descended.losses };
   return keepBetterRows(solution, other, rowSizeBytes(type, columns));
 }
 
+/** ggml stores infinity, or no number, where weights are beyond what a type can hold: the largest there is, or zero. */
+function finite(state: RowsState): RowsState {
+  for (const halves of [state.superScales, state.superMins]) {
+    for (let i = 0; i < halves.length; i++) halves[i] = nearestFloat16(halves[i]! || 0);
+  }
+  return state;
+}
+
 /** Row by row the solution with the smaller loss, gathered in the first. */
 export function keepBetterRows(first: RoundingSolution, second: RoundingSolution, rowBytes: number): RoundingSolution {
   second.losses.forEach((loss, row) => {
-    if (loss >= first.losses[row]!) return;
+    if (!(loss < first.losses[row]!)) return;
     first.losses[row] = loss;
     first.bytes.set(second.bytes.subarray(row * rowBytes, (row + 1) * rowBytes), row * rowBytes);
   });

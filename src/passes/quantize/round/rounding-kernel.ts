@@ -3,8 +3,10 @@
 import { readFileSync } from "node:fs";
 
 import { PareError } from "../../../errors.js";
+import { unfactorable } from "./ldl.js";
 import { type RowsState, type ScalarFormat, emptyRows } from "./scalar-format.js";
 import { ROUNDS, type ScalarSolution } from "./solve-scalar.js";
+import { usableLevels } from "./usable-levels.js";
 import type { Effort, LdlFactor } from "./problem.js";
 
 /** Rows that the kernel rounds side by side. */
@@ -70,7 +72,7 @@ export class RoundingKernel {
    * Takes the Hessian that the next matrices share, and factorizes it.
    *
    * @param hessian [columns × columns], damped
-   * @throws {PareError} when it is not positive definite, or memory is short
+   * @throws {PareError} when it is not positive definite or holds what is no finite number, or memory is short
    */
   setHessian(hessian: Float32Array, columns: number): void {
     const kernel = this.#exports;
@@ -84,11 +86,7 @@ export class RoundingKernel {
     new Float32Array(kernel.memory.buffer, at, columns * columns).set(hessian);
     const scratch = this.#allocate(square);
     const bad = kernel.factorize(columns, at, this.#upper, this.#diagonal, scratch);
-    if (bad >= 0) {
-      throw new PareError(`The Hessian is not positive definite: column ${bad}`, {
-        hint: "Calibrate on more text, or with more damping",
-      });
-    }
+    if (bad >= 0) throw unfactorable(hessian, columns, bad);
     kernel.setProblem(columns, at, this.#upper, this.#diagonal, work);
     kernel.release(this.#problemEnd);
     this.#columns = columns;
@@ -179,9 +177,7 @@ export class RoundingKernel {
       mins: new Uint8Array(buffer, at.mins, hasMins ? TILE * groups : 0),
       losses: new Float32Array(buffer, at.losses, TILE),
     };
-    // ggml's encoder never uses the lowest level of q8_0, and neither do we: the codes between stay symmetric.
-    const skipped = format.type === "q8_0" ? 1 : 0;
-    const levels = format.levels.subarray(skipped);
+    const { levels, skipped } = usableLevels(format);
     new Float32Array(buffer, kernel.levelsAddress(), levels.length).set(levels);
     kernel.setFormat(
       format.blockWeights,

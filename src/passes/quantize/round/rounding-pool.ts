@@ -3,7 +3,8 @@
 import { Worker } from "node:worker_threads";
 
 import type { GgmlType } from "../../../formats/gguf/ggml-types.js";
-import { EngineError } from "../../../errors.js";
+import { EngineError, PareError, messageOf } from "../../../errors.js";
+import { type TransportedError, rebuildError } from "../../../native/transport-error.js";
 import type { Effort, RoundingSolution } from "./problem.js";
 
 /** The input that rows multiply, as `RoundingTask` shares it among all rows of a layer. */
@@ -40,7 +41,7 @@ export interface RoundedRows {
 }
 
 /** What a worker answers. */
-export type FromWorker = { rounded: RoundedRows } | { error: string; name: string };
+export type FromWorker = { rounded: RoundedRows } | { error: TransportedError };
 
 interface Pending {
   task: RoundingTask;
@@ -48,19 +49,29 @@ interface Pending {
   reject: (error: unknown) => void;
 }
 
-/** So many workers, each with a kernel of its own. */
+/** So many workers at most, each with a kernel of its own. They start with the first tasks. */
 export class RoundingPool implements AsyncDisposable {
+  readonly #threads: number;
+  readonly #worker: URL;
+  readonly #workers = new Set<Worker>();
   readonly #idle: Worker[] = [];
-  readonly #workers: Worker[];
   readonly #queue: Pending[] = [];
   readonly #underWay = new Map<Worker, Pending>();
+  /** Set once the pool takes no more tasks. */
+  #closed: PareError | undefined;
 
-  constructor(threads: number) {
-    this.#workers = Array.from({ length: threads }, () => this.#start());
-    this.#idle.push(...this.#workers);
+  /** @param worker module that runs in each thread; the rounding's own by default */
+  constructor(threads: number, worker = workerUrl()) {
+    this.#threads = Math.max(1, threads);
+    this.#worker = worker;
   }
 
-  /** Rounds a task's rows. Tasks run side by side, as many as there are workers. */
+  /**
+   * Rounds a task's rows. Tasks run side by side, as many as there are workers.
+   *
+   * @throws whatever the worker threw, with its class
+   * @throws {EngineError} when the worker itself stopped; another takes its place
+   */
   round(task: RoundingTask): Promise<RoundedRows> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ task, resolve, reject });
@@ -68,34 +79,54 @@ export class RoundingPool implements AsyncDisposable {
     });
   }
 
+  /** Stops all workers. Tasks that are not done are rejected. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.terminate()));
-  }
-
-  #start(): Worker {
-    const worker = new Worker(workerUrl());
-    worker.on("message", (message: FromWorker) => {
-      const pending = this.#underWay.get(worker)!;
-      this.#underWay.delete(worker);
-      this.#idle.push(worker);
-      if ("error" in message) pending.reject(Object.assign(new Error(message.error), { name: message.name }));
-      else pending.resolve(message.rounded);
-      this.#dispatch();
-    });
-    worker.on("error", (cause) => {
-      this.#underWay.get(worker)?.reject(new EngineError("A rounding worker stopped", { cause }));
-      this.#underWay.delete(worker);
-    });
-    return worker;
+    this.#closed ??= new PareError("The rounding was stopped before it was done");
+    for (const { reject } of [...this.#underWay.values(), ...this.#queue.splice(0)]) reject(this.#closed);
+    await Promise.all([...this.#workers].map((worker) => worker.terminate()));
   }
 
   #dispatch(): void {
-    while (this.#idle.length > 0 && this.#queue.length > 0) {
-      const worker = this.#idle.pop()!;
+    while (this.#queue.length > 0) {
+      if (this.#closed) return void this.#queue.splice(0).forEach(({ reject }) => reject(this.#closed));
+      const worker = this.#idle.pop() ?? (this.#workers.size < this.#threads ? this.#start() : undefined);
+      if (!worker) return;
       const pending = this.#queue.shift()!;
-      this.#underWay.set(worker, pending);
-      worker.postMessage(pending.task, [pending.task.weights.buffer as ArrayBuffer]);
+      try {
+        worker.postMessage(pending.task, [pending.task.weights.buffer as ArrayBuffer]);
+        this.#underWay.set(worker, pending);
+      } catch (error) {
+        pending.reject(error); // weights that can't be handed over
+        this.#idle.push(worker);
+      }
     }
+  }
+
+  #start(): Worker {
+    const worker = new Worker(this.#worker);
+    this.#workers.add(worker);
+    worker.on("message", (message: FromWorker) => {
+      const pending = this.#underWay.get(worker);
+      this.#underWay.delete(worker);
+      this.#idle.push(worker);
+      if ("error" in message) pending?.reject(rebuildError(message.error));
+      else pending?.resolve(message.rounded);
+      this.#dispatch();
+    });
+    worker.on("error", (cause) => this.#lose(worker, cause));
+    worker.on("exit", (code) => this.#lose(worker, new Error(`exit code ${code}`)));
+    return worker;
+  }
+
+  /** A worker that stopped takes its task with it, and leaves its place to another. */
+  #lose(worker: Worker, cause: unknown): void {
+    if (!this.#workers.delete(worker)) return; // told of its end twice
+    const at = this.#idle.indexOf(worker);
+    if (at >= 0) this.#idle.splice(at, 1);
+    const pending = this.#underWay.get(worker);
+    this.#underWay.delete(worker);
+    pending?.reject(new EngineError(`A rounding worker stopped: ${messageOf(cause)}`, { cause }));
+    this.#dispatch();
   }
 }
 

@@ -1,9 +1,10 @@
 // The worker's side of `RoundingPool`.
 import { parentPort } from "node:worker_threads";
 
-import { messageOf } from "../../../errors.js";
 import { loadGgml } from "../../../native/engine.js";
+import { transportError } from "../../../native/transport-error.js";
 import type { LdlFactor } from "./problem.js";
+import { requireStorable } from "./require-storable.js";
 import { roundRows } from "./round-rows.js";
 import { RoundingKernel } from "./rounding-kernel.js";
 import type { FromWorker, RoundedRows, RoundingTask } from "./rounding-pool.js";
@@ -19,20 +20,23 @@ parentPort!.on("message", (task: RoundingTask) => {
     const buffers = rounded.solutions.flatMap(({ bytes, losses }) => [bytes.buffer, losses.buffer] as ArrayBuffer[]);
     parentPort!.postMessage({ rounded } satisfies FromWorker, buffers);
   } catch (error) {
-    const name = error instanceof Error ? error.name : "Error";
-    parentPort!.postMessage({ error: messageOf(error), name } satisfies FromWorker);
+    parentPort!.postMessage({ error: transportError(error) } satisfies FromWorker, []);
   }
 });
 
 function round({ input, weights, rows, types, effort }: RoundingTask): RoundedRows {
   const { columns, hessian, importance, drift, driftShare = 1 } = input;
+  requireStorable(weights, columns);
   if (present !== input.key) {
     present = undefined;
     factor = undefined;
     kernel.setHessian(hessian, columns);
     present = input.key;
   }
-  if (drift) kernel.retarget(weights, drift, driftShare);
+  if (drift) {
+    kernel.retarget(weights, drift, driftShare);
+    requireStorable(weights, columns);
+  }
   const powers = kernel.powers(weights, rows);
   const work = { weights, rows, columns, importance, hessian, factor: () => (factor ??= kernel.factor), effort };
   return { solutions: types.map((type) => roundRows(ggml, kernel, { ...work, type })), powers };

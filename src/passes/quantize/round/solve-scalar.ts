@@ -3,11 +3,12 @@
 // Plain TypeScript in double precision; the kernel that does the work in earnest is its twin.
 //
 // Error feedback: Frantar et al., 2022 (GPTQ), arXiv:2210.17323, in the form of Chee et al., 2023, arXiv:2307.13304.
-import { fromFloat16, toFloat16 } from "../../../support/float16.js";
+import { nearestFloat16 } from "../../../support/float16.js";
 import { type RowScales, fitScales } from "./fit-scales.js";
 import { codeOf } from "./nearest-code.js";
 import type { Effort, RoundingProblem } from "./problem.js";
 import type { RowsState, ScalarFormat } from "./scalar-format.js";
+import { usableLevels } from "./usable-levels.js";
 
 /** Rounds of descent: a sweep over all codes, then one over all scales. */
 export const ROUNDS: Record<Effort, number> = { fast: 0, default: 4, high: 12 };
@@ -21,6 +22,7 @@ export interface ScalarSolution {
 
 /** Rounds every row of a problem. */
 export function solveScalarRows(format: ScalarFormat, problem: RoundingProblem): ScalarSolution {
+  const { levels, skipped } = usableLevels(format);
   const { rows, columns } = problem;
   const [blocks, groups] = [columns / format.blockWeights, columns / format.groupWeights];
   const hasMins = format.minMax > 0;
@@ -32,7 +34,7 @@ export function solveScalarRows(format: ScalarFormat, problem: RoundingProblem):
     mins: new Uint8Array(hasMins ? rows * groups : 0),
   };
   const losses = new Float64Array(rows);
-  const solver = new RowSolver(format, problem);
+  const solver = new RowSolver({ ...format, levels }, problem);
   for (let row = 0; row < rows; row++) {
     losses[row] = solver.solve(problem.weights.subarray(row * columns, (row + 1) * columns), {
       codes: state.codes.subarray(row * columns, (row + 1) * columns),
@@ -42,6 +44,7 @@ export function solveScalarRows(format: ScalarFormat, problem: RoundingProblem):
       mins: state.mins.subarray(row * groups, (row + 1) * groups),
     });
   }
+  for (let i = 0; i < state.codes.length; i++) state.codes[i]! += skipped;
   return { state, losses };
 }
 
@@ -97,7 +100,7 @@ class RowSolver {
       for (let j = start; j < end; j++) {
         target[j]! += carried(j, start, j);
         const { scale, offset } = this.#affine(out, j);
-        const code = codeOf(this.#format, (target[j]! - offset) / scale);
+        const code = codeOf(this.#format, scale === 0 ? 0 : (target[j]! - offset) / scale);
         out.codes[j] = code;
         error[j] = weights[j]! - (scale * this.#format.levels[code]! + offset);
       }
@@ -180,8 +183,8 @@ class RowSolver {
     if (!(curvature > 0)) return 0;
     const wanted = Math.min(highest, Math.max(lowest, Math.round(value + slope / curvature)));
     const step = wanted - value;
-    if (step !== 0 && step * (step * curvature - 2 * slope) < 0) this.#moveAlong(start, end, step);
-    else return 0;
+    if (!(step * (step * curvature - 2 * slope) < 0)) return 0;
+    this.#moveAlong(start, end, step);
     return step;
   }
 
@@ -189,9 +192,9 @@ class RowSolver {
   #stepHalf(start: number, end: number, value: number): number {
     const { slope, curvature } = this.#line(start, end);
     if (!(curvature > 0)) return value;
-    const wanted = fromFloat16(toFloat16(value + slope / curvature));
+    const wanted = nearestFloat16(value + slope / curvature);
     const step = wanted - value;
-    if (!Number.isFinite(wanted) || step * (step * curvature - 2 * slope) >= 0) return value;
+    if (!(step * (step * curvature - 2 * slope) < 0)) return value;
     this.#moveAlong(start, end, step);
     return wanted;
   }
