@@ -1,4 +1,5 @@
 // Rounds a whole tensor in slabs of rows, so that all workers have something to do and none has too much at once.
+import { PareError, messageOf } from "../../errors.js";
 import { type GgmlType, rowSizeBytes } from "../../formats/gguf/ggml-types.js";
 import { rowCount } from "../../model/model.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
@@ -24,7 +25,11 @@ export interface RoundedTensor {
   power: number;
 }
 
-/** Rounds all rows to one type. */
+/**
+ * Rounds all rows to one type.
+ *
+ * @throws {PareError} that names the tensor: a weight or a Hessian that holds no number, a worker that stopped
+ */
 export async function roundTensor(
   pool: RoundingPool,
   tensor: TensorToRound,
@@ -38,35 +43,48 @@ export async function roundTensor(
   const bytes = new Uint8Array(rows * rowBytes);
   const total: RoundedTensor = { bytes, loss: 0, power: 0 };
   const step = Math.max(4, Math.floor(SLAB_WEIGHTS / columns) & ~3);
-  const work: Promise<void>[] = [];
-  for (let start = 0; start < rows;) {
-    const matrix = Math.floor(start / rowsPerMatrix);
-    const end = Math.min(start + step, (matrix + 1) * rowsPerMatrix, rows);
-    const from = start;
+  const roundSlab = async (start: number, end: number): Promise<void> => {
     const task = {
-      input: tensor.inputs[matrix] ?? tensor.inputs[0]!,
+      input: tensor.inputs[Math.floor(start / rowsPerMatrix)] ?? tensor.inputs[0]!,
       weights: tensor.values.slice(start * columns, end * columns),
       rows: end - start,
       types: [type],
       effort,
     };
-    work.push(
-      pool.round(task).then(({ solutions: [solution], powers }) => {
-        bytes.set(solution!.bytes, from * rowBytes);
-        total.loss += sum(solution!.losses);
-        total.power += sum(powers);
-      }),
-    );
+    const { solutions, powers } = await pool.round(task);
+    bytes.set(solutions[0]!.bytes, start * rowBytes);
+    total.loss += sum(solutions[0]!.losses);
+    total.power += sum(powers);
+  };
+  const work: Promise<void>[] = [];
+  for (let start = 0; start < rows;) {
+    const matrixEnd = (Math.floor(start / rowsPerMatrix) + 1) * rowsPerMatrix;
+    const end = Math.min(start + step, matrixEnd);
+    work.push(roundSlab(start, end));
     start = end;
   }
-  await Promise.all(work);
+  await named(tensor, [type], Promise.all(work));
   return total;
+}
+
+/** Says which tensor it is when its rounding fails. */
+async function named(tensor: TensorToRound, types: readonly GgmlType[], work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (cause) {
+    const hint = cause instanceof PareError ? cause.hint : undefined;
+    throw new PareError(`Cannot round "${tensor.name}" to ${types.join(" or ")}: ${messageOf(cause)}`, {
+      cause,
+      ...(hint !== undefined && { hint }),
+    });
+  }
 }
 
 /**
  * The relative layer error Σ (w − q) H (w − q)ᵀ ÷ Σ w H wᵀ that each type leaves, from a sample of rows.
  *
  * @param rowsMax rows that are rounded
+ * @throws {PareError} that names the tensor
  */
 export async function sampleErrors(
   pool: RoundingPool,
@@ -92,7 +110,7 @@ export async function sampleErrors(
     rounded.solutions.forEach((solution, type) => (losses[type]! += sum(solution.losses)));
     power += sum(rounded.powers);
   });
-  await Promise.all(work);
+  await named(tensor, types, Promise.all(work));
   return new Map(types.map((type, i) => [type, power > 0 ? losses[i]! / power : 0]));
 }
 
