@@ -75,7 +75,9 @@ export function describeQuantize(program: Command): void {
       }),
     )
     .option("--size <size>", "with --calibrate: size of the file, such as 4.2bpw, 38MB, -30% or DEVICE@4096")
-    .addOption(option("--effort <level>", "with --calibrate: how much time to take").choices(["fast", "default", "high"]))
+    .addOption(
+      option("--effort <level>", "with --calibrate: how much time to take").choices(["fast", "default", "high"]),
+    )
     .addOption(
       option("--minimize <what>", "with --size: weigh the time of a token, too, or not").choices(["size", "latency"]),
     )
@@ -84,9 +86,7 @@ export function describeQuantize(program: Command): void {
         completes: "file",
       }),
     )
-    .addOption(
-      option("--context <tokens>", "with --calibrate: tokens per window", { parse: wholeNumber(16, 1 << 20) }),
-    )
+    .addOption(option("--context <tokens>", "with --calibrate: tokens per window", { parse: wholeNumber(16, 1 << 20) }))
     .option("--parse-special", "with --calibrate: read <|im_start|> and the like in the text as control tokens")
     .addOption(
       option(`--without <part>`, "with --calibrate: leave a part of the method out, to see its worth; repeatable", {
@@ -165,7 +165,9 @@ function refuse(
 ): void {
   const given = names.find((name) => options[name] !== undefined);
   if (given === undefined) return;
-  throw new UsageError(`--${given.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} ${complaint}`, { hint });
+  throw new UsageError(`--${given.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} ${complaint}`, {
+    hint,
+  });
 }
 
 function requestOf(options: QuantizeOptions, input: string, output: string | undefined): QuantizeRequest {
@@ -216,7 +218,10 @@ function renderCalibrated(result: CalibratedResult, output: string): string {
     ["wrote", output],
     ["size", `${formatBytes(result.sizeBytes)}, ${result.bitsPerWeight.toFixed(2)} bits per weight`],
     ["divergence", `${divergence.mean.toFixed(5)} ± ${divergence.standardError.toFixed(5)} nats per token${predicted}`],
-    ["", `of ${formatCount(divergence.tokens)} tokens, ${(100 * divergence.sameTopRate).toFixed(1)} % have the same likeliest next token`],
+    [
+      "",
+      `of ${formatCount(divergence.tokens)} tokens, ${(100 * divergence.sameTopRate).toFixed(1)} % have the same likeliest next token`,
+    ],
     ["text", `${formatCount(statisticsTokens)} tokens of calibration`],
     ["measured", table],
     ["time", formatDuration(result.seconds * 1000)],

@@ -130,7 +130,12 @@ type Shared = Pick<
   "lab" | "pool" | "windows" | "contextLength" | "sumsBytes" | "onProgress" | "breathe"
 >;
 
-async function chooseAssignments(job: CalibratedJobInput, model: Model, shared: Shared, threads: number): Promise<Choice> {
+async function chooseAssignments(
+  job: CalibratedJobInput,
+  model: Model,
+  shared: Shared,
+  threads: number,
+): Promise<Choice> {
   const { goal, pins } = job;
   if ("options" in goal) {
     const { preset, choices } = parseChoices(goal.options);
@@ -217,7 +222,13 @@ async function write(
       shape: source.shape,
       type,
       chunks: async function* chunks() {
-        yield bytes ?? (await source.readRows(0, source.shape.slice(1).reduce((product, n) => product * n, 1)));
+        yield (
+          bytes ??
+            (await source.readRows(
+              0,
+              source.shape.slice(1).reduce((product, n) => product * n, 1),
+            ))
+        );
       },
     };
   });

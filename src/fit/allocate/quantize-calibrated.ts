@@ -18,7 +18,12 @@ import { readText } from "../../support/read-text.js";
 import { versions } from "../versions.js";
 import { EFFORTS } from "./effort.js";
 import type { Measurements } from "./measurement-schema.js";
-import { type MeasurementSetting, emptyMeasurements, readMeasurements, writeMeasurements } from "./measurement-table.js";
+import {
+  type MeasurementSetting,
+  emptyMeasurements,
+  readMeasurements,
+  writeMeasurements,
+} from "./measurement-table.js";
 import type { MethodPart } from "./method-parts.js";
 import type { CalibratedJobInput, CalibratedJobOutput } from "./quantize-calibrated.job.js";
 import { parseSizeTarget, targetBytes } from "./size-target.js";
@@ -149,7 +154,9 @@ function checkRequest({ size, type, calibrate, ...request }: CalibratedRequest):
   }
   if (size !== undefined) parseSizeTarget(size);
   else if (request.table !== undefined || request.minimize !== undefined) {
-    throw new UsageError("Measurements and what to minimize matter only where types are chosen", { hint: "Add --size" });
+    throw new UsageError("Measurements and what to minimize matter only where types are chosen", {
+      hint: "Add --size",
+    });
   } else parseChoices({ ...request, type: type! });
 }
 

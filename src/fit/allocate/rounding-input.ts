@@ -16,7 +16,11 @@ let made = 0;
  * @param driftShare how far targets follow a drift; 0 leaves them
  * @param matrices which of the stack; all by default
  */
-export function roundingInputs(statistics: InputStatistics, driftShare: number, matrices?: readonly number[]): RoundingInput[] {
+export function roundingInputs(
+  statistics: InputStatistics,
+  driftShare: number,
+  matrices?: readonly number[],
+): RoundingInput[] {
   const { columns, name, counts } = statistics;
   if (counts.every((count) => count === 0)) return [plainInput(columns)];
   const means = inputMeans(statistics);

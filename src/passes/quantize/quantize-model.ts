@@ -88,7 +88,12 @@ function* matrixRuns(start: number, count: number, rowsPerMatrix: number) {
   }
 }
 
-async function toFloats(engine: GgmlLibrary, type: GgmlType, bytes: Uint8Array, out: Float32Array): Promise<Float32Array> {
+async function toFloats(
+  engine: GgmlLibrary,
+  type: GgmlType,
+  bytes: Uint8Array,
+  out: Float32Array,
+): Promise<Float32Array> {
   if (type === "f32") return new Float32Array(bytes.buffer, bytes.byteOffset, out.length);
   return dequantizeAsync(engine, type, bytes, out.length, out);
 }
