@@ -13,7 +13,7 @@ export interface EffortPlan {
   substitutions: number;
   /** Rows of a tensor whose rounding to each type shows its layer error. */
   sampleRows: number;
-  /** Groups of layers that are rounded one after another, each on the inputs that those before it produce; 0: no second look. */
+  /** Groups of layers, each measured in both models side by side before it is rounded; 0: the original is not looked at again. */
   driftGroups: number;
   /** How the final rows are rounded. */
   rounding: Effort;
@@ -35,7 +35,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     measureTokens: 1024,
     substitutions: 72,
     sampleRows: 24,
-    driftGroups: 3,
+    driftGroups: 0,
     rounding: "default",
   },
   high: {
@@ -44,7 +44,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     measureTokens: 4096,
     substitutions: Infinity,
     sampleRows: 96,
-    driftGroups: 64,
+    driftGroups: 6,
     rounding: "high",
   },
 };
