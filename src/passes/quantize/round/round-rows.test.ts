@@ -5,7 +5,6 @@ import { type GgmlType, rowSizeBytes } from "../../../formats/gguf/ggml-types.js
 import { loadGgml } from "../../../native/engine.js";
 import { dequantize, quantizeRows, validateRows } from "../../../native/ggml.js";
 import { Random } from "../../../support/random.js";
-import { factorize } from "./ldl.js";
 import type { Effort, RoundingSolution } from "./problem.js";
 import { isSolvable, keepBetterRows, roundRows } from "./round-rows.js";
 import { RoundingKernel } from "./rounding-kernel.js";
@@ -89,11 +88,7 @@ test("roundRows() rounds to a codebook, no worse than ggml, and never to infinit
   const theirs = ggmlLosses({ ...problem, weights });
   losses.forEach((loss, row) => expect(loss).toBeLessThanOrEqual(theirs[row]!));
   const huge = trainedRows(new Random(6), 2, columns, 1e7);
-  try {
-    expect(validateRows(ggml, "iq2_xxs", solve({ ...problem, weights: huge }).bytes)).toBe(true);
-  } catch (error) {
-    expect(error).toMatchObject({ message: "The largest weights are beyond what iq2_xxs can hold" });
-  }
+  expect(validateRows(ggml, "iq2_xxs", solve({ ...problem, weights: huge }).bytes)).toBe(true);
 });
 
 test("roundRows() refuses other types, and rows that are not whole blocks", () => {
@@ -154,8 +149,7 @@ function drawRow(random: Random, columns: number): Float32Array {
 function solve({ type, rows, columns, weights, hessian, effort }: Problem): RoundingSolution {
   kernel.setHessian(hessian, columns);
   const importance = diagonalOf(hessian, columns);
-  const work = { type, weights, rows, columns, importance, hessian, effort };
-  return roundRows(ggml, kernel, { ...work, factor: () => factorize(hessian, columns) });
+  return roundRows(ggml, kernel, { type, weights, rows, columns, importance, effort });
 }
 
 function ggmlLosses({ type, weights, columns, hessian }: Problem): Float64Array {

@@ -1,13 +1,12 @@
 // Rounds rows to a type in the best of the ways there are: error feedback with descent, and descent from where ggml's own
-// encoder ends. Each row keeps whichever lies nearer, so that no row is ever worse than ggml's.
+// encoder ends. Each row keeps whichever lies nearer, so that no row is ever worse than ggml's, wherever ggml's is tried.
 import { type GgmlType, rowSizeBytes } from "../../../formats/gguf/ggml-types.js";
-import { PareError } from "../../../errors.js";
 import type { GgmlLibrary } from "../../../native/engine.js";
-import { quantizeRows } from "../../../native/ggml.js";
+import { dequantize, quantizeRows } from "../../../native/ggml.js";
 import { nearestFloat16 } from "../../../support/float16.js";
-import { codebookFormat } from "./codebook/codebook-format.js";
-import { solveCodebookRows } from "./codebook/solve-codebook-rows.js";
-import type { Effort, LdlFactor, RoundingSolution } from "./problem.js";
+import { type CodebookFormat, codebookFormat } from "./codebook/codebook-format.js";
+import { CodebookKernel } from "./codebook/codebook-kernel.js";
+import type { Effort, RoundingSolution } from "./problem.js";
 import type { RoundingKernel } from "./rounding-kernel.js";
 import { type RowsState, type ScalarFormat, packRows, scalarFormat, unpackRows } from "./scalar-format.js";
 
@@ -20,9 +19,6 @@ export interface RowsToRound {
   columns: number;
   /** Mean x² per column, for ggml's own encoder. */
   importance: Float32Array;
-  /** The kernel's present Hessian, and its factor. */
-  hessian: Float32Array;
-  factor: () => LdlFactor;
   effort: Effort;
 }
 
@@ -35,15 +31,29 @@ export function isSolvable(type: GgmlType): boolean {
  * Rounds rows under the kernel's present Hessian.
  *
  * @throws {RangeError} when there is no solver for the type, or a row is not a whole number of its blocks
- * @throws {PareError} when weights are beyond what a codebook type can hold; scalar types come as near as they can
+ * @throws {PareError} when memory is short
  */
 export function roundRows(ggml: GgmlLibrary, kernel: RoundingKernel, work: RowsToRound): RoundingSolution {
   const format = scalarFormat(work.type);
   if (format) return roundScalarRows(ggml, kernel, format, work);
-  if (!codebookFormat(work.type)) throw new RangeError(`Type ${work.type} has no solver`);
-  const solution = solveCodebookRows(ggml, { ...work, factor: work.factor() });
-  if (solution.losses.every(Number.isFinite)) return solution;
-  throw new PareError(`The largest weights are beyond what ${work.type} can hold`);
+  const codebook = codebookFormat(work.type);
+  if (codebook) return roundCodebookRows(ggml, kernel, codebook, work);
+  throw new RangeError(`Type ${work.type} has no solver`);
+}
+
+/** ggml's encoders of iq2 build tables for seconds, once per process: they are compared with only where time is no matter. */
+function roundCodebookRows(
+  ggml: GgmlLibrary,
+  kernel: RoundingKernel,
+  format: CodebookFormat,
+  { type, weights, rows, columns, importance, effort }: RowsToRound,
+): RoundingSolution {
+  const solution = CodebookKernel.beside(kernel).round(ggml, format, weights, rows, effort);
+  if (effort !== "high") return solution;
+  const bytes = quantizeRows(ggml, type, weights, columns, importance);
+  const values = dequantize(ggml, type, bytes, rows * columns);
+  const errors = weights.map((weight, at) => weight - values[at]!);
+  return keepBetterRows(solution, { bytes, losses: kernel.powers(errors, rows) }, rowSizeBytes(type, columns));
 }
 
 function roundScalarRows(

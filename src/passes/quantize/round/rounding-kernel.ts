@@ -51,6 +51,7 @@ export class RoundingKernel {
   readonly #start: number;
   #columns = 0;
   #problemEnd = 0;
+  #hessian = 0;
   #upper = 0;
   #diagonal = 0;
 
@@ -78,18 +79,38 @@ export class RoundingKernel {
     const kernel = this.#exports;
     kernel.release(this.#start);
     const square = 4 * columns * columns;
-    const at = this.#allocate(square);
+    this.#hessian = this.#allocate(square);
     this.#upper = this.#allocate(square);
     this.#diagonal = this.#allocate(4 * columns);
     const work = this.#allocate(kernel.workBytes(columns));
     this.#problemEnd = kernel.mark();
-    new Float32Array(kernel.memory.buffer, at, columns * columns).set(hessian);
+    new Float32Array(kernel.memory.buffer, this.#hessian, columns * columns).set(hessian);
     const scratch = this.#allocate(square);
-    const bad = kernel.factorize(columns, at, this.#upper, this.#diagonal, scratch);
+    const bad = kernel.factorize(columns, this.#hessian, this.#upper, this.#diagonal, scratch);
     if (bad >= 0) throw unfactorable(hessian, columns, bad);
-    kernel.setProblem(columns, at, this.#upper, this.#diagonal, work);
+    kernel.setProblem(columns, this.#hessian, this.#upper, this.#diagonal, work);
     kernel.release(this.#problemEnd);
     this.#columns = columns;
+  }
+
+  get memory(): WebAssembly.Memory {
+    return this.#exports.memory;
+  }
+
+  /** Columns of the present Hessian. */
+  get columns(): number {
+    return this.#columns;
+  }
+
+  /**
+   * Room in the memory until the next call, and where the present Hessian and its factor lie, for another kernel.
+   *
+   * @throws {PareError} when memory is short
+   */
+  lend(bytes: number): { start: number; hessian: number; upper: number; diagonal: number } {
+    this.#exports.release(this.#problemEnd);
+    const start = this.#allocate(bytes);
+    return { start, hessian: this.#hessian, upper: this.#upper, diagonal: this.#diagonal };
   }
 
   /** The factor of the present Hessian, copied out. */

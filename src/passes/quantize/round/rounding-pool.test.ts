@@ -146,9 +146,8 @@ test("disposing rejects what is under way and what waits, and later tasks", asyn
 });
 
 function alone(kernel: RoundingKernel, input: RoundingInput, weights: Float32Array, type: "q4_0" | "q8_0") {
-  const { hessian, importance, columns } = input;
-  const work = { type, weights, rows: ROWS, columns, hessian, importance, effort: "default" as const };
-  return roundRows(ggml, kernel, { ...work, factor: () => kernel.factor });
+  const { importance, columns } = input;
+  return roundRows(ggml, kernel, { type, weights, rows: ROWS, columns, importance, effort: "default" });
 }
 
 function inputOf(key: string, seed: number): RoundingInput {

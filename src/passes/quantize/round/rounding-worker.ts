@@ -3,7 +3,6 @@ import { parentPort } from "node:worker_threads";
 
 import { loadGgml } from "../../../native/engine.js";
 import { transportError } from "../../../native/transport-error.js";
-import type { LdlFactor } from "./problem.js";
 import { requireStorable } from "./require-storable.js";
 import { roundRows } from "./round-rows.js";
 import { RoundingKernel } from "./rounding-kernel.js";
@@ -12,7 +11,6 @@ import type { FromWorker, RoundedRows, RoundingTask } from "./rounding-pool.js";
 const ggml = loadGgml();
 const kernel = RoundingKernel.load();
 let present: string | undefined;
-let factor: LdlFactor | undefined;
 
 parentPort!.on("message", (task: RoundingTask) => {
   try {
@@ -29,7 +27,6 @@ function round({ input, weights, rows, types, effort }: RoundingTask): RoundedRo
   requireStorable(weights, columns);
   if (present !== input.key) {
     present = undefined;
-    factor = undefined;
     kernel.setHessian(hessian, columns);
     present = input.key;
   }
@@ -38,6 +35,6 @@ function round({ input, weights, rows, types, effort }: RoundingTask): RoundedRo
     requireStorable(weights, columns);
   }
   const powers = kernel.powers(weights, rows);
-  const work = { weights, rows, columns, importance, hessian, factor: () => (factor ??= kernel.factor), effort };
+  const work = { weights, rows, columns, importance, effort };
   return { solutions: types.map((type) => roundRows(ggml, kernel, { ...work, type })), powers };
 }

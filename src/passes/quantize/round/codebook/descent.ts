@@ -1,7 +1,7 @@
 // Descent on a rounded row: each group of weights that shares a scale tries its scale and the next one that way which the
 // loss falls, with the best signs and codewords for each while all other groups stay; each block refits its superscale.
 // Every step is exact and the loss never rises.
-import { fromFloat16, toFloat16 } from "../../../../support/float16.js";
+import { nearestFloat16 } from "../../../../support/float16.js";
 import type { RoundingProblem } from "../problem.js";
 import { BLOCK_WEIGHTS, SCALE_MAX, SIGN_WEIGHTS } from "./codebook-format.js";
 import type { CodebookRows } from "./codebook-rows.js";
@@ -197,9 +197,9 @@ export class Descent {
       curvature += direction[j]! * (2 * product + hessian[row + j]! * direction[j]!);
     }
     const present = state.superScales[block]!;
-    const wanted = fromFloat16(toFloat16(present + slope / curvature));
+    const wanted = nearestFloat16(present + slope / curvature);
     const step = wanted - present;
-    if (!(wanted > 0 && wanted < Infinity) || !(step * (2 * slope - step * curvature) > GAIN_MIN * loss)) return false;
+    if (!(wanted > 0) || !(step * (2 * slope - step * curvature) > GAIN_MIN * loss)) return false;
     state.superScales[block] = wanted;
     this.#moveRow(error, gradient, start, direction, BLOCK_WEIGHTS, step);
     return true;

@@ -1,11 +1,14 @@
 // Error feedback, eight columns at a time: each group of weights that shares a scale takes the best signs and codewords for
 // what is left to round after the errors before it, and climbs to the scale that makes its own loss least.
+//
+// Error feedback over vectors: Tseng et al., 2024 (QuIP#, BlockLDLQ), arXiv:2402.04396; the codebooks are ggml's.
 import type { RoundingProblem } from "../problem.js";
 import { BLOCK_WEIGHTS, SCALE_MAX, SIGN_WEIGHTS } from "./codebook-format.js";
 import type { CodebookRows } from "./codebook-rows.js";
 import type { Codebook } from "./codebook.js";
 import { EightSearch } from "./eight-search.js";
 import type { EightForm } from "./problem-forms.js";
+import { StartingScales } from "./starting-scales.js";
 
 /** Scales that a group tries at most on either side of its first guess; it seldom gets that far. */
 const SCALE_STEPS_MAX = 3;
@@ -15,6 +18,7 @@ export class FeedBack {
   readonly #problem: RoundingProblem;
   readonly #forms: readonly EightForm[];
   readonly #search: EightSearch;
+  readonly #start: StartingScales;
   /** What the group's weights should become after the errors before the group. */
   readonly #base: Float64Array;
   readonly #target = new Float64Array(SIGN_WEIGHTS);
@@ -26,12 +30,13 @@ export class FeedBack {
     this.#problem = problem;
     this.#forms = forms;
     this.#search = new EightSearch(book);
+    this.#start = new StartingScales(book, forms);
     this.#base = new Float64Array(book.format.groupWeights);
     [this.#trial, this.#best] = [newTrial(book), newTrial(book)];
   }
 
   /**
-   * Rounds one block of a row. Its superscale and a first guess of each scale stand in `state`.
+   * Rounds one block of a row.
    *
    * @param weights the row
    * @param targets [256] what the block's weights should become after the errors before the block
@@ -47,6 +52,7 @@ export class FeedBack {
     const { groupWeights } = this.#book.format;
     const { columns, factor } = this.#problem;
     const from = block * BLOCK_WEIGHTS;
+    this.#start.write(targets, block, state);
     for (let start = from; start < from + BLOCK_WEIGHTS; start += groupWeights) {
       for (let j = 0; j < groupWeights; j++) {
         const row = (start + j) * columns;

@@ -1,14 +1,11 @@
 // Rounding of rows to the types that look up eight or four magnitudes at a time: iq2_xxs, iq2_xs, iq2_s, iq3_xxs, iq3_s.
-// ggml's own rounding gives each block its superscale and each group a first guess of its scale; then error feedback
-// between groups of eight columns, and descent. A row that comes out worse than ggml's is kept as ggml's.
-//
-// Error feedback over vectors: Tseng et al., 2024 (QuIP#, BlockLDLQ), arXiv:2402.04396; the codebooks are ggml's.
+// Error feedback between groups of eight columns, and descent. This is the plain twin of the kernel in kernels/assembly,
+// which `codebook-kernel.ts` calls and tests compare with it.
 import type { GgmlLibrary } from "../../../../native/engine.js";
-import { dequantize, quantizeRows } from "../../../../native/ggml.js";
 import type { Effort, RoundingProblem, RoundingSolution } from "../problem.js";
 import { addProducts } from "./add-products.js";
 import { BLOCK_WEIGHTS, codebookFormat } from "./codebook-format.js";
-import { type CodebookRows, packCodebookRows, rowOf, unpackCodebookRows } from "./codebook-rows.js";
+import { type CodebookRows, emptyCodebookRows, packCodebookRows, rowOf } from "./codebook-rows.js";
 import { type Codebook, codebookOf } from "./codebook.js";
 import { Descent } from "./descent.js";
 import { FeedBack } from "./feed-back.js";
@@ -21,11 +18,7 @@ export const SWEEPS: Record<Effort, number> = { fast: 0, default: 2, high: 12 };
 const SLAB_ROWS = 32;
 
 /**
- * Rounds every row of a problem to a codebook type, never worse than ggml does with the Hessian's diagonal as importance.
- *
- * Operations per weight at default effort, as counted on real layers of n columns: 0.9 searches for a codeword of eight
- * (3500 operations) or 2.9 for one of four (2600), and 3 n multiplications and additions: 2 n for gradients, n / 2 for errors
- * fed back, the rest for what descent moves.
+ * Rounds every row of a problem to a codebook type.
  *
  * @throws {RangeError} when the type has no codebook or a row is not a whole number of its blocks
  */
@@ -33,26 +26,19 @@ export function solveCodebookRows(ggml: GgmlLibrary, problem: RoundingProblem): 
   const format = codebookFormat(problem.type);
   if (!format) throw new RangeError(`Type "${problem.type}" has no codebook`);
   const { rows, columns } = problem;
+  const state = emptyCodebookRows(format, rows, columns);
   const book = codebookOf(ggml, format);
   const solver = new SlabSolver(book, problem, problemForms(problem, format.codeLength));
-  const bytes = quantizeRows(ggml, format.type, problem.weights, columns, diagonalOf(problem));
   const losses = new Float64Array(rows);
-  const rowBytes = bytes.byteLength / rows;
   for (let first = 0; first < rows; first += SLAB_ROWS) {
     const count = Math.min(SLAB_ROWS, rows - first);
-    const slabBytes = bytes.subarray(first * rowBytes, (first + count) * rowBytes);
-    const values = dequantize(ggml, format.type, slabBytes, count * columns);
-    losses.set(solver.improve(first, count, slabBytes, values), first);
+    const slab = Array.from({ length: count }, (_, row) => rowOf(format, state, first + row, columns));
+    losses.set(solver.round(first, slab), first);
   }
-  return { bytes, losses };
-}
-
-function diagonalOf({ hessian, columns }: RoundingProblem): Float32Array {
-  return Float32Array.from({ length: columns }, (_, j) => hessian[j * (columns + 1)]!);
+  return { bytes: packCodebookRows(format, state), losses };
 }
 
 class SlabSolver {
-  readonly #book: Codebook;
   readonly #problem: RoundingProblem;
   readonly #feedBack: FeedBack;
   readonly #descent: Descent;
@@ -64,7 +50,6 @@ class SlabSolver {
   readonly #targets = new Float64Array(SLAB_ROWS * BLOCK_WEIGHTS);
 
   constructor(book: Codebook, problem: RoundingProblem, forms: ProblemForms) {
-    this.#book = book;
     this.#problem = problem;
     this.#feedBack = new FeedBack(book, problem, forms.conditional);
     this.#descent = new Descent(book, problem, forms.full);
@@ -72,35 +57,20 @@ class SlabSolver {
     this.#gradients = new Float64Array(SLAB_ROWS * problem.columns);
   }
 
-  /**
-   * Writes rows over ggml's where they are better.
-   *
-   * @param bytes ggml's rows
-   * @param values the same, decoded
-   * @returns each row's loss
-   */
-  improve(first: number, rows: number, bytes: Uint8Array, values: Float32Array): Float64Array {
-    const { columns, weights, effort } = this.#problem;
-    const start = first * columns;
-    for (let j = 0; j < rows * columns; j++) this.#errors[j] = weights[start + j]! - values[j]!;
-    const losses = this.#startGradients(rows);
-    const state = unpackCodebookRows(this.#book.format, bytes, rows, columns);
-    this.#feedErrorsBack(first, rows, state);
-    this.#startGradients(rows);
-    const rowBytes = bytes.byteLength / rows;
-    for (let row = 0; row < rows; row++) {
-      const own = rowOf(this.#book.format, state, row, columns);
+  /** Rounds rows from `first` on into `slab`. @returns each row's loss */
+  round(first: number, slab: readonly CodebookRows[]): Float64Array {
+    this.#errors.fill(0);
+    this.#feedErrorsBack(first, slab);
+    this.#startGradients(slab.length);
+    return Float64Array.from(slab, (own, row) => {
       const [error, gradient] = [this.#row(this.#errors, row), this.#row(this.#gradients, row)];
-      this.#descent.improve(own, error, gradient, SWEEPS[effort]);
-      const loss = lossOf(error, gradient);
-      if (!(loss < losses[row]!)) continue;
-      losses[row] = loss;
-      bytes.set(packCodebookRows(this.#book.format, own), row * rowBytes);
-    }
-    return losses;
+      this.#descent.improve(own, error, gradient, SWEEPS[this.#problem.effort]);
+      return lossOf(error, gradient);
+    });
   }
 
-  #feedErrorsBack(first: number, rows: number, state: CodebookRows): void {
+  #feedErrorsBack(first: number, slab: readonly CodebookRows[]): void {
+    const rows = slab.length;
     const { columns, weights, factor } = this.#problem;
     for (let block = 0; block < columns / BLOCK_WEIGHTS; block++) {
       const start = block * BLOCK_WEIGHTS;
@@ -114,23 +84,16 @@ class SlabSolver {
         { values: this.#targets, stride: BLOCK_WEIGHTS },
         start,
       );
-      for (let row = 0; row < rows; row++) {
-        const own = rowOf(this.#book.format, state, row, columns);
+      slab.forEach((own, row) => {
         const targets = this.#targets.subarray(row * BLOCK_WEIGHTS, (row + 1) * BLOCK_WEIGHTS);
         const at = (first + row) * columns;
-        this.#feedBack.roundBlock(
-          weights.subarray(at, at + columns),
-          targets,
-          this.#row(this.#errors, row),
-          block,
-          own,
-        );
-      }
+        const error = this.#row(this.#errors, row);
+        this.#feedBack.roundBlock(weights.subarray(at, at + columns), targets, error, block, own);
+      });
     }
   }
 
-  /** Gradients from errors. @returns each row's loss */
-  #startGradients(rows: number): Float64Array {
+  #startGradients(rows: number): void {
     const { columns, hessian } = this.#problem;
     this.#gradients.fill(0);
     addProducts(
@@ -138,9 +101,6 @@ class SlabSolver {
       { values: hessian, start: 0, stride: columns, rows: columns },
       { values: this.#gradients, stride: columns },
       columns,
-    );
-    return Float64Array.from({ length: rows }, (_, row) =>
-      lossOf(this.#row(this.#errors, row), this.#row(this.#gradients, row)),
     );
   }
 
