@@ -1,5 +1,6 @@
 // The scale (and offset) of one group; see fit-group.ts of the host for what is tried and why.
 import * as format from "./format";
+import { total } from "./vector";
 
 const STRETCHES: i32 = 7;
 /** For each end of a range whose ends are free. */
@@ -197,9 +198,4 @@ function fitWithOffset(targets: usize, weights: usize): void {
 /** The nearest of the whole levels. */
 function evenLevels(values: v128): v128 {
   return f32x4.max(f32x4.splat(format.lowestLevel), f32x4.min(f32x4.splat(format.highestLevel), f32x4.nearest(values)));
-}
-
-/** The sum of four lanes. */
-function total(v: v128): f32 {
-  return f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3));
 }

@@ -57,6 +57,17 @@ describe.each(TYPES)("%s", (type) => {
     }
   });
 
+  test("fitGroup() of values next to each other leaves no more than their mean does", () => {
+    const random = new Random(6).fork(type);
+    const targets = Float64Array.from({ length: groupWeights }, () => -0.3 + 1e-3 * random.normal());
+    const weights = randomWeights(random, groupWeights);
+    const sum = weights.reduce((total, weight) => total + weight, 0);
+    const mean = targets.reduce((total, target, i) => total + weights[i]! * target, 0) / sum;
+    const fit = fitGroup(format, targets, weights);
+    const spread = errorOf(format, targets, weights, { scale: 0, offset: mean });
+    expect(errorOf(format, targets, weights, fit)).toBeLessThanOrEqual(spread / CLEARLY);
+  });
+
   test("fitScales() stays within what the type stores, from the smallest weights to the largest", () => {
     const random = new Random(4).fork(type);
     for (let power = -40; power <= 28; power++) {

@@ -1,9 +1,8 @@
 // The WebAssembly kernel that rounds rows (sources in kernels/assembly): one instance with memory of its own, for one
 // thread. `solve-scalar.ts` and `ldl.ts` are its twins in plain TypeScript.
-import { readFileSync } from "node:fs";
-
 import { PareError } from "../../../errors.js";
 import { unfactorable } from "./ldl.js";
+import { loadKernel } from "./load-kernel.js";
 import { type RowsState, type ScalarFormat, emptyRows } from "./scalar-format.js";
 import { ROUNDS, type ScalarSolution } from "./solve-scalar.js";
 import { usableLevels } from "./usable-levels.js";
@@ -61,12 +60,10 @@ export class RoundingKernel {
   }
 
   static load(): RoundingKernel {
-    const module = new WebAssembly.Module(readFileSync(kernelPath()));
     const abort = () => {
       throw new PareError("The rounding kernel stopped");
     };
-    const instance = new WebAssembly.Instance(module, { env: { abort } });
-    return new RoundingKernel(instance.exports as unknown as KernelExports);
+    return new RoundingKernel(loadKernel<KernelExports>("round", { abort }));
   }
 
   /**
@@ -251,8 +248,3 @@ export class RoundingKernel {
 }
 
 const STATE_FIELDS = ["codes", "superScales", "superMins", "scales", "mins"] as const;
-
-function kernelPath(): URL {
-  const fromSource = import.meta.url.endsWith(".ts");
-  return new URL(fromSource ? "../../../../dist/kernels/round.wasm" : "../../../kernels/round.wasm", import.meta.url);
-}

@@ -1,4 +1,7 @@
 // Tasks on real workers, and on workers of data: URLs that misbehave.
+import { once } from "node:events";
+import type { Worker } from "node:worker_threads";
+
 import { expect, test } from "vitest";
 
 import { correlatedHessian, diagonalOf, trainedRows } from "../../../../test/rounding-problems.js";
@@ -119,6 +122,21 @@ test.each([
   expect(reason).toBeInstanceOf(EngineError);
   expect((reason as Error).message).toMatch(message);
   expect(await pool.round(again(fine))).toBe(ROWS);
+});
+
+test("a worker that ends while it waits is replaced", async () => {
+  await using pool = new RoundingPool(
+    1,
+    workerOf("parentPort.postMessage({ rounded: task.rows }); parentPort.close();"),
+  );
+  for (let turn = 0; turn < 2; turn++) {
+    const started = once(process, "worker") as Promise<[Worker]>;
+    const rounded = pool.round(taskOf(inputOf("a", 1), 1));
+    const [worker] = await started;
+    const ended = once(worker, "exit");
+    expect(await rounded).toBe(ROWS);
+    await ended;
+  }
 });
 
 test("workers that die before their first task reject it, once each, and nothing hangs", async () => {

@@ -1,9 +1,8 @@
 // The WebAssembly kernel that rounds rows to types with a codebook (sources in kernels/assembly/codebook). It works in the
 // memory of a `RoundingKernel`, on the Hessian that lies there. `solve-codebook-rows.ts` is its twin in plain TypeScript.
-import { readFileSync } from "node:fs";
-
 import type { GgmlLibrary } from "../../../../native/engine.js";
 import type { Effort, RoundingSolution } from "../problem.js";
+import { loadKernel } from "../load-kernel.js";
 import type { RoundingKernel } from "../rounding-kernel.js";
 import type { CodebookFormat } from "./codebook-format.js";
 import { type CodebookRows, emptyCodebookRows, packCodebookRows } from "./codebook-rows.js";
@@ -59,9 +58,7 @@ export class CodebookKernel {
   static beside(owner: RoundingKernel): CodebookKernel {
     let known = kernels.get(owner);
     if (!known) {
-      const module = new WebAssembly.Module(readFileSync(kernelPath()));
-      const instance = new WebAssembly.Instance(module, { env: { memory: owner.memory } });
-      known = new CodebookKernel(owner, instance.exports as unknown as KernelExports);
+      known = new CodebookKernel(owner, loadKernel<KernelExports>("codebook", { memory: owner.memory }));
       kernels.set(owner, known);
     }
     return known;
@@ -213,12 +210,4 @@ function inLanes(values: Float64Array, half: number, positions: readonly number[
     const part = Math.floor(at / LANES) % half;
     return values[positions[four * LANES + (at % LANES)]! * half + part]!;
   });
-}
-
-function kernelPath(): URL {
-  const fromSource = import.meta.url.endsWith(".ts");
-  return new URL(
-    fromSource ? "../../../../../dist/kernels/codebook.wasm" : "../../../../kernels/codebook.wasm",
-    import.meta.url,
-  );
 }
