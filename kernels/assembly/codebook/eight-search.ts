@@ -77,14 +77,27 @@ export function descend(form: usize): bool {
     const isFlipped = isSignCountEven ? flipPairs(form) : flipSigns(form);
     return isNew || isFlipped;
   }
+  // A codeword is looked for again only where something else has moved since.
+  let isFirstOpen = true;
+  let isSecondOpen = true;
   let hasMoved = false;
   for (let turn = 0; turn < 2; turn++) {
-    let isStill = true;
-    if (chooseFour(form, 0)) isStill = false;
-    if (chooseFour(form, 1)) isStill = false;
-    if (isSignCountEven ? flipPairs(form) : flipSigns(form)) isStill = false;
-    if (isStill) break;
-    hasMoved = true;
+    if (isFirstOpen && chooseFour(form, 0)) {
+      isSecondOpen = true;
+      hasMoved = true;
+    }
+    isFirstOpen = false;
+    if (isSecondOpen && chooseFour(form, 1)) {
+      isFirstOpen = true;
+      hasMoved = true;
+    }
+    isSecondOpen = false;
+    if (isSignCountEven ? flipPairs(form) : flipSigns(form)) {
+      isFirstOpen = true;
+      isSecondOpen = true;
+      hasMoved = true;
+    }
+    if (!isFirstOpen) break;
   }
   return hasMoved;
 }

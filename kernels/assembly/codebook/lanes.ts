@@ -1,5 +1,4 @@
-// Four numbers at a time: sums and least ones across.
-import { halves } from "./book";
+// Across the numbers of a vector, or of a few: sums and the least.
 
 export function sumOf(v: v128): f32 {
   return f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3));
@@ -15,16 +14,10 @@ export function laneOf(v: v128, value: f32): i32 {
   return ctz(i32x4.bitmask(f32x4.eq(v, f32x4.splat(value))));
 }
 
-/**
- * The first half with the least bound.
- *
- * @param least of each lane, and the four that it is in
- */
-export function leastHalfOf(least: v128, fours: v128): i32 {
-  const lane = laneOf(least, leastOf(least));
-  let four = i32x4.extract_lane(fours, 0);
-  if (lane == 1) four = i32x4.extract_lane(fours, 1);
-  else if (lane == 2) four = i32x4.extract_lane(fours, 2);
-  else if (lane == 3) four = i32x4.extract_lane(fours, 3);
-  return min((four << 2) + (lane & 3), halves - 1); // what pads the last four repeats its last half
+/** Bit i set: the i-th of sixteen numbers is at most a limit. */
+export function atMost(at: usize, limit: f32): i32 {
+  const limits = f32x4.splat(limit);
+  const low = i16x8.narrow_i32x4_s(f32x4.le(v128.load(at), limits), f32x4.le(v128.load(at, 16), limits));
+  const high = i16x8.narrow_i32x4_s(f32x4.le(v128.load(at, 32), limits), f32x4.le(v128.load(at, 48), limits));
+  return i8x16.bitmask(i8x16.narrow_i16x8_s(low, high));
 }

@@ -2,12 +2,15 @@
 // Four halves are weighed at a time.
 import { codeLength, codes, firsts, halves, runs, seconds } from "./book";
 import { EIGHT_CARRY, EIGHT_INVERSE, FOUR_CARRY, FOUR_INVERSE, FOUR_PART_BYTES, PART } from "./form-layout";
-import { laneOf, leastHalfOf, leastOf } from "./lanes";
+import { atMost, laneOf, leastOf } from "./lanes";
 import { boundsWork } from "./problem";
 
 /** Bytes of four halves of a codeword of 8, and of one of 4. */
 const EIGHT_FOUR_BYTES: usize = 64;
 const FOUR_FOUR_BYTES: usize = 32;
+
+/** Halves whose bounds are looked at together. */
+const CHUNK: i32 = 16;
 
 /**
  * The codeword m with the least x M x − 2 r·x, x being m with signs.
@@ -76,7 +79,6 @@ function boundsOfEight(form: usize, s0: f32, s1: f32, s2: f32, s3: f32, p0: f32,
   const q23 = f32x4.splat(2 * s2 * s3 * load<f32>(form, PART + 44));
   const fours = (halves + 3) >> 2;
   let least = f32x4.splat(f32.MAX_VALUE);
-  let leastFour = i32x4.splat(0);
   let at = firsts;
   let out = boundsWork;
   for (let four = 0; four < fours; four++) {
@@ -93,12 +95,30 @@ function boundsOfEight(form: usize, s0: f32, s1: f32, s2: f32, s3: f32, p0: f32,
     const w = f32x4.add(f32x4.mul(q33, d), v3);
     const bound = f32x4.add(f32x4.add(f32x4.mul(a, x), f32x4.mul(b, y)), f32x4.add(f32x4.mul(c, z), f32x4.mul(d, w)));
     v128.store(out, bound);
-    leastFour = v128.bitselect(i32x4.splat(four), leastFour, f32x4.lt(bound, least));
     least = f32x4.pmin(least, bound);
     at += EIGHT_FOUR_BYTES;
     out += 16;
   }
-  return leastHalfOf(least, leastFour);
+  return firstAtMost(leastOf(least));
+}
+
+function boundOf(half: i32): f32 {
+  return load<f32>(boundsWork + ((<usize>half) << 2));
+}
+
+/** Of the halves from `chunk` on, those whose bound is at most a limit: bit i for the i-th. */
+function openHalves(chunk: i32, limit: f32): i32 {
+  const open = atMost(boundsWork + ((<usize>chunk) << 2), limit);
+  return chunk + CHUNK > halves ? open & ((1 << (halves - chunk)) - 1) : open;
+}
+
+/** The first half whose bound is at most a limit. */
+function firstAtMost(limit: f32): i32 {
+  for (let chunk = 0; chunk < halves; chunk += CHUNK) {
+    const open = openHalves(chunk, limit);
+    if (open != 0) return chunk + ctz(open);
+  }
+  return 0;
 }
 
 /** Weighs the codewords of each first half that can still win, beginning with the likeliest. */
@@ -125,10 +145,9 @@ function secondsOfEight(form: usize, signs: i32, linear: usize, leastHalf: i32, 
   const linearSecond = v128.load(linear, 16);
   let best = f32.MAX_VALUE;
   let bestPosition = 0;
-  let four = -1;
-  let open = 1;
+  let chunk = -CHUNK;
+  let open = 0;
   let half = leastHalf;
-  const fours = (halves + 3) >> 2;
   while (true) {
     const first = firsts + <usize>(half >> 2) * EIGHT_FOUR_BYTES + ((<usize>(half & 3)) << 2);
     const a = s0 * load<f32>(first);
@@ -171,14 +190,15 @@ function secondsOfEight(form: usize, signs: i32, linear: usize, leastHalf: i32, 
       best = base + least;
       bestPosition = ((<i32>((at - seconds) / EIGHT_FOUR_BYTES)) << 2) + laneOf(cost, least);
     }
-    open &= open - 1;
-    while (open == 0) {
-      if (++four >= fours) return load<u16>(codes + ((<usize>bestPosition) << 1));
-      open = i32x4.bitmask(f32x4.lt(v128.load(boundsWork + ((<usize>four) << 4)), f32x4.splat(best + constant)));
-      if (four == leastHalf >> 2) open &= ~(1 << (leastHalf & 3));
-      if (four == fours - 1) open &= (2 << ((halves - 1) & 3)) - 1;
-    }
-    half = (four << 2) + ctz(open);
+    do {
+      while (open == 0) {
+        chunk += CHUNK;
+        if (chunk >= halves) return load<u16>(codes + ((<usize>bestPosition) << 1));
+        open = openHalves(chunk, best + constant);
+      }
+      half = chunk + ctz(open);
+      open &= open - 1;
+    } while (half == leastHalf || boundOf(half) > best + constant);
   }
 }
 
@@ -201,7 +221,6 @@ function nearestOfFour(form: usize, part: i32, signs: i32, linear: usize): i32 {
   const q01 = f32x4.splat(2 * s0 * s1 * load<f32>(own, PART + 4));
   const fours = (halves + 3) >> 2;
   let leastBound = f32x4.splat(f32.MAX_VALUE);
-  let leastFour = i32x4.splat(0);
   for (let four = 0; four < fours; four++) {
     const at = firsts + <usize>four * FOUR_FOUR_BYTES;
     const a = v128.load(at);
@@ -210,10 +229,9 @@ function nearestOfFour(form: usize, part: i32, signs: i32, linear: usize): i32 {
     const y = f32x4.add(f32x4.mul(q11, b), p1);
     const bound = f32x4.add(f32x4.mul(a, x), f32x4.mul(b, y));
     v128.store(boundsWork + ((<usize>four) << 4), bound);
-    leastFour = v128.bitselect(i32x4.splat(four), leastFour, f32x4.lt(bound, leastBound));
     leastBound = f32x4.pmin(leastBound, bound);
   }
-  const leastHalf = leastHalfOf(leastBound, leastFour);
+  const leastHalf = firstAtMost(leastOf(leastBound));
   const constant =
     r2 * (load<f32>(own, FOUR_INVERSE) * r2 + 2 * load<f32>(own, FOUR_INVERSE + 4) * r3) +
     r3 * load<f32>(own, FOUR_INVERSE + 12) * r3;
@@ -223,8 +241,8 @@ function nearestOfFour(form: usize, part: i32, signs: i32, linear: usize): i32 {
   const w23 = f32x4.splat(2 * s2 * s3 * load<f32>(whole, 76));
   let best = f32.MAX_VALUE;
   let bestPosition = 0;
-  let four = -1;
-  let open = 1;
+  let chunk = -CHUNK;
+  let open = 0;
   let half = leastHalf;
   while (true) {
     const first = firsts + <usize>(half >> 2) * FOUR_FOUR_BYTES + ((<usize>(half & 3)) << 2);
@@ -247,13 +265,14 @@ function nearestOfFour(form: usize, part: i32, signs: i32, linear: usize): i32 {
       best = base + least;
       bestPosition = ((<i32>((at - seconds) / FOUR_FOUR_BYTES)) << 2) + laneOf(cost, least);
     }
-    open &= open - 1;
-    while (open == 0) {
-      if (++four >= fours) return load<u16>(codes + ((<usize>bestPosition) << 1));
-      open = i32x4.bitmask(f32x4.lt(v128.load(boundsWork + ((<usize>four) << 4)), f32x4.splat(best + constant)));
-      if (four == leastHalf >> 2) open &= ~(1 << (leastHalf & 3));
-      if (four == fours - 1) open &= (2 << ((halves - 1) & 3)) - 1;
-    }
-    half = (four << 2) + ctz(open);
+    do {
+      while (open == 0) {
+        chunk += CHUNK;
+        if (chunk >= halves) return load<u16>(codes + ((<usize>bestPosition) << 1));
+        open = openHalves(chunk, best + constant);
+      }
+      half = chunk + ctz(open);
+      open &= open - 1;
+    } while (half == leastHalf || boundOf(half) > best + constant);
   }
 }
