@@ -51,7 +51,9 @@ test.each(TYPES)(
     const huge = trainedRows(random, 1, columns, 1e7);
     const outlier = trainedRows(random, 1, columns);
     outlier[40] = 30;
+    const narrow = trainedRows(random, 1, columns, 1e-3).map((value) => value - 0.3);
     const rows = [new Float32Array(columns), tiny, huge, outlier];
+    if (format.minMax > 0) rows.push(narrow); // without an offset, the range on either side of zero holds it alike
     const weights = Float32Array.from(rows.flatMap((row) => [...row]));
     const ours = kernel.round(format, weights, rows.length, "default");
     const problem = { type, weights, rows: rows.length, columns, hessian, factor, effort: "default" } as const;
