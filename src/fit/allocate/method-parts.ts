@@ -4,7 +4,7 @@
  * - `allocation`: types by measured divergence; without it every weight counts the same.
  * - `asymmetric`: targets follow the inputs that the rounded layers before produce.
  * - `descent`: coordinate descent on codes and scales after error feedback.
- * - `recovery`: norms and biases are fitted again.
+ * - `recovery`: the gain of the output norm is fitted again.
  */
 export const METHOD_PARTS = ["allocation", "asymmetric", "descent", "recovery"] as const;
 

@@ -27,6 +27,7 @@ import { NOMINAL_ERRORS } from "./layer-error.js";
 import type { MethodPart } from "./method-parts.js";
 import { measureTensors } from "./measure-tensors.js";
 import { pinnedTypes } from "./pinned-types.js";
+import { OUTPUT_NORM, recoverOutputGain } from "./recover-output-gain.js";
 import { roundInOrder } from "./round-in-order.js";
 import { weightsTotal } from "./size-target.js";
 import type { Divergence } from "./weight-lab.js";
@@ -103,7 +104,7 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     driftShare: DRIFT_SHARE,
     effort: job.without.includes("descent") ? "fast" : effort.rounding,
   });
-  const divergence = verify(lab, solved, rounded);
+  const divergence = verify(lab, solved, rounded, { isRecovering: !job.without.includes("recovery") });
   const sizeBytes = await write(job, model, choice.assignments, rounded);
   return {
     sizeBytes,
@@ -201,9 +202,17 @@ function openTypes({ effort }: CalibratedJobInput, model: Model, fileBytes: numb
 /** Bits per weight of the whole file below which codebook types take part. */
 const CODEBOOK_BITS = 3.6;
 
-function verify(lab: WeightLab, types: ReadonlyMap<string, GgmlType>, bytes: ReadonlyMap<string, Uint8Array>) {
+/** Measures the file that is to be; what is fitted again meanwhile joins the bytes. */
+function verify(
+  lab: WeightLab,
+  types: ReadonlyMap<string, GgmlType>,
+  bytes: Map<string, Uint8Array>,
+  { isRecovering }: { isRecovering: boolean },
+): CalibratedJobOutput["divergence"] {
   using real = lab.realModel({ types, bytes: (name) => bytes.get(name)! });
-  const { windowMeans: _means, seconds: _seconds, ...divergence } = real.divergence();
+  const recovered = isRecovering ? recoverOutputGain(lab, real) : { divergence: real.divergence() };
+  if (recovered.bytes) bytes.set(OUTPUT_NORM, recovered.bytes);
+  const { windowMeans: _means, seconds: _seconds, ...divergence } = recovered.divergence;
   return divergence;
 }
 
