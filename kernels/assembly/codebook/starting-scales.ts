@@ -1,13 +1,13 @@
 // First scales of a block; see starting-scales.ts of the host.
 import { nearestFloat16 } from "../float16";
-import { BLOCK_WEIGHTS, SCALE_MAX, SIGN_WEIGHTS, groupWeights, largest, oddOf, rms } from "./book";
+import { BLOCK_WEIGHTS, SCALE_MAX, SIGN_WEIGHTS, codeLength, groupWeights, largest, oddOf, rms } from "./book";
 import { POINT, SLOPE, round } from "./eight-search";
 import { FORM_BYTES } from "./form-layout";
 import { sumOf } from "./lanes";
 import { conditionalForms, eightWork, stepsWork } from "./problem";
 
-const GROUPS_TRIED: i32 = 2;
 const STRETCHES: i32 = 7;
+const RMS_SHARE: f32 = 0.6;
 /** Where `stepsWork` has which groups have tried, u8 [16]; the steps, f32 [16], come first. */
 const IS_TRIED: usize = 64;
 
@@ -43,7 +43,8 @@ export function startScales(block: i32, targets: usize, superScale: usize, scale
     setStep(group, guess(targets + ((<usize>(group * groupWeights)) << 2)));
     store<u8>(stepsWork + IS_TRIED + <usize>group, 0);
   }
-  for (let turn = 0; turn < GROUPS_TRIED; turn++) {
+  const groupsTried = codeLength == 8 ? 4 : 2;
+  for (let turn = 0; turn < groupsTried; turn++) {
     const group = largestUntried(groups);
     store<u8>(stepsWork + IS_TRIED + <usize>group, 1);
     if (stepOf(group) > 0) setStep(group, bestStep(block, targets, group));
@@ -74,7 +75,7 @@ function guess(targets: usize): f32 {
     power += value * value;
     most = max(most, abs<f32>(value));
   }
-  return (sqrt<f32>(power / <f32>groupWeights) / rms + most / largest) * <f32>0.5;
+  return RMS_SHARE * (sqrt<f32>(power / <f32>groupWeights) / rms) + (1 - RMS_SHARE) * (most / largest);
 }
 
 function largestUntried(groups: i32): i32 {
