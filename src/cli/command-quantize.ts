@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from "commander";
 
 import { UsageError } from "../errors.js";
 import type { CalibratedRequest, CalibratedResult } from "../fit/allocate/quantize-calibrated.js";
-import { METHOD_PARTS } from "../fit/allocate/method-parts.js";
+import { METHOD_PARTS } from "../passes/quantize/method-parts.js";
 import type { QuantizeRequest, QuantizeResult } from "../passes/quantize/quantize.js";
 import { formatBytes, formatCount, formatDuration } from "../support/units.js";
 import { addExamples } from "./examples.js";

@@ -24,7 +24,7 @@ import {
   readMeasurements,
   writeMeasurements,
 } from "./measurement-table.js";
-import type { MethodPart } from "./method-parts.js";
+import type { MethodPart } from "../../passes/quantize/method-parts.js";
 import type { CalibratedJobInput, CalibratedJobOutput } from "./quantize-calibrated.job.js";
 import { parseSizeTarget, targetBytes } from "./size-target.js";
 
