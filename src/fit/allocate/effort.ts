@@ -35,7 +35,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     measureTokens: 1024,
     substitutions: 72,
     sampleRows: 24,
-    driftGroups: 0,
+    driftGroups: 3,
     rounding: "default",
   },
   high: {
