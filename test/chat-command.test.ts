@@ -69,7 +69,8 @@ const PROMPT = "> \u001b[3G";
 const hasScript = process.platform === "linux" && spawnSync("script", ["--version"]).status === 0;
 
 test.skipIf(!hasScript)("chat on a terminal: Ctrl-C stops the answer, and at the prompt it leaves", async () => {
-  const command = `"${process.execPath}" "${MAIN}" chat "${model}" --greedy --threads 1`;
+  // With exec, since a shell that stays above the command (dash) gets the first Ctrl-C as well, and ends of it later.
+  const command = `exec "${process.execPath}" "${MAIN}" chat "${model}" --greedy --threads 1`;
   const terminal = spawn("script", ["-qec", command, "/dev/null"], {
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...process.env, TERM: "xterm" },
