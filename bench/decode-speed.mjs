@@ -1,5 +1,6 @@
-// Speed of decoding and prefill through Pare against llama.cpp's own llama-bench: same file, same threads, interleaved,
-// medians over rounds.
+// Speed of decoding and prefill through Pare against llama.cpp's own llama-bench: same file, same threads, interleaved.
+// The ratio is the mean over rounds of the two sides' ratio in a round (geometric), with its standard error: a virtual
+// machine's speed wanders by more than the difference that is looked for, and a round's sides share its speed.
 //
 //   npm run build && node bench/decode-speed.mjs --llama-bench PATH [--rounds 5] [--threads 2] [--prompt 128] [--decode 64] [--no-repack] MODEL…
 //
@@ -36,7 +37,7 @@ const repack = !values["no-repack"];
 console.log(
   `threads ${threads}, prompt ${promptTokens}, decode ${decodeTokens}, rounds ${values.rounds}, repack ${repack}`,
 );
-console.log("| model | measure | Pare tokens/s | llama-bench tokens/s | ratio |");
+console.log("| model | measure | Pare tokens/s, median | llama-bench tokens/s, median | ratio |");
 console.log("|---|---|---|---|---|");
 for (const model of positionals) await compare(model);
 
@@ -61,12 +62,21 @@ async function compare(model) {
     for (let turn = 0; turn < sides.length; turn++) await sides[(round + turn) % sides.length]();
   }
   const row = (what, mine, yours) => {
-    const [a, b] = [median(mine), median(yours)];
-    console.log(`| ${basename(model)} | ${what} | ${a.toFixed(1)} | ${b.toFixed(1)} | ${(a / b).toFixed(3)} |`);
+    const { mean, standardError } = ratio(mine, yours);
+    const speeds = `${median(mine).toFixed(1)} | ${median(yours).toFixed(1)}`;
+    console.log(`| ${basename(model)} | ${what} | ${speeds} | ${mean.toFixed(3)} ± ${standardError.toFixed(3)} |`);
   };
   row(`prefill ${promptTokens}`, ours.prefill, theirs.prefill);
   row(`decode ${decodeTokens}`, ours.decode, theirs.decode);
   row(`greedy ${decodeTokens}`, ours.greedy, theirs.decode);
+}
+
+/** Geometric mean over rounds, and its standard error. */
+function ratio(mine, yours) {
+  const logs = mine.map((speed, round) => Math.log(speed / yours[round]));
+  const mean = logs.reduce((sum, value) => sum + value, 0) / logs.length;
+  const variance = logs.reduce((sum, value) => sum + (value - mean) ** 2, 0) / Math.max(1, logs.length - 1);
+  return { mean: Math.exp(mean), standardError: Math.exp(mean) * Math.sqrt(variance / logs.length) };
 }
 
 function pare(model, greedy) {

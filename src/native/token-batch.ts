@@ -1,7 +1,15 @@
 // The tokens of one decode call, in memory that llama.cpp reads in place and that is reused from call to call.
 import koffi from "koffi";
 
+import { STRUCTS } from "./abi.gen.js";
 import type { Struct } from "./bindings.js";
+
+type Field = (typeof STRUCTS.llama_batch.fields)[number];
+/** In which of its words a field of `llama_batch` lies. */
+const WORD_OF = Object.fromEntries(STRUCTS.llama_batch.fields.map(([name, , offset]) => [name, offset / 8])) as Record<
+  Field[0],
+  number
+>;
 
 export class TokenBatch {
   readonly capacity: number;
@@ -26,15 +34,12 @@ export class TokenBatch {
     this.#sequencePointers = new BigUint64Array(new ArrayBuffer((capacity + 1) * 8)); // the last stays null
     const first = koffi.address(this.#sequences);
     for (let i = 0; i < capacity; i++) this.#sequencePointers[i] = first + BigInt(i * 4);
-    this.#struct = {
-      n_tokens: 0,
-      token: koffi.address(this.#tokens),
-      embd: null,
-      pos: koffi.address(this.#positions),
-      n_seq_id: koffi.address(this.#sequenceCounts),
-      seq_id: koffi.address(this.#sequencePointers),
-      logits: koffi.address(this.#wantsLogits),
-    };
+    this.#struct = { words: new BigInt64Array(STRUCTS.llama_batch.sizeBytes / 8) };
+    this.#setWord("token", koffi.address(this.#tokens));
+    this.#setWord("pos", koffi.address(this.#positions));
+    this.#setWord("n_seq_id", koffi.address(this.#sequenceCounts));
+    this.#setWord("seq_id", koffi.address(this.#sequencePointers));
+    this.#setWord("logits", koffi.address(this.#wantsLogits));
   }
 
   get size(): number {
@@ -64,7 +69,12 @@ export class TokenBatch {
 
   /** llama.cpp's view of this batch. */
   struct(): Struct<"llama_batch"> {
-    (this.#struct as { n_tokens: number }).n_tokens = this.#size;
+    this.#setWord("n_tokens", BigInt(this.#size));
     return this.#struct;
+  }
+
+  /** The upper half of `n_tokens`' word is padding. */
+  #setWord(field: keyof typeof WORD_OF, value: bigint): void {
+    this.#struct.words[WORD_OF[field]] = value;
   }
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { argmax } from "./argmax.js";
+import { argmax, argmaxInPlainLoop } from "./argmax.js";
 import { Random } from "./random.js";
 
 test("argmax() finds what a plain search finds, for every length and sign", () => {
@@ -11,6 +11,21 @@ test("argmax() finds what a plain search finds, for every length and sign", () =
       expect(argmax(values)).toBe(values.indexOf(Math.max(...values)));
     }
   }
+});
+
+test("argmax() agrees with its plain twin on rows as long as vocabularies, with equals, infinities and NaN among them", () => {
+  const random = new Random(6);
+  const special = [Number.NaN, Infinity, -Infinity, 0, -0, 7];
+  for (const length of [127, 128, 129, 511, 512, 32_000, 49_152, 151_937]) {
+    for (const share of [0, 0.01, 1]) {
+      const values = Float32Array.from({ length }, () =>
+        random.next() < share ? special[random.integer(special.length)]! : Math.round(random.next() * 2000) - 3000,
+      );
+      expect(argmax(values)).toBe(argmaxInPlainLoop(values));
+    }
+  }
+  expect(argmax(new Float32Array(300).fill(Number.NaN))).toBe(0);
+  expect(argmax(new Float32Array(300).fill(-Infinity))).toBe(0);
 });
 
 test("argmax() takes the first of equals and never a NaN", () => {

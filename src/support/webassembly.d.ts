@@ -2,6 +2,8 @@
 declare namespace WebAssembly {
   class Memory {
     readonly buffer: ArrayBuffer;
+    /** @returns pages of 64 KiB before */
+    grow(pages: number): number;
   }
   type Module = object;
   const Module: new (bytes: Uint8Array) => Module;

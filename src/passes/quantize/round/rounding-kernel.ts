@@ -2,7 +2,7 @@
 // thread. `solve-scalar.ts` and `ldl.ts` are its twins in plain TypeScript.
 import { PareError } from "../../../errors.js";
 import { unfactorable } from "./ldl.js";
-import { loadKernel } from "./load-kernel.js";
+import { loadKernel } from "../../../support/load-kernel.js";
 import { type RowsState, type ScalarFormat, emptyRows } from "./scalar-format.js";
 import { ROUNDS, type ScalarSolution } from "./solve-scalar.js";
 import { usableLevels } from "./usable-levels.js";

@@ -2,7 +2,7 @@
 // memory of a `RoundingKernel`, on the Hessian that lies there. `solve-codebook-rows.ts` is its twin in plain TypeScript.
 import type { GgmlLibrary } from "../../../../native/engine.js";
 import type { Effort, RoundingSolution } from "../problem.js";
-import { loadKernel } from "../load-kernel.js";
+import { loadKernel } from "../../../../support/load-kernel.js";
 import type { RoundingKernel } from "../rounding-kernel.js";
 import type { CodebookFormat } from "./codebook-format.js";
 import { type CodebookRows, emptyCodebookRows, packCodebookRows } from "./codebook-rows.js";
