@@ -10,6 +10,7 @@ import { addExamples } from "./examples.js";
 import { perform } from "./invocation.js";
 import type { Invocation } from "./invocation.js";
 import { argument, option, wholeNumber } from "./options.js";
+import { cacheFacts } from "./cache-facts.js";
 import { printable, renderFacts, renderTable } from "./table.js";
 
 interface QuantizeOptions {
@@ -27,6 +28,7 @@ interface QuantizeOptions {
   dryRun?: boolean;
   calibrate?: string[];
   size?: string;
+  kvCache?: string;
   effort?: CalibratedRequest["effort"];
   minimize?: CalibratedRequest["minimize"];
   table?: string;
@@ -36,7 +38,16 @@ interface QuantizeOptions {
 }
 
 /** Options that say something only beside --calibrate. */
-const CALIBRATED_ONLY = ["size", "effort", "minimize", "table", "context", "parseSpecial", "without"] as const;
+const CALIBRATED_ONLY = [
+  "size",
+  "kvCache",
+  "effort",
+  "minimize",
+  "table",
+  "context",
+  "parseSpecial",
+  "without",
+] as const;
 /** Options that say nothing beside it: they describe llama.cpp's own quantization. */
 const PLAIN_ONLY = ["imatrix", "recipe", "allowMismatch", "sha256", "dryRun"] as const;
 
@@ -74,7 +85,14 @@ export function describeQuantize(program: Command): void {
         repeatable: true,
       }),
     )
-    .option("--size <size>", "with --calibrate: size of the file, such as 4.2bpw, 38MB, -30% or DEVICE@4096")
+    .option(
+      "--size <size>",
+      "with --calibrate: size of the file, such as 4.2bpw, 38MB, -30%, or DEVICE@4096, whose memory the KV cache shares",
+    )
+    .option(
+      "--kv-cache <bytes@tokens>",
+      "with --calibrate: most bytes of KV cache at a context length, such as 16MB@4096",
+    )
     .addOption(
       option("--effort <level>", "with --calibrate: how much time to take").choices(["fast", "default", "high"]),
     )
@@ -129,13 +147,14 @@ async function quantizeWithText(
     throw new UsageError(`"${unknown}" is no part of the method`, { hint: `Choose of ${METHOD_PARTS.join(", ")}` });
   }
   const { quantizeCalibrated } = await import("../fit/allocate/quantize-calibrated.js");
-  const { calibrate, size, effort, minimize, table, context, parseSpecial, without } = options;
+  const { calibrate, size, kvCache, effort, minimize, table, context, parseSpecial, without } = options;
   const result = await quantizeCalibrated(
     {
       input,
       output,
       calibrate: calibrate!,
       size,
+      kvCache,
       type: options.type,
       tensorTypes: options.tensorType,
       tokenEmbeddingType: options.tokenEmbeddingType,
@@ -224,6 +243,7 @@ function renderCalibrated(result: CalibratedResult, output: string): string {
     ],
     ["text", `${formatCount(statisticsTokens)} tokens of calibration`],
     ["measured", table],
+    ...cacheFacts(result, output),
     ["time", formatDuration(result.seconds * 1000)],
   ]);
   return [facts, renderTypes(result)].join("\n\n");

@@ -2,6 +2,7 @@
 import { PairedStatistics } from "../../calibrate/paired-statistics.js";
 import { GGML_TYPES, type GgmlType } from "../../formats/gguf/ggml-types.js";
 import { writeGguf } from "../../formats/gguf/write.js";
+import { kvCacheBytes } from "../../model/memory.js";
 import { type Model, elementCount, tensorSizeBytes } from "../../model/model.js";
 import { openModel } from "../../model/open.js";
 import { physicalCores } from "../../native/cores.js";
@@ -19,8 +20,12 @@ import { isSolvable } from "../../passes/quantize/round/round-rows.js";
 import { scalarFormat } from "../../passes/quantize/round/scalar-format.js";
 import { RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
 import { allocate } from "./allocate.js";
+import type { CacheBudget, CacheTypes } from "./cache-budget.js";
+import { CacheMeter, type MeasuredCache } from "./cache-meter.js";
 import { type CalibrationWindows, dealWindows, spread } from "./calibration-windows.js";
 import { MIX_TYPES, candidateTypes } from "./candidate-types.js";
+import { type CacheOutcome, chooseCache } from "./choose-cache.js";
+import { fileBytesBeside, requireRoom, shareDeviceMemory } from "./device-memory.js";
 import { EFFORTS } from "./effort.js";
 import type { Measurements } from "./measurement-schema.js";
 import { NOMINAL_ERRORS } from "./layer-error.js";
@@ -29,6 +34,7 @@ import { measureTensors } from "./measure-tensors.js";
 import { pinnedTypes } from "./pinned-types.js";
 import { OUTPUT_NORM, recoverOutputGain } from "./recover-output-gain.js";
 import { roundInOrder } from "./round-in-order.js";
+import type { SizeGoal } from "./size-goal.js";
 import { weightsTotal } from "./size-target.js";
 import type { Divergence } from "./weight-lab.js";
 import { WeightLab } from "./weight-lab.js";
@@ -39,15 +45,17 @@ export interface CalibratedJobInput {
   texts: string[];
   contextLength?: number | undefined;
   parseSpecial: boolean;
-  /** Types as a preset gives them; or a size, from which they are chosen. */
-  goal: { options: QuantizeOptions } | { fileBytes: number };
+  /** Types as a preset gives them; or a size, from which they are chosen; or memory, which the KV cache shares. */
+  goal: { options: QuantizeOptions } | SizeGoal;
+  /** The KV cache that is wanted; where memory is shared, the choice of it is part of the goal. */
+  cache?: CacheBudget | CacheTypes | undefined;
   pins: TypeOverride[];
   minimize: "size" | "latency";
   effort: Effort;
   without: MethodPart[];
   threads?: number | undefined;
   /** Measurements of an earlier run, from which types are chosen without measuring again. */
-  table?: Measurements["tensors"] | undefined;
+  table?: Pick<Measurements, "tensors" | "kvCache"> | undefined;
 }
 
 export interface CalibratedJobOutput {
@@ -55,6 +63,9 @@ export interface CalibratedJobOutput {
   tensors: TensorOutcome[];
   /** What was measured, unless it was given. */
   measured?: Measurements["tensors"];
+  /** The KV cache, where one was asked for, and what was measured for it beyond what was given. */
+  cache?: CacheOutcome;
+  cachesMeasured: MeasuredCache[];
   /** Of the whole mix, from the sum of its parts. */
   predictedDivergence?: number;
   /** Of the whole mix, on the part of the calibration text that no Hessian saw. */
@@ -87,7 +98,16 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     onProgress: context.progress,
     breathe: context.flush,
   };
-  const choice = await chooseAssignments(job, model, shared, threads);
+  const meter = new CacheMeter({
+    spec: model.spec,
+    windowTokens: contextLength,
+    measure: (types) => lab.divergence({ ...types, flashAttention: "on" }),
+    known: job.table?.kvCache,
+    onProgress: context.progress,
+    breathe: context.flush,
+  });
+  const choice = await chooseAssignments(job, model, { ...shared, meter }, threads);
+  const cache = choice.cache ?? (job.cache && (await chooseCache(job.cache, meter)));
   const types = new Map<string, GgmlType>();
   for (const [name, { type }] of choice.assignments) {
     if (type !== model.tensors.get(name)!.type) types.set(name, type);
@@ -110,6 +130,8 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     sizeBytes,
     tensors: outcomes(model, choice.assignments),
     ...(choice.measured && { measured: choice.measured }),
+    ...(cache && { cache }),
+    cachesMeasured: meter.added,
     ...(choice.predicted !== undefined && { predictedDivergence: choice.predicted }),
     divergence,
     ...facts(windows),
@@ -124,6 +146,7 @@ interface Choice {
   assignments: TypeAssignments;
   measured?: Measurements["tensors"];
   predicted?: number;
+  cache?: CacheOutcome;
 }
 
 type Shared = Pick<
@@ -134,7 +157,7 @@ type Shared = Pick<
 async function chooseAssignments(
   job: CalibratedJobInput,
   model: Model,
-  shared: Shared,
+  shared: Shared & { meter: CacheMeter },
   threads: number,
 ): Promise<Choice> {
   const { goal, pins } = job;
@@ -143,7 +166,7 @@ async function chooseAssignments(
     const { spec, tensors } = model;
     return { assignments: assignTypes({ ...choices, spec, preset, tensors: tensors.values(), hasImportance: true }) };
   }
-  const solvable = openTypes(job, model, goal.fileBytes);
+  const solvable = openTypes(job, model, bytesBesideFullCache(goal, model));
   const pinned = pinnedTypes(model, pins);
   const types = new Map(
     [...model.tensors.values()].map((tensor) => [
@@ -151,12 +174,25 @@ async function chooseAssignments(
       pinned.has(tensor.name) ? [pinned.get(tensor.name)!.type] : candidateTypes(tensor, { types: solvable }),
     ]),
   );
-  const measured = job.table ?? (await survey(job, types, shared, threads));
-  const { fileBytes } = goal;
-  const request = { model, table: { tensors: measured }, fileBytes, pins, types: solvable, minimize: job.minimize };
-  const { assignments, predictedDivergence } = allocate(request);
+  if ("memory" in goal) requireRoom(goal.memory, model, types);
+  const measured = job.table?.tensors ?? (await survey(job, types, shared, threads));
+  const request = { model, table: { tensors: measured }, pins, types: solvable, minimize: job.minimize };
+  const chosen: { fileBytes: number; cache?: CacheOutcome } =
+    "memory" in goal ? await shareDeviceMemory(request, goal.memory, shared.meter) : goal;
+  const { assignments, predictedDivergence } = allocate({ ...request, fileBytes: chosen.fileBytes });
   if (job.without.includes("allocation")) return { assignments };
-  return { assignments, predicted: predictedDivergence, ...(job.table ? {} : { measured }) };
+  return {
+    assignments,
+    predicted: predictedDivergence,
+    ...(job.table ? {} : { measured }),
+    ...(chosen.cache && { cache: chosen.cache }),
+  };
+}
+
+/** The file that leaves room for a cache in f16: which types take part does not hang on the cache that is chosen later. */
+function bytesBesideFullCache(goal: SizeGoal, model: Model): number {
+  if ("fileBytes" in goal) return goal.fileBytes;
+  return fileBytesBeside(kvCacheBytes(model.spec, goal.memory.contextLength), goal.memory, model);
 }
 
 /** What types are chosen from; without allocation every weight counts the same. */

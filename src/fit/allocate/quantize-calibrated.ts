@@ -16,17 +16,21 @@ import { refuseReplacing, sha256, sha256File } from "../../support/files.js";
 import type { RunOptions } from "../../support/progress.js";
 import { readText } from "../../support/read-text.js";
 import { versions } from "../versions.js";
+import { type CacheTypes, parseCacheBudget, requireCacheRoom } from "./cache-budget.js";
+import type { CacheOutcome } from "./choose-cache.js";
 import { EFFORTS } from "./effort.js";
 import type { Measurements } from "./measurement-schema.js";
 import {
   type MeasurementSetting,
   emptyMeasurements,
   readMeasurements,
+  withCacheMeasurements,
   writeMeasurements,
 } from "./measurement-table.js";
 import type { MethodPart } from "../../passes/quantize/method-parts.js";
 import type { CalibratedJobInput, CalibratedJobOutput } from "./quantize-calibrated.job.js";
-import { parseSizeTarget, targetBytes } from "./size-target.js";
+import { sizeGoal } from "./size-goal.js";
+import { parseSizeTarget } from "./size-target.js";
 
 /** What to quantize, and how. */
 export interface CalibratedRequest extends Omit<Partial<QuantizeOptions>, "type"> {
@@ -35,12 +39,17 @@ export interface CalibratedRequest extends Omit<Partial<QuantizeOptions>, "type"
   output: string;
   /** Text files that show what the model is used for. */
   calibrate: readonly string[];
-  /** Size of the file: `4.2bpw`, `38MB`, `12345678B`, `-30%` or `DEVICE@4096`. In place of a type. */
+  /**
+   * Size of the file: `4.2bpw`, `38MB`, `12345678B`, `-30%` or `DEVICE@4096`, whose memory weights and KV cache share. In
+   * place of a type.
+   */
   size?: string | undefined;
   /** Preset or ggml type. In place of a size. */
   type?: string | undefined;
   /** Types of some tensors, by pattern; with a size they are no part of the choice. */
   tensorTypes?: { pattern: string; type: string }[] | undefined;
+  /** Most bytes of KV cache at a context length, `16MB@4096`, for which its types are chosen; or types to measure. */
+  kvCache?: string | CacheTypes | undefined;
   /** Weigh the time of a token, too. */
   minimize?: "size" | "latency" | undefined;
   effort?: Effort | undefined;
@@ -64,6 +73,8 @@ export interface CalibratedResult {
   types: Record<string, number>;
   tensors: TensorOutcome[];
   warnings: string[];
+  /** The KV cache that it was made for, where one was asked for; else it is llama.cpp's own, in f16. */
+  cache?: CacheOutcome;
   calibration: Pick<
     CalibratedJobOutput,
     "divergence" | "predictedDivergence" | "statisticsTokens" | "contextLength" | "measurementWindows"
@@ -101,7 +112,9 @@ export async function quantizeCalibrated(
   const goal =
     request.size === undefined
       ? { options: presetOptions(request) }
-      : { fileBytes: await targetBytes(parseSizeTarget(request.size), model, { signal: options.signal }) };
+      : await sizeGoal(request.size, model, { signal: options.signal, without: request.without });
+  const cache = typeof request.kvCache === "string" ? parseCacheBudget(request.kvCache) : request.kvCache;
+  if (cache && "bytesMax" in cache) requireCacheRoom(model.spec, cache);
   const source = { sha256: "", sizeBytes: model.fileSizeBytes! };
   const isSized = request.size !== undefined;
   if (isSized && request.table !== undefined) source.sha256 = await sha256File(model.parts!, options.signal);
@@ -113,12 +126,13 @@ export async function quantizeCalibrated(
     contextLength: request.contextLength,
     parseSpecial: request.parseSpecial ?? false,
     goal,
+    cache,
     pins: isSized ? pinsOf(request) : [],
     minimize: request.minimize ?? "size",
     effort,
     without: [...(request.without ?? [])],
     threads: request.threads,
-    table: table?.tensors,
+    table,
   };
   const run = () =>
     isolate<CalibratedJobInput, CalibratedJobOutput>("fit/allocate/quantize-calibrated.job", job, {
@@ -126,11 +140,10 @@ export async function quantizeCalibrated(
       what: `quantizing "${input}"`,
     });
   const done = await diagnosing([input], run);
-  if (done.measured && request.table !== undefined) {
-    const setting = settingOf(request, source, texts, done, effort);
-    await writeMeasurements(request.table, { ...emptyMeasurements(setting), tensors: done.measured });
+  if (isSized && request.table !== undefined) {
+    await keepMeasurements(request.table, table, settingOf(request, source, texts, done, effort), done);
   }
-  const { sizeBytes, tensors, measured: _measured, ...calibration } = done;
+  const { sizeBytes, tensors, cache: cacheDone, measured: _measured, cachesMeasured: _caches, ...calibration } = done;
   return {
     sizeBytes,
     bitsPerWeight: bitsPerWeightOf(tensors),
@@ -138,6 +151,7 @@ export async function quantizeCalibrated(
     types: countTypes(tensors),
     tensors,
     warnings,
+    ...(cacheDone && { cache: cacheDone }),
     calibration: { ...calibration, ...(isSized && request.table !== undefined && { table: request.table }) },
   };
 }
@@ -152,12 +166,19 @@ function checkRequest({ size, type, calibrate, ...request }: CalibratedRequest):
       { hint: "Add --size 4.2bpw, or --type q4_K_M" },
     );
   }
-  if (size !== undefined) parseSizeTarget(size);
-  else if (request.table !== undefined || request.minimize !== undefined) {
+  if (typeof request.kvCache === "string") parseCacheBudget(request.kvCache);
+  if (size !== undefined) {
+    if (parseSizeTarget(size).kind !== "device" || request.kvCache === undefined) return;
+    throw new UsageError("A device is given, whose memory the KV cache shares, and room for a KV cache besides", {
+      hint: "Leave --kv-cache out, or give the size in bytes",
+    });
+  }
+  if (request.table !== undefined || request.minimize !== undefined) {
     throw new UsageError("Measurements and what to minimize matter only where types are chosen", {
       hint: "Add --size",
     });
-  } else parseChoices({ ...request, type: type! });
+  }
+  parseChoices({ ...request, type: type! });
 }
 
 async function refuseTarget(output: string, sources: readonly string[]): Promise<void> {
@@ -200,6 +221,19 @@ async function knownTable({ table }: CalibratedRequest, source: { sha256: string
   if (table === undefined) return undefined;
   if (!(await stat(table).catch(() => undefined))) return undefined;
   return readMeasurements(table, source);
+}
+
+/** Writes a table where there was none, and what was measured of KV caches into one that was read. */
+async function keepMeasurements(
+  path: string,
+  known: Measurements | undefined,
+  setting: MeasurementSetting,
+  { measured, cachesMeasured }: CalibratedJobOutput,
+): Promise<void> {
+  if (!known && !measured) return;
+  const before = known ?? { ...emptyMeasurements(setting), tensors: measured! };
+  const after = withCacheMeasurements(before, setting, cachesMeasured);
+  if (after !== known) await writeMeasurements(path, after);
 }
 
 function settingOf(
