@@ -6,6 +6,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { readMeasurements } from "../src/fit/allocate/measurement-table.js";
 import { readGguf } from "../src/formats/gguf/read.js";
 import { writeGguf } from "../src/formats/gguf/write.js";
+import { readRecipe, renderRecipe } from "../src/passes/recipe.js";
+import { sha256 } from "../src/support/files.js";
 import { memoryBytes } from "../src/model/memory.js";
 import { openModel } from "../src/model/open.js";
 import { pare, temporaryFolder } from "./command.js";
@@ -214,6 +216,70 @@ test(
   },
 );
 
+test(
+  "quantize --recipe makes the file again, byte for byte, that --save-recipe was written with",
+  { timeout: SLOW },
+  async () => {
+    using folder = temporaryFolder();
+    const [first, again, recipe] = ["first.gguf", "again.gguf", "recipe.yaml"].map(folder.path) as [
+      string,
+      string,
+      string,
+    ];
+    const wish = ["--size", "4.4bpw", "--kv-cache", "200kB@512", "--effort", "fast", "--tensor-type", "ffn_up=q5_K"];
+    const made = documentOf(
+      "quantize",
+      await pare(["quantize", model, first, ...wish, ...calibrated, "--save-recipe", recipe, "--json"]),
+    );
+    expect(Object.keys(made.types).length).toBeGreaterThan(3);
+    const { source, passes } = await readRecipe(recipe);
+    expect(source).toEqual({ name: "synthetic", sha256: sha256(readFileSync(model)) });
+    expect(passes[0]!.quantize.calibrate).toMatchObject({
+      texts: [{ file: text, sha256: sha256(readFileSync(text)) }],
+      contextLength: 64,
+      effort: "fast",
+      kvCache: { typeK: made.cache!.typeK, typeV: made.cache!.typeV, contextLength: 512 },
+    });
+    const args = ["quantize", model, again, "--recipe", recipe, "--threads", "1", "--json"];
+    const followed = documentOf("quantize", await pare(args));
+    expect(readFileSync(again).equals(readFileSync(first))).toBe(true);
+    expect(followed.cache).toEqual(made.cache);
+    expect(followed.calibration).toEqual({ ...made.calibration, predictedDivergence: undefined });
+  },
+);
+
+test("quantize --recipe keeps a preset's name and what was left out, too", { timeout: SLOW }, async () => {
+  using folder = temporaryFolder();
+  const recipe = folder.path("recipe.yaml");
+  const how = ["--type", "q4_K_M", "--effort", "fast", "--without", "descent", "--output-tensor-type", "q6_K"];
+  await pare(["quantize", model, folder.path("a.gguf"), ...how, ...calibrated, "--save-recipe", recipe]);
+  await pare(["quantize", model, folder.path("b.gguf"), "--recipe", recipe, "--threads", "1"]);
+  expect(readFileSync(folder.path("b.gguf")).equals(readFileSync(folder.path("a.gguf")))).toBe(true);
+});
+
+test("quantize refuses a recipe of another model or another text, and follows it with --allow-mismatch", async () => {
+  using folder = temporaryFolder();
+  const recipe = folder.path("recipe.yaml");
+  const output = folder.path("out.gguf");
+  const wrong = "0".repeat(64);
+  const right = sha256(readFileSync(text));
+  const write = (sourceHash: string, textHash: string) => {
+    const calibrate = { texts: [{ file: text, sha256: textHash }], contextLength: 64, effort: "fast" as const };
+    const passes = [{ quantize: { type: "q4_0", calibrate } }];
+    writeFileSync(recipe, renderRecipe({ source: { sha256: sourceHash }, passes }));
+  };
+  const follow = (...more: string[]) => pare(["quantize", model, output, "--recipe", recipe, ...more, "--json"]);
+  write(wrong, right);
+  expect(failureOf(await follow()).message).toContain("was made for another model");
+  write(sha256(readFileSync(model)), wrong);
+  expect(failureOf(await follow()).message).toContain("was made with another text");
+  expect(failureOf(await follow("--type", "q8_0")).message).toContain("more options are given");
+  expect(failureOf(await follow("--sha256")).message).toContain("--sha256 has no meaning beside a recipe");
+  expect(failureOf(await follow("--effort", "fast")).message).toContain("--effort matters only beside --calibrate");
+  expect(readdirSync(folder.path(""))).toEqual(["recipe.yaml"]);
+  expect((await follow("--allow-mismatch", "--threads", "1")).exitCode).toBe(0);
+});
+
 test.each([
   ["a size without text", ["--size", "4bpw"], 2, "--size matters only beside --calibrate"],
   ["a size and a type", ["--size", "4bpw", "--type", "q4_0", ...calibrated], 2, "one is wanted"],
@@ -239,6 +305,8 @@ test.each([
     1,
     "the smallest KV cache (K q4_0, V q4_0) takes 147 kB",
   ],
+  ["a recipe in place of the text", ["--type", "q4_0", ...calibrated, "--save-recipe", text], 2, "same file"],
+  ["a recipe in place of the model", ["--type", "q4_0", ...calibrated, "--save-recipe", "OUTPUT"], 2, "same file"],
   [
     "a device that holds no weights beside the smallest cache",
     ["--size", "SMALL@512", ...calibrated, "--effort", "fast"],
@@ -269,8 +337,9 @@ test.each([
     "quantize",
     model,
     output,
-    ...args.map((one) =>
-      one === "SHORT" ? short : one.replace(/^(SMALL|TINY)/, (name) => folder.path(`${name}.json`)),
+    ...args.map(
+      (one) =>
+        ({ SHORT: short, OUTPUT: output })[one] ?? one.replace(/^(SMALL|TINY)/, (name) => folder.path(`${name}.json`)),
     ),
     "--json",
   ]);

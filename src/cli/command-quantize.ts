@@ -32,6 +32,7 @@ interface QuantizeOptions {
   effort?: CalibratedRequest["effort"];
   minimize?: CalibratedRequest["minimize"];
   table?: string;
+  saveRecipe?: string;
   context?: number;
   parseSpecial?: boolean;
   without?: CalibratedRequest["without"];
@@ -44,6 +45,7 @@ const CALIBRATED_ONLY = [
   "effort",
   "minimize",
   "table",
+  "saveRecipe",
   "context",
   "parseSpecial",
   "without",
@@ -77,8 +79,13 @@ export function describeQuantize(program: Command): void {
     .option("--pure", "one type for all matrices, without the preset's mixture")
     .option("--leave-output-tensor", "leave the output layer as it is")
     .option("--allow-requantize", "also quantize tensors that are quantized already, which costs quality")
-    .addOption(option("--recipe <file>", "recipe to follow, in place of the options above", { completes: "file" }))
-    .option("--allow-mismatch", "follow a recipe also with another model or importance data than it was made with")
+    .addOption(
+      option("--recipe <file>", "recipe to follow, in place of all that it says itself", { completes: "file" }),
+    )
+    .option(
+      "--allow-mismatch",
+      "follow a recipe also with another model, text or importance data than it was made with",
+    )
     .addOption(
       option("--calibrate <text>", "text that shows what the model is used for; repeatable", {
         completes: "file",
@@ -104,6 +111,11 @@ export function describeQuantize(program: Command): void {
         completes: "file",
       }),
     )
+    .addOption(
+      option("--save-recipe <file>", "with --calibrate: write how the file was made, for --recipe", {
+        completes: "file",
+      }),
+    )
     .addOption(option("--context <tokens>", "with --calibrate: tokens per window", { parse: wholeNumber(16, 1 << 20) }))
     .option("--parse-special", "with --calibrate: read <|im_start|> and the like in the text as control tokens")
     .addOption(
@@ -118,6 +130,7 @@ export function describeQuantize(program: Command): void {
       perform(async (invocation, options: QuantizeOptions, input: string, output?: string) => {
         if (options.calibrate) return quantizeWithText(invocation, options, input, output);
         refuse(options, CALIBRATED_ONLY, "matters only beside --calibrate", "Add --calibrate text.txt");
+        if (await isCalibrated(options)) return followWithText(invocation, options, input, output);
         const { quantize } = await import("../passes/quantize/quantize.js");
         const request = { ...requestOf(options, input, output), threads: invocation.threads };
         const result = await quantize(request, invocation.runOptions);
@@ -134,6 +147,26 @@ export function describeQuantize(program: Command): void {
   ]);
 }
 
+/** Whether there is a recipe that calibrates; what can't stand beside a recipe is refused before it is read. */
+async function isCalibrated(options: QuantizeOptions): Promise<boolean> {
+  if (options.recipe === undefined) return false;
+  const { requireRecipeAlone } = await import("../passes/quantize/recipe-alone.js");
+  requireRecipeAlone(requestOf(options, "", undefined), options.recipe);
+  const { isCalibratedRecipe } = await import("../fit/allocate/calibrated-recipe.js");
+  return isCalibratedRecipe(options.recipe);
+}
+
+async function followWithText(
+  invocation: Invocation,
+  options: QuantizeOptions,
+  input: string,
+  output: string | undefined,
+): Promise<void> {
+  refuse(options, ["sha256", "dryRun"], "has no meaning beside a recipe that calibrates", "Leave it out");
+  const { recipe, allowMismatch } = options;
+  return carryOut(invocation, { input, output: required(output), recipe, allowMismatch, threads: invocation.threads });
+}
+
 async function quantizeWithText(
   invocation: Invocation,
   options: QuantizeOptions,
@@ -141,38 +174,44 @@ async function quantizeWithText(
   output: string | undefined,
 ): Promise<void> {
   refuse(options, PLAIN_ONLY, "has no meaning beside --calibrate", "Leave one of them out");
-  if (output === undefined) throw new UsageError("No output path is given", { hint: "Name the file to write" });
   const unknown = options.without?.find((part) => !(METHOD_PARTS as readonly string[]).includes(part));
   if (unknown !== undefined) {
     throw new UsageError(`"${unknown}" is no part of the method`, { hint: `Choose of ${METHOD_PARTS.join(", ")}` });
   }
+  const { calibrate, size, kvCache, effort, minimize, table, saveRecipe, context, parseSpecial, without } = options;
+  return carryOut(invocation, {
+    input,
+    output: required(output),
+    calibrate,
+    size,
+    kvCache,
+    type: options.type,
+    tensorTypes: options.tensorType,
+    tokenEmbeddingType: options.tokenEmbeddingType,
+    outputType: options.outputTensorType,
+    pure: options.pure,
+    keepOutput: options.leaveOutputTensor,
+    effort,
+    minimize,
+    table,
+    saveRecipe,
+    contextLength: context,
+    parseSpecial,
+    without,
+    threads: invocation.threads,
+  });
+}
+
+async function carryOut(invocation: Invocation, request: CalibratedRequest): Promise<void> {
   const { quantizeCalibrated } = await import("../fit/allocate/quantize-calibrated.js");
-  const { calibrate, size, kvCache, effort, minimize, table, context, parseSpecial, without } = options;
-  const result = await quantizeCalibrated(
-    {
-      input,
-      output,
-      calibrate: calibrate!,
-      size,
-      kvCache,
-      type: options.type,
-      tensorTypes: options.tensorType,
-      tokenEmbeddingType: options.tokenEmbeddingType,
-      outputType: options.outputTensorType,
-      pure: options.pure,
-      keepOutput: options.leaveOutputTensor,
-      effort,
-      minimize,
-      table,
-      contextLength: context,
-      parseSpecial,
-      without,
-      threads: invocation.threads,
-    },
-    invocation.runOptions,
-  );
+  const result = await quantizeCalibrated(request, invocation.runOptions);
   for (const warning of result.warnings) invocation.remark(`warning: ${warning}`);
-  invocation.print(result, () => renderCalibrated(result, output));
+  invocation.print(result, () => renderCalibrated(result, request.output));
+}
+
+function required(output: string | undefined): string {
+  if (output !== undefined) return output;
+  throw new UsageError("No output path is given", { hint: "Name the file to write" });
 }
 
 /** Says which of the options given can't stand here. */

@@ -3,7 +3,7 @@ import { PairedStatistics } from "../../calibrate/paired-statistics.js";
 import { GGML_TYPES, type GgmlType } from "../../formats/gguf/ggml-types.js";
 import { writeGguf } from "../../formats/gguf/write.js";
 import { kvCacheBytes } from "../../model/memory.js";
-import { type Model, elementCount, tensorSizeBytes } from "../../model/model.js";
+import { type Model, elementCount } from "../../model/model.js";
 import { openModel } from "../../model/open.js";
 import { physicalCores } from "../../native/cores.js";
 import { loadEngine } from "../../native/engine.js";
@@ -12,7 +12,6 @@ import { LlamaModel } from "../../native/llama-model.js";
 import { type TypeAssignments, type TypeOverride, assignTypes } from "../../passes/quantize/assign-types.js";
 import { type TensorOutcome, outcomes } from "../../passes/quantize/outcome.js";
 import { outputMetadata } from "../../passes/quantize/output-metadata.js";
-import { PRESETS } from "../../passes/quantize/presets.js";
 import { parseChoices } from "../../passes/quantize/parse-choices.js";
 import type { QuantizeOptions } from "../../passes/quantize/quantize-options.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
@@ -31,6 +30,7 @@ import type { Measurements } from "./measurement-schema.js";
 import { NOMINAL_ERRORS } from "./layer-error.js";
 import type { MethodPart } from "../../passes/quantize/method-parts.js";
 import { measureTensors } from "./measure-tensors.js";
+import { mixLabel } from "./mix-label.js";
 import { pinnedTypes } from "./pinned-types.js";
 import { OUTPUT_NORM, recoverOutputGain } from "./recover-output-gain.js";
 import { roundInOrder } from "./round-in-order.js";
@@ -281,13 +281,8 @@ async function write(
   return sizeBytes;
 }
 
-/** The preset's number; for a mix of our own that of the type with the most bytes, which is what people are shown. */
+/** The preset's number; for a mix of our own that of the type with the most bytes. */
 function fileTypeOf({ goal }: CalibratedJobInput, model: Model, assignments: TypeAssignments): number | undefined {
   if ("options" in goal) return parseChoices(goal.options).preset.fileType;
-  const bytes = new Map<GgmlType, number>();
-  for (const [name, { type }] of assignments) {
-    bytes.set(type, (bytes.get(type) ?? 0) + tensorSizeBytes(type, model.tensors.get(name)!.shape));
-  }
-  const [most] = [...bytes].sort(([, a], [, b]) => b - a)[0]!;
-  return PRESETS.find(({ type, fileType }) => type === most && fileType !== undefined)?.fileType;
+  return mixLabel(outcomes(model, assignments)).preset?.fileType;
 }

@@ -1,6 +1,7 @@
 // `quantize` with calibration: text runs through the model, every tensor is rounded so that what it does to that text
 // changes least, and where a size is asked for, each gets the type that its measured worth calls for.
 import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
 
 import { UsageError } from "../../errors.js";
 import { GGML_TYPES } from "../../formats/gguf/ggml-types.js";
@@ -17,6 +18,7 @@ import type { RunOptions } from "../../support/progress.js";
 import { readText } from "../../support/read-text.js";
 import { versions } from "../versions.js";
 import { type CacheTypes, parseCacheBudget, requireCacheRoom } from "./cache-budget.js";
+import { followedRequest, writeCalibratedRecipe } from "./calibrated-recipe.js";
 import type { CacheOutcome } from "./choose-cache.js";
 import { EFFORTS } from "./effort.js";
 import type { Measurements } from "./measurement-schema.js";
@@ -37,8 +39,14 @@ export interface CalibratedRequest extends Omit<Partial<QuantizeOptions>, "type"
   /** GGUF model; of a split one any part. */
   input: string;
   output: string;
-  /** Text files that show what the model is used for. */
-  calibrate: readonly string[];
+  /** Text files that show what the model is used for. Only a recipe has them in itself. */
+  calibrate?: readonly string[] | undefined;
+  /** Recipe of an earlier calibrated run, to make the same file again. In place of all but input, output and threads. */
+  recipe?: string | undefined;
+  /** Follow it also with another model or other texts than its hashes say. */
+  allowMismatch?: boolean | undefined;
+  /** Where to write the recipe of this run. */
+  saveRecipe?: string | undefined;
   /**
    * Size of the file: `4.2bpw`, `38MB`, `12345678B`, `-30%` or `DEVICE@4096`, whose memory weights and KV cache share. In
    * place of a type.
@@ -99,14 +107,16 @@ export interface CalibratedResult {
  * await quantizeCalibrated({ input: "f16.gguf", output: "small.gguf", size: "4.2bpw", calibrate: ["text.txt"] });
  */
 export async function quantizeCalibrated(
-  request: CalibratedRequest,
+  asked: CalibratedRequest,
   options: RunOptions = {},
 ): Promise<CalibratedResult> {
   const startMs = performance.now();
-  const { input, output, effort = "default" } = request;
+  const request = asked.recipe === undefined ? asked : await followedRequest(asked, options);
+  const { input, output, calibrate = [], effort = "default", saveRecipe } = request;
   checkRequest(request);
-  await refuseTarget(output, [input, ...request.calibrate]);
-  const texts = await Promise.all(request.calibrate.map((path) => readText(path, options.signal)));
+  await refuseTarget(output, [input, ...calibrate]);
+  if (saveRecipe !== undefined) await refuseRecipeTarget(saveRecipe, request);
+  const texts = await Promise.all(calibrate.map((path) => readText(path, options.signal)));
   await using model = await openModel(input, options);
   const warnings = warningsOf(model.tensors.values());
   const goal =
@@ -117,7 +127,9 @@ export async function quantizeCalibrated(
   if (cache && "bytesMax" in cache) requireCacheRoom(model.spec, cache);
   const source = { sha256: "", sizeBytes: model.fileSizeBytes! };
   const isSized = request.size !== undefined;
-  if (isSized && request.table !== undefined) source.sha256 = await sha256File(model.parts!, options.signal);
+  if ((isSized && request.table !== undefined) || saveRecipe !== undefined) {
+    source.sha256 = await sha256File(model.parts!, options.signal);
+  }
   const table = isSized ? await knownTable(request, source) : undefined;
   const job: CalibratedJobInput = {
     input,
@@ -144,7 +156,7 @@ export async function quantizeCalibrated(
     await keepMeasurements(request.table, table, settingOf(request, source, texts, done, effort), done);
   }
   const { sizeBytes, tensors, cache: cacheDone, measured: _measured, cachesMeasured: _caches, ...calibration } = done;
-  return {
+  const result: CalibratedResult = {
     sizeBytes,
     bitsPerWeight: bitsPerWeightOf(tensors),
     seconds: (performance.now() - startMs) / 1000,
@@ -154,9 +166,14 @@ export async function quantizeCalibrated(
     ...(cacheDone && { cache: cacheDone }),
     calibration: { ...calibration, ...(isSized && request.table !== undefined && { table: request.table }) },
   };
+  if (saveRecipe !== undefined) {
+    const origin = { name: model.spec.name, sha256: source.sha256 };
+    await writeCalibratedRecipe(saveRecipe, { request, result, source: origin, textHashes: texts.map(sha256) });
+  }
+  return result;
 }
 
-function checkRequest({ size, type, calibrate, ...request }: CalibratedRequest): void {
+function checkRequest({ size, type, calibrate = [], ...request }: CalibratedRequest): void {
   if (calibrate.length === 0) {
     throw new UsageError("No text to calibrate on is given", { hint: "Add --calibrate text.txt" });
   }
@@ -187,6 +204,16 @@ async function refuseTarget(output: string, sources: readonly string[]): Promise
     throw new UsageError(`Cannot write "${output}": a folder stands there`, { hint: "Name the file in it, too" });
   }
   await refuseReplacing(output, sources);
+}
+
+/** A recipe takes the place of nothing that it speaks of. */
+async function refuseRecipeTarget(path: string, { input, output, calibrate = [], table }: CalibratedRequest) {
+  if (resolve(path) === resolve(output)) {
+    throw new UsageError(`Model and recipe are the same file: "${path}"`, {
+      hint: "Choose another path for the recipe",
+    });
+  }
+  await refuseTarget(path, [input, output, ...calibrate, ...(table === undefined ? [] : [table])]);
 }
 
 function presetOptions(request: CalibratedRequest): QuantizeOptions {
@@ -243,7 +270,7 @@ function settingOf(
   done: CalibratedJobOutput,
   effort: Effort,
 ): MeasurementSetting {
-  const hashes = texts.map((text, i) => ({ name: calibrate[i]!, sha256: sha256(text) }));
+  const hashes = texts.map((text, i) => ({ name: calibrate![i]!, sha256: sha256(text) }));
   const { contextLength, statisticsTokens, measurementWindows } = done;
   return {
     source: { ...source, name: input },

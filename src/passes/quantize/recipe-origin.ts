@@ -33,6 +33,18 @@ export async function requireImportance(origin: RecipeOrigin, path: string, opti
   if (origin.importance !== undefined) await requireSame(origin.importance, [path], complaint, options);
 }
 
+/** @throws {UsageError} when the recipe was made with another text */
+export async function requireTexts(
+  recipe: string,
+  texts: readonly { file: string; sha256?: string | undefined }[],
+  options: RunOptions,
+): Promise<void> {
+  for (const { file, sha256: wanted } of texts) {
+    if (wanted !== undefined)
+      await requireSame(wanted, [file], `Recipe "${recipe}" was made with another text`, options);
+  }
+}
+
 async function requireSame(
   wanted: string,
   files: readonly string[],
