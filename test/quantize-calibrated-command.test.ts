@@ -240,7 +240,7 @@ test(
       effort: "fast",
       kvCache: { typeK: made.cache!.typeK, typeV: made.cache!.typeV, contextLength: 512 },
     });
-    const args = ["quantize", model, again, "--recipe", recipe, "--threads", "1", "--json"];
+    const args = ["quantize", model, again, "--recipe", recipe, "--threads", "2", "--json"]; // made with one
     const followed = documentOf("quantize", await pare(args));
     expect(readFileSync(again).equals(readFileSync(first))).toBe(true);
     expect(followed.cache).toEqual(made.cache);
