@@ -38,7 +38,7 @@ interface QuantizeOptions {
 /** Options that say something only beside --calibrate. */
 const CALIBRATED_ONLY = ["size", "effort", "minimize", "table", "context", "parseSpecial", "without"] as const;
 /** Options that say nothing beside it: they describe llama.cpp's own quantization. */
-const PLAIN_ONLY = ["imatrix", "recipe", "allowMismatch", "sha256", "dryRun"] as const;
+const PLAIN_ONLY = ["imatrix", "recipe", "allowMismatch", "sha256"] as const;
 
 export function describeQuantize(program: Command): void {
   const command = program
@@ -123,7 +123,6 @@ async function quantizeWithText(
   output: string | undefined,
 ): Promise<void> {
   refuse(options, PLAIN_ONLY, "has no meaning beside --calibrate", "Leave one of them out");
-  if (output === undefined) throw new UsageError("No output path is given", { hint: "Name the file to write" });
   const unknown = options.without?.find((part) => !(METHOD_PARTS as readonly string[]).includes(part));
   if (unknown !== undefined) {
     throw new UsageError(`"${unknown}" is no part of the method`, { hint: `Choose of ${METHOD_PARTS.join(", ")}` });
@@ -148,12 +147,13 @@ async function quantizeWithText(
       contextLength: context,
       parseSpecial,
       without,
+      dryRun: options.dryRun,
       threads: invocation.threads,
     },
     invocation.runOptions,
   );
   for (const warning of result.warnings) invocation.remark(`warning: ${warning}`);
-  invocation.print(result, () => renderCalibrated(result, output));
+  invocation.print(result, () => renderCalibrated(result, options.dryRun ? undefined : output));
 }
 
 /** Says which of the options given can't stand here. */
@@ -211,22 +211,27 @@ function renderResult(result: QuantizeResult, output: string | undefined): strin
   return sections.join("\n\n");
 }
 
-function renderCalibrated(result: CalibratedResult, output: string): string {
-  const { divergence, predictedDivergence, statisticsTokens, table } = result.calibration;
-  const predicted = predictedDivergence === undefined ? "" : `, ${predictedDivergence.toFixed(5)} were foreseen`;
+function renderCalibrated(result: CalibratedResult, output: string | undefined): string {
+  const { predictedDivergence, statisticsTokens, table } = result.calibration;
   const facts = renderFacts([
-    ["wrote", output],
+    ["wrote", output ?? "nothing, as this was a dry run"],
     ["size", `${formatBytes(result.sizeBytes)}, ${result.bitsPerWeight.toFixed(2)} bits per weight`],
-    ["divergence", `${divergence.mean.toFixed(5)} ± ${divergence.standardError.toFixed(5)} nats per token${predicted}`],
-    [
-      "",
-      `of ${formatCount(divergence.tokens)} tokens, ${(100 * divergence.sameTopRate).toFixed(1)} % have the same likeliest next token`,
-    ],
-    ["text", `${formatCount(statisticsTokens)} tokens of calibration`],
+    ...divergenceFacts(result.calibration),
+    ["foreseen", predictedDivergence === undefined ? undefined : `${predictedDivergence.toFixed(5)} nats per token`],
+    ["text", statisticsTokens === undefined ? undefined : `${formatCount(statisticsTokens)} tokens of calibration`],
     ["measured", table],
     ["time", formatDuration(result.seconds * 1000)],
   ]);
   return [facts, renderTypes(result)].join("\n\n");
+}
+
+function divergenceFacts({ divergence }: CalibratedResult["calibration"]): [string, string][] {
+  if (!divergence) return [];
+  const { mean, standardError, tokens, sameTopRate } = divergence;
+  return [
+    ["divergence", `${mean.toFixed(5)} ± ${standardError.toFixed(5)} nats per token`],
+    ["", `of ${formatCount(tokens)} tokens, ${(100 * sameTopRate).toFixed(1)} % have the same likeliest next token`],
+  ];
 }
 
 function renderTypes({ types, tensors }: Pick<QuantizeResult, "types" | "tensors">): string {

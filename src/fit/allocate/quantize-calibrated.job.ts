@@ -1,6 +1,6 @@
 // The child's side of `quantizeCalibrated`: the model in memory, its statistics, the choice of types, the rounding, the file.
 import { PairedStatistics } from "../../calibrate/paired-statistics.js";
-import { GGML_TYPES, type GgmlType } from "../../formats/gguf/ggml-types.js";
+import type { GgmlType } from "../../formats/gguf/ggml-types.js";
 import { writeGguf } from "../../formats/gguf/write.js";
 import { type Model, elementCount, tensorSizeBytes } from "../../model/model.js";
 import { openModel } from "../../model/open.js";
@@ -16,11 +16,9 @@ import { parseChoices } from "../../passes/quantize/parse-choices.js";
 import type { QuantizeOptions } from "../../passes/quantize/quantize-options.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
 import { isSolvable } from "../../passes/quantize/round/round-rows.js";
-import { scalarFormat } from "../../passes/quantize/round/scalar-format.js";
 import { RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
-import { allocate } from "./allocate.js";
 import { type CalibrationWindows, dealWindows, spread } from "./calibration-windows.js";
-import { MIX_TYPES, candidateTypes } from "./candidate-types.js";
+import { candidateTypes } from "./candidate-types.js";
 import { EFFORTS } from "./effort.js";
 import type { Measurements } from "./measurement-schema.js";
 import { NOMINAL_ERRORS } from "./layer-error.js";
@@ -29,7 +27,7 @@ import { measureTensors } from "./measure-tensors.js";
 import { pinnedTypes } from "./pinned-types.js";
 import { OUTPUT_NORM, recoverOutputGain } from "./recover-output-gain.js";
 import { roundInOrder } from "./round-in-order.js";
-import { weightsTotal } from "./size-target.js";
+import { openTypes, solveMix } from "./solve-mix.js";
 import type { Divergence } from "./weight-lab.js";
 import { WeightLab } from "./weight-lab.js";
 
@@ -143,7 +141,7 @@ async function chooseAssignments(
     const { spec, tensors } = model;
     return { assignments: assignTypes({ ...choices, spec, preset, tensors: tensors.values(), hasImportance: true }) };
   }
-  const solvable = openTypes(job, model, goal.fileBytes);
+  const solvable = openTypes(model, goal.fileBytes, job.effort);
   const pinned = pinnedTypes(model, pins);
   const types = new Map(
     [...model.tensors.values()].map((tensor) => [
@@ -152,9 +150,7 @@ async function chooseAssignments(
     ]),
   );
   const measured = job.table ?? (await survey(job, types, shared, threads));
-  const { fileBytes } = goal;
-  const request = { model, table: { tensors: measured }, fileBytes, pins, types: solvable, minimize: job.minimize };
-  const { assignments, predictedDivergence } = allocate(request);
+  const { assignments, predictedDivergence } = solveMix(model, measured, { ...job, fileBytes: goal.fileBytes });
   if (job.without.includes("allocation")) return { assignments };
   return { assignments, predicted: predictedDivergence, ...(job.table ? {} : { measured }) };
 }
@@ -186,21 +182,6 @@ function evenMeasurements(
     }),
   );
 }
-
-/**
- * Types that look up several weights at a time take minutes to round and decode slowly, and matter where bits are very few:
- * only then, or when time is no matter, do they take part.
- */
-function openTypes({ effort }: CalibratedJobInput, model: Model, fileBytes: number): GgmlType[] {
-  const isTight = fileBytes * 8 < CODEBOOK_BITS * weightsTotal(model);
-  return MIX_TYPES.filter((type) => {
-    if (!GGML_TYPES[type].quantized) return true;
-    return scalarFormat(type) !== undefined || (isSolvable(type) && (isTight || effort === "high"));
-  });
-}
-
-/** Bits per weight of the whole file below which codebook types take part. */
-const CODEBOOK_BITS = 3.6;
 
 /** Measures the file that is to be; what is fitted again meanwhile joins the bytes. */
 function verify(

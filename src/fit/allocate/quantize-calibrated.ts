@@ -8,7 +8,7 @@ import { diagnosing } from "../../model/diagnose.js";
 import { openModel } from "../../model/open.js";
 import { isolate } from "../../native/isolate.js";
 import type { TypeOverride } from "../../passes/quantize/assign-types.js";
-import { type TensorOutcome, bitsPerWeightOf, countTypes } from "../../passes/quantize/outcome.js";
+import { type TensorOutcome, bitsPerWeightOf, countTypes, outcomes } from "../../passes/quantize/outcome.js";
 import { parseChoices } from "../../passes/quantize/parse-choices.js";
 import type { QuantizeOptions } from "../../passes/quantize/quantize-options.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
@@ -27,12 +27,14 @@ import {
 import type { MethodPart } from "../../passes/quantize/method-parts.js";
 import type { CalibratedJobInput, CalibratedJobOutput } from "./quantize-calibrated.job.js";
 import { parseSizeTarget, targetBytes } from "./size-target.js";
+import { solveMix } from "./solve-mix.js";
 
 /** What to quantize, and how. */
 export interface CalibratedRequest extends Omit<Partial<QuantizeOptions>, "type"> {
   /** GGUF model; of a split one any part. */
   input: string;
-  output: string;
+  /** Not needed for a dry run. */
+  output?: string | undefined;
   /** Text files that show what the model is used for. */
   calibrate: readonly string[];
   /** Size of the file: `4.2bpw`, `38MB`, `12345678B`, `-30%` or `DEVICE@4096`. In place of a type. */
@@ -48,6 +50,8 @@ export interface CalibratedRequest extends Omit<Partial<QuantizeOptions>, "type"
   without?: readonly MethodPart[] | undefined;
   /** File of measurements: read where it is there, else written. Another size is then solved without measuring. */
   table?: string | undefined;
+  /** Say what would be written, and write nothing: types from a table that is there. */
+  dryRun?: boolean | undefined;
   /** Tokens per window; absent: 512, or what the model was trained on. */
   contextLength?: number | undefined;
   /** Read `<|im_start|>` and the like in the text as control tokens. */
@@ -64,13 +68,15 @@ export interface CalibratedResult {
   types: Record<string, number>;
   tensors: TensorOutcome[];
   warnings: string[];
-  calibration: Pick<
-    CalibratedJobOutput,
-    "divergence" | "predictedDivergence" | "statisticsTokens" | "contextLength" | "measurementWindows"
-  > & {
-    /** Where measurements were written to or read from. */
-    table?: string;
-  };
+  calibration: CalibrationFacts;
+}
+
+/** What is known of the calibration; of a dry run only what the table foresees. */
+export interface CalibrationFacts extends Partial<
+  Pick<CalibratedJobOutput, "divergence" | "predictedDivergence" | "statisticsTokens" | "contextLength" | "measurementWindows">
+> {
+  /** Where measurements were written to or read from. */
+  table?: string;
 }
 
 /**
@@ -92,8 +98,11 @@ export async function quantizeCalibrated(
   options: RunOptions = {},
 ): Promise<CalibratedResult> {
   const startMs = performance.now();
-  const { input, output, effort = "default" } = request;
+  const { input, effort = "default" } = request;
   checkRequest(request);
+  if (request.dryRun) return foresee(request, options);
+  const { output } = request;
+  if (output === undefined) throw new UsageError("No output path is given", { hint: "Name the file to write" });
   await refuseTarget(output, [input, ...request.calibrate]);
   const texts = await Promise.all(request.calibrate.map((path) => readText(path, options.signal)));
   await using model = await openModel(input, options);
@@ -139,6 +148,33 @@ export async function quantizeCalibrated(
     tensors,
     warnings,
     calibration: { ...calibration, ...(isSized && request.table !== undefined && { table: request.table }) },
+  };
+}
+
+/** What the table says the mix would be, in a second or two: another size needs no model to run. */
+async function foresee(request: CalibratedRequest, options: RunOptions): Promise<CalibratedResult> {
+  const startMs = performance.now();
+  const { input, size, table: path, minimize = "size", effort = "default" } = request;
+  if (size === undefined || path === undefined || !(await stat(path).catch(() => undefined))) {
+    throw new UsageError("A dry run with --calibrate needs measurements that are there already", {
+      hint: "Add --size and --table FILE, where FILE is what an earlier run wrote",
+    });
+  }
+  await using model = await openModel(input, options);
+  const table = (await knownTable(request, {
+    sha256: await sha256File(model.parts!, options.signal),
+  }))!;
+  const fileBytes = await targetBytes(parseSizeTarget(size), model, { signal: options.signal });
+  const mix = solveMix(model, table.tensors, { fileBytes, pins: pinsOf(request), minimize, effort });
+  const tensors = outcomes(model, mix.assignments);
+  return {
+    sizeBytes: mix.sizeBytes,
+    bitsPerWeight: bitsPerWeightOf(tensors),
+    seconds: (performance.now() - startMs) / 1000,
+    types: countTypes(tensors),
+    tensors,
+    warnings: warningsOf(model.tensors.values()),
+    calibration: { predictedDivergence: mix.predictedDivergence, table: path },
   };
 }
 
