@@ -42,8 +42,8 @@ test(
     expect(document.sizeBytes).toBe(size);
     expect(size).toBeLessThanOrEqual(0.3 * statSync(model).size);
     expect(size).toBeGreaterThan(0.98 * 0.3 * statSync(model).size);
-    expect(document.calibration!.divergence.mean).toBeGreaterThan(0);
-    expect(document.calibration!.divergence.mean).toBeLessThan(5);
+    expect(document.calibration!.divergence!.mean).toBeGreaterThan(0);
+    expect(document.calibration!.divergence!.mean).toBeLessThan(5);
     await using gguf = await readGguf(output);
     expect(gguf.tensors.map(({ name, type }) => ({ name, type }))).toEqual(
       document.tensors.map(({ name, type }) => ({ name, type })),
@@ -79,8 +79,22 @@ test(
     const smaller = documentOf("quantize", await pare(args("c.gguf", "4.3bpw")));
     expect(smaller.sizeBytes).toBeLessThan(first.sizeBytes);
     expect(readFileSync(table, "utf8")).toBe(measured);
+    const dry = ["quantize", model, "--size", "4.3bpw", "--calibrate", text, "--table", table, "--dry-run", "--json"];
+    const foreseen = documentOf("quantize", await pare([...dry, "--effort", "fast"]));
+    expect(foreseen).toMatchObject({ sizeBytes: smaller.sizeBytes, tensors: smaller.tensors });
+    expect(foreseen.calibration!.predictedDivergence).toBe(smaller.calibration!.predictedDivergence);
+    expect(readdirSync(folder.path("")).sort()).toEqual(["a.gguf", "b.gguf", "c.gguf", "table.json"]);
   },
 );
+
+test("quantize --dry-run with text refuses where there are no measurements yet, and writes nothing", async () => {
+  using folder = temporaryFolder();
+  const output = folder.path("out.gguf");
+  const outcome = await pare(["quantize", model, output, "--size", "5bpw", ...calibrated, "--dry-run", "--json"]);
+  expect(failureOf(outcome).hint).toContain("--table");
+  expect(outcome.exitCode).toBe(2);
+  expect(existsSync(output)).toBe(false);
+});
 
 test(
   "quantize --type --calibrate keeps the preset's types and comes nearer than the preset with importance data",
@@ -146,7 +160,7 @@ test(
     expect(cache.sizeBytes).toBeLessThanOrEqual(budget);
     expect(cache.sizeBytes).toBeGreaterThan(0.8 * budget);
     expect(cache).toMatchObject({ contextLength: 512, divergence: { contextLength: 64, tokens: expect.any(Number) } });
-    expect(cache.divergence.tokens).toBe(document.calibration!.divergence.tokens);
+    expect(cache.divergence.tokens).toBe(document.calibration!.divergence!.tokens);
     expect(cache.divergence.mean).toBeGreaterThan(0);
     const less = documentOf(
       "quantize",
@@ -193,6 +207,8 @@ test(
     const again = documentOf("quantize", await pare(args));
     expect([again.cache, again.tensors]).toEqual([first.cache, first.tensors]);
     expect(readFileSync(table, "utf8")).toBe(before);
+    const foreseen = documentOf("quantize", await pare([...args, "--dry-run"]));
+    expect([foreseen.cache, foreseen.tensors]).toEqual([first.cache, first.tensors]);
   },
 );
 
@@ -207,6 +223,8 @@ test(
       pare(["quantize", model, folder.path("out.gguf"), ...size, ...more, "--json", "--verbose"]);
     await run();
     expect((await readMeasurements(table)).kvCache).toEqual([]);
+    const unforeseen = await run("--kv-cache", "200kB@512", "--dry-run");
+    expect(failureOf(unforeseen).message).toContain("nothing of KV caches");
     const first = await run("--kv-cache", "200kB@512");
     expect(first.stderr).toContain("measuring KV-cache types");
     expect((await readMeasurements(table)).kvCache.length).toBeGreaterThanOrEqual(13);

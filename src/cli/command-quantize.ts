@@ -51,7 +51,7 @@ const CALIBRATED_ONLY = [
   "without",
 ] as const;
 /** Options that say nothing beside it: they describe llama.cpp's own quantization. */
-const PLAIN_ONLY = ["imatrix", "recipe", "allowMismatch", "sha256", "dryRun"] as const;
+const PLAIN_ONLY = ["imatrix", "recipe", "allowMismatch", "sha256"] as const;
 
 export function describeQuantize(program: Command): void {
   const command = program
@@ -164,7 +164,7 @@ async function followWithText(
 ): Promise<void> {
   refuse(options, ["sha256", "dryRun"], "has no meaning beside a recipe that calibrates", "Leave it out");
   const { recipe, allowMismatch } = options;
-  return carryOut(invocation, { input, output: required(output), recipe, allowMismatch, threads: invocation.threads });
+  return carryOut(invocation, { input, output, recipe, allowMismatch, threads: invocation.threads });
 }
 
 async function quantizeWithText(
@@ -181,7 +181,7 @@ async function quantizeWithText(
   const { calibrate, size, kvCache, effort, minimize, table, saveRecipe, context, parseSpecial, without } = options;
   return carryOut(invocation, {
     input,
-    output: required(output),
+    output,
     calibrate,
     size,
     kvCache,
@@ -198,6 +198,7 @@ async function quantizeWithText(
     contextLength: context,
     parseSpecial,
     without,
+    dryRun: options.dryRun,
     threads: invocation.threads,
   });
 }
@@ -206,12 +207,7 @@ async function carryOut(invocation: Invocation, request: CalibratedRequest): Pro
   const { quantizeCalibrated } = await import("../fit/allocate/quantize-calibrated.js");
   const result = await quantizeCalibrated(request, invocation.runOptions);
   for (const warning of result.warnings) invocation.remark(`warning: ${warning}`);
-  invocation.print(result, () => renderCalibrated(result, request.output));
-}
-
-function required(output: string | undefined): string {
-  if (output !== undefined) return output;
-  throw new UsageError("No output path is given", { hint: "Name the file to write" });
+  invocation.print(result, () => renderCalibrated(result, request.dryRun ? undefined : request.output));
 }
 
 /** Says which of the options given can't stand here. */
@@ -269,23 +265,28 @@ function renderResult(result: QuantizeResult, output: string | undefined): strin
   return sections.join("\n\n");
 }
 
-function renderCalibrated(result: CalibratedResult, output: string): string {
-  const { divergence, predictedDivergence, statisticsTokens, table } = result.calibration;
-  const predicted = predictedDivergence === undefined ? "" : `, ${predictedDivergence.toFixed(5)} were foreseen`;
+function renderCalibrated(result: CalibratedResult, output: string | undefined): string {
+  const { predictedDivergence, statisticsTokens, table } = result.calibration;
   const facts = renderFacts([
-    ["wrote", output],
+    ["wrote", output ?? "nothing, as this was a dry run"],
     ["size", `${formatBytes(result.sizeBytes)}, ${result.bitsPerWeight.toFixed(2)} bits per weight`],
-    ["divergence", `${divergence.mean.toFixed(5)} ± ${divergence.standardError.toFixed(5)} nats per token${predicted}`],
-    [
-      "",
-      `of ${formatCount(divergence.tokens)} tokens, ${(100 * divergence.sameTopRate).toFixed(1)} % have the same likeliest next token`,
-    ],
-    ["text", `${formatCount(statisticsTokens)} tokens of calibration`],
+    ...divergenceFacts(result.calibration),
+    ["foreseen", predictedDivergence === undefined ? undefined : `${predictedDivergence.toFixed(5)} nats per token`],
+    ["text", statisticsTokens === undefined ? undefined : `${formatCount(statisticsTokens)} tokens of calibration`],
     ["measured", table],
-    ...cacheFacts(result, output),
+    ...cacheFacts(result, output ?? "OUT.gguf"),
     ["time", formatDuration(result.seconds * 1000)],
   ]);
   return [facts, renderTypes(result)].join("\n\n");
+}
+
+function divergenceFacts({ divergence }: CalibratedResult["calibration"]): [string, string][] {
+  if (!divergence) return [];
+  const { mean, standardError, tokens, sameTopRate } = divergence;
+  return [
+    ["divergence", `${mean.toFixed(5)} ± ${standardError.toFixed(5)} nats per token`],
+    ["", `of ${formatCount(tokens)} tokens, ${(100 * sameTopRate).toFixed(1)} % have the same likeliest next token`],
+  ];
 }
 
 function renderTypes({ types, tensors }: Pick<QuantizeResult, "types" | "tensors">): string {

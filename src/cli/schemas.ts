@@ -105,15 +105,16 @@ export const quantizeSchema = z
             sameTopRate: z.number().describe("share of tokens with the same most likely next token"),
             perplexityRatio: z.number().describe("the source's perplexity ÷ the result's: 1 means no loss"),
           })
+          .optional()
           .describe("KL divergence from the source, on a part of the calibration text that is kept apart"),
         predictedDivergence: z.number().optional().describe("what single substitutions add up to"),
-        statisticsTokens: z.number().int().describe("tokens whose inputs made the Hessians"),
-        contextLength: z.number().int().describe("tokens per window"),
-        measurementWindows: z.number().int().describe("windows that divergences were measured on"),
+        statisticsTokens: z.number().int().optional().describe("tokens whose inputs made the Hessians"),
+        contextLength: z.number().int().optional().describe("tokens per window"),
+        measurementWindows: z.number().int().optional().describe("windows that divergences were measured on"),
         table: z.string().optional().describe("file of measurements"),
       })
       .optional()
-      .describe("with --calibrate"),
+      .describe("with --calibrate; with --dry-run only what the table foresees"),
   })
   .describe("what `pare quantize --json` prints");
 

@@ -1,6 +1,6 @@
 // Measures what types of the KV cache cost the full-precision model: each type of keys beside values in f16, each type of
 // values beside keys in f16, and the pairs that are asked for. Nothing is measured twice, nor what a table has already.
-import { EngineError } from "../../errors.js";
+import { EngineError, UsageError } from "../../errors.js";
 import type { GgmlType } from "../../formats/gguf/ggml-types.js";
 import type { ModelSpec } from "../../model/spec.js";
 import type { OnProgress } from "../../support/progress.js";
@@ -15,8 +15,11 @@ export interface CacheMeterRequest {
   readonly spec: ModelSpec;
   /** Tokens of each window that is measured on. */
   readonly windowTokens: number;
-  /** KL divergence of the model with a cache of these types from itself with one in f16, on those windows. */
-  readonly measure: (types: { typeK: GgmlType; typeV: GgmlType }) => Divergence;
+  /**
+   * KL divergence of the model with a cache of these types from itself with one in f16, on those windows. Absent: no model
+   * runs, and what is known has to do.
+   */
+  readonly measure?: (types: { typeK: GgmlType; typeV: GgmlType }) => Divergence;
   /** What was measured before, on windows of any length. */
   readonly known?: readonly MeasuredCache[] | undefined;
   readonly onProgress?: OnProgress;
@@ -39,6 +42,11 @@ export class CacheMeter {
     this.#known = cacheMeasurementsAt({ kvCache: [...(request.known ?? [])] }, request.windowTokens);
   }
 
+  /** False where no model runs. */
+  get measures(): boolean {
+    return this.#request.measure !== undefined;
+  }
+
   get measurements(): readonly MeasuredCache[] {
     return [...this.#known, ...this.added];
   }
@@ -50,8 +58,11 @@ export class CacheMeter {
   /**
    * Measures every type of keys and of values, the other half in f16. A type with which the engine makes no context, or no
    * numbers, is left out: it can't be chosen then.
+   *
+   * @throws {UsageError} when no model runs and none of them is known
    */
   async measureHalves(): Promise<void> {
+    if (!this.measures) return this.#requireKnown();
     const missing = halves(this.spec).filter(([typeK, typeV]) => !this.find(typeK, typeV));
     for (const [done, [typeK, typeV]] of missing.entries()) {
       this.#report(typeK, typeV, { done, total: missing.length });
@@ -72,8 +83,15 @@ export class CacheMeter {
     await this.#request.breathe?.();
   }
 
+  #requireKnown(): void {
+    if (this.#known.length > 0 || halves(this.spec).length === 0) return;
+    throw new UsageError("The measurements have nothing of KV caches, whose types are to be chosen", {
+      hint: "Run the same once without --dry-run",
+    });
+  }
+
   #measure(typeK: GgmlType, typeV: GgmlType): void {
-    const { mean, standardError, tokens, p99, sameTopRate } = this.#request.measure({ typeK, typeV });
+    const { mean, standardError, tokens, p99, sameTopRate } = this.#request.measure!({ typeK, typeV });
     const divergence = { mean, standardError, tokens, p99, sameTopRate };
     this.added.push({ contextLength: this.windowTokens, typeK, typeV, divergence });
   }

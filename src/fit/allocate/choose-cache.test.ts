@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 
 import { LLAMA, metadataOf } from "../../../test/model-shapes.js";
-import { EngineError, ResourceError } from "../../errors.js";
+import { EngineError, ResourceError, UsageError } from "../../errors.js";
 import type { GgmlType } from "../../formats/gguf/ggml-types.js";
 import { kvCacheBytes } from "../../model/memory.js";
 import { modelSpec } from "../../model/spec.js";
@@ -129,4 +129,18 @@ test("CacheMeter tells how far it is", async () => {
   await meter.measureHalves();
   expect(stages[0]).toBe("0 of 12: K q8_0, V f16");
   expect(stages.at(-1)).toBe("11 of 12: K f16, V iq4_nl");
+});
+
+test("chooseCache() without a model takes the sum of halves for a pair that no table has, and wants the halves", async () => {
+  const { meter } = meterOf();
+  await meter.measureHalves();
+  const wish = { bytesMax: bytesOf("q8_0", "q5_1"), contextLength: CONTEXT };
+  const unmeasured = { spec, windowTokens: 64 };
+  const cache = await chooseCache(wish, new CacheMeter({ ...unmeasured, known: meter.added }));
+  expect(cache).toMatchObject({ typeK: "q8_0", typeV: "q5_1", divergence: { tokens: 310, contextLength: 64 } });
+  expect(cache.divergence.mean).toBeCloseTo(0.013, 12);
+  expect(cache.divergence.standardError).toBeCloseTo(Math.hypot(0.0003, 0.001), 12);
+  await expect(chooseCache(wish, new CacheMeter(unmeasured))).rejects.toThrow(UsageError);
+  const full = { bytesMax: bytesOf("f16", "f16"), contextLength: CONTEXT };
+  expect(await chooseCache(full, new CacheMeter(unmeasured))).toMatchObject({ typeK: "f16", typeV: "f16" });
 });

@@ -39,7 +39,7 @@ export async function chooseCache(wish: CacheBudget | CacheTypes, meter: CacheMe
 
 /**
  * Chooses, and measures what was chosen as a pair, until the choice is one that was: a pair may cost more than the sum of
- * its halves, and then another is better.
+ * its halves, and then another is better. Where no model runs, the sum has to do.
  */
 export async function settleCache<Chosen extends CacheChoice>(
   meter: CacheMeter,
@@ -47,7 +47,7 @@ export async function settleCache<Chosen extends CacheChoice>(
 ): Promise<Chosen> {
   for (;;) {
     const chosen = choose(meter.measurements);
-    if (chosen.measured) return chosen;
+    if (chosen.measured || !meter.measures) return chosen;
     await meter.measurePair(chosen.typeK, chosen.typeV);
   }
 }
@@ -58,12 +58,25 @@ export function cacheOutcome(
   contextLength: number,
   meter: CacheMeter,
 ): CacheOutcome {
-  const { mean, standardError, tokens } = meter.find(typeK, typeV)?.divergence ?? NOTHING;
+  const { mean, standardError, tokens } = meter.find(typeK, typeV)?.divergence ?? sumOfHalves(typeK, typeV, meter);
   const divergence = { mean, standardError, tokens, contextLength: meter.windowTokens };
   return { typeK, typeV, sizeBytes: bytes, contextLength, divergence };
 }
 
-const NOTHING = { mean: 0, standardError: 0, tokens: 0 };
+/** What a pair comes to that was not measured as one: nothing for f16. */
+function sumOfHalves(
+  typeK: GgmlType,
+  typeV: GgmlType,
+  meter: CacheMeter,
+): { mean: number; standardError: number; tokens: number } {
+  const nothing = { mean: 0, standardError: 0, tokens: 0 };
+  const [keys, values] = [meter.find(typeK, "f16"), meter.find("f16", typeV)].map((one) => one?.divergence ?? nothing);
+  return {
+    mean: keys!.mean + values!.mean,
+    standardError: Math.hypot(keys!.standardError, values!.standardError),
+    tokens: Math.max(keys!.tokens, values!.tokens),
+  };
+}
 
 async function cacheWithin({ bytesMax, contextLength }: CacheBudget, meter: CacheMeter): Promise<CacheSize> {
   const { spec } = meter;

@@ -1,8 +1,7 @@
 // The child's side of `quantizeCalibrated`: the model in memory, its statistics, the choice of types, the rounding, the file.
 import { PairedStatistics } from "../../calibrate/paired-statistics.js";
-import { GGML_TYPES, type GgmlType } from "../../formats/gguf/ggml-types.js";
+import type { GgmlType } from "../../formats/gguf/ggml-types.js";
 import { writeGguf } from "../../formats/gguf/write.js";
-import { kvCacheBytes } from "../../model/memory.js";
 import { type Model, elementCount } from "../../model/model.js";
 import { openModel } from "../../model/open.js";
 import { physicalCores } from "../../native/cores.js";
@@ -16,15 +15,13 @@ import { parseChoices } from "../../passes/quantize/parse-choices.js";
 import type { QuantizeOptions } from "../../passes/quantize/quantize-options.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
 import { isSolvable } from "../../passes/quantize/round/round-rows.js";
-import { scalarFormat } from "../../passes/quantize/round/scalar-format.js";
 import { RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
-import { allocate } from "./allocate.js";
 import type { CacheBudget, CacheTypes } from "./cache-budget.js";
 import { CacheMeter, type MeasuredCache } from "./cache-meter.js";
 import { type CalibrationWindows, dealWindows, spread } from "./calibration-windows.js";
-import { MIX_TYPES, candidateTypes } from "./candidate-types.js";
+import { candidateTypes } from "./candidate-types.js";
 import { type CacheOutcome, chooseCache } from "./choose-cache.js";
-import { fileBytesBeside, requireRoom, shareDeviceMemory } from "./device-memory.js";
+import { requireRoom } from "./device-memory.js";
 import { EFFORTS } from "./effort.js";
 import type { Measurements } from "./measurement-schema.js";
 import { NOMINAL_ERRORS } from "./layer-error.js";
@@ -35,7 +32,7 @@ import { pinnedTypes } from "./pinned-types.js";
 import { OUTPUT_NORM, recoverOutputGain } from "./recover-output-gain.js";
 import { roundInOrder } from "./round-in-order.js";
 import type { SizeGoal } from "./size-goal.js";
-import { weightsTotal } from "./size-target.js";
+import { openTypes, solveMix } from "./solve-mix.js";
 import type { Divergence } from "./weight-lab.js";
 import { WeightLab } from "./weight-lab.js";
 
@@ -166,7 +163,7 @@ async function chooseAssignments(
     const { spec, tensors } = model;
     return { assignments: assignTypes({ ...choices, spec, preset, tensors: tensors.values(), hasImportance: true }) };
   }
-  const solvable = openTypes(job, model, bytesBesideFullCache(goal, model));
+  const solvable = openTypes(model, goal, job.effort);
   const pinned = pinnedTypes(model, pins);
   const types = new Map(
     [...model.tensors.values()].map((tensor) => [
@@ -176,23 +173,14 @@ async function chooseAssignments(
   );
   if ("memory" in goal) requireRoom(goal.memory, model, types);
   const measured = job.table?.tensors ?? (await survey(job, types, shared, threads));
-  const request = { model, table: { tensors: measured }, pins, types: solvable, minimize: job.minimize };
-  const chosen: { fileBytes: number; cache?: CacheOutcome } =
-    "memory" in goal ? await shareDeviceMemory(request, goal.memory, shared.meter) : goal;
-  const { assignments, predictedDivergence } = allocate({ ...request, fileBytes: chosen.fileBytes });
-  if (job.without.includes("allocation")) return { assignments };
+  const mix = await solveMix(model, measured, { ...job, goal }, shared.meter);
+  if (job.without.includes("allocation")) return { assignments: mix.assignments };
   return {
-    assignments,
-    predicted: predictedDivergence,
+    assignments: mix.assignments,
+    predicted: mix.predictedDivergence,
     ...(job.table ? {} : { measured }),
-    ...(chosen.cache && { cache: chosen.cache }),
+    ...(mix.cache && { cache: mix.cache }),
   };
-}
-
-/** The file that leaves room for a cache in f16: which types take part does not hang on the cache that is chosen later. */
-function bytesBesideFullCache(goal: SizeGoal, model: Model): number {
-  if ("fileBytes" in goal) return goal.fileBytes;
-  return fileBytesBeside(kvCacheBytes(model.spec, goal.memory.contextLength), goal.memory, model);
 }
 
 /** What types are chosen from; without allocation every weight counts the same. */
@@ -222,21 +210,6 @@ function evenMeasurements(
     }),
   );
 }
-
-/**
- * Types that look up several weights at a time take minutes to round and decode slowly, and matter where bits are very few:
- * only then, or when time is no matter, do they take part.
- */
-function openTypes({ effort }: CalibratedJobInput, model: Model, fileBytes: number): GgmlType[] {
-  const isTight = fileBytes * 8 < CODEBOOK_BITS * weightsTotal(model);
-  return MIX_TYPES.filter((type) => {
-    if (!GGML_TYPES[type].quantized) return true;
-    return scalarFormat(type) !== undefined || (isSolvable(type) && (isTight || effort === "high"));
-  });
-}
-
-/** Bits per weight of the whole file below which codebook types take part. */
-const CODEBOOK_BITS = 3.6;
 
 /** Measures the file that is to be; what is fitted again meanwhile joins the bytes. */
 function verify(

@@ -6,10 +6,11 @@ import { resolve } from "node:path";
 import { UsageError } from "../../errors.js";
 import { GGML_TYPES } from "../../formats/gguf/ggml-types.js";
 import { diagnosing } from "../../model/diagnose.js";
+import type { Model } from "../../model/model.js";
 import { openModel } from "../../model/open.js";
 import { isolate } from "../../native/isolate.js";
 import type { TypeOverride } from "../../passes/quantize/assign-types.js";
-import { type TensorOutcome, bitsPerWeightOf, countTypes } from "../../passes/quantize/outcome.js";
+import { type TensorOutcome, bitsPerWeightOf, countTypes, outcomes } from "../../passes/quantize/outcome.js";
 import { parseChoices } from "../../passes/quantize/parse-choices.js";
 import type { QuantizeOptions } from "../../passes/quantize/quantize-options.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
@@ -17,9 +18,10 @@ import { refuseReplacing, sha256, sha256File } from "../../support/files.js";
 import type { RunOptions } from "../../support/progress.js";
 import { readText } from "../../support/read-text.js";
 import { versions } from "../versions.js";
-import { type CacheTypes, parseCacheBudget, requireCacheRoom } from "./cache-budget.js";
+import { type CacheBudget, type CacheTypes, parseCacheBudget, requireCacheRoom } from "./cache-budget.js";
+import { CacheMeter } from "./cache-meter.js";
 import { followedRequest, writeCalibratedRecipe } from "./calibrated-recipe.js";
-import type { CacheOutcome } from "./choose-cache.js";
+import { type CacheOutcome, chooseCache } from "./choose-cache.js";
 import { EFFORTS } from "./effort.js";
 import type { Measurements } from "./measurement-schema.js";
 import {
@@ -33,12 +35,14 @@ import type { MethodPart } from "../../passes/quantize/method-parts.js";
 import type { CalibratedJobInput, CalibratedJobOutput } from "./quantize-calibrated.job.js";
 import { sizeGoal } from "./size-goal.js";
 import { parseSizeTarget } from "./size-target.js";
+import { solveMix } from "./solve-mix.js";
 
 /** What to quantize, and how. */
 export interface CalibratedRequest extends Omit<Partial<QuantizeOptions>, "type"> {
   /** GGUF model; of a split one any part. */
   input: string;
-  output: string;
+  /** Not needed for a dry run. */
+  output?: string | undefined;
   /** Text files that show what the model is used for. Only a recipe has them in itself. */
   calibrate?: readonly string[] | undefined;
   /** Recipe of an earlier calibrated run, to make the same file again. In place of all but input, output and threads. */
@@ -65,6 +69,8 @@ export interface CalibratedRequest extends Omit<Partial<QuantizeOptions>, "type"
   without?: readonly MethodPart[] | undefined;
   /** File of measurements: read where it is there, else written. Another size is then solved without measuring. */
   table?: string | undefined;
+  /** Say what would be written, and write nothing: types from a table that is there. */
+  dryRun?: boolean | undefined;
   /** Tokens per window; absent: 512, or what the model was trained on. */
   contextLength?: number | undefined;
   /** Read `<|im_start|>` and the like in the text as control tokens. */
@@ -83,13 +89,18 @@ export interface CalibratedResult {
   warnings: string[];
   /** The KV cache that it was made for, where one was asked for; else it is llama.cpp's own, in f16. */
   cache?: CacheOutcome;
-  calibration: Pick<
+  calibration: CalibrationFacts;
+}
+
+/** What is known of the calibration; of a dry run only what the table foresees. */
+export interface CalibrationFacts extends Partial<
+  Pick<
     CalibratedJobOutput,
     "divergence" | "predictedDivergence" | "statisticsTokens" | "contextLength" | "measurementWindows"
-  > & {
-    /** Where measurements were written to or read from. */
-    table?: string;
-  };
+  >
+> {
+  /** Where measurements were written to or read from. */
+  table?: string;
 }
 
 /**
@@ -114,8 +125,10 @@ export async function quantizeCalibrated(
   const request = asked.recipe === undefined ? asked : await followedRequest(asked, options);
   const { input, output, calibrate = [], effort = "default", saveRecipe } = request;
   checkRequest(request);
+  if (request.dryRun) return foresee(request, options);
+  if (output === undefined) throw new UsageError("No output path is given", { hint: "Name the file to write" });
   await refuseTarget(output, [input, ...calibrate]);
-  if (saveRecipe !== undefined) await refuseRecipeTarget(saveRecipe, request);
+  if (saveRecipe !== undefined) await refuseRecipeTarget(saveRecipe, output, request);
   const texts = await Promise.all(calibrate.map((path) => readText(path, options.signal)));
   await using model = await openModel(input, options);
   const warnings = warningsOf(model.tensors.values());
@@ -123,8 +136,7 @@ export async function quantizeCalibrated(
     request.size === undefined
       ? { options: presetOptions(request) }
       : await sizeGoal(request.size, model, { signal: options.signal, without: request.without });
-  const cache = typeof request.kvCache === "string" ? parseCacheBudget(request.kvCache) : request.kvCache;
-  if (cache && "bytesMax" in cache) requireCacheRoom(model.spec, cache);
+  const cache = cacheWish(request, model);
   const source = { sha256: "", sizeBytes: model.fileSizeBytes! };
   const isSized = request.size !== undefined;
   if ((isSized && request.table !== undefined) || saveRecipe !== undefined) {
@@ -173,6 +185,51 @@ export async function quantizeCalibrated(
   return result;
 }
 
+/** What the table says the mix would be, in a second or two: another size needs no model to run. */
+async function foresee(request: CalibratedRequest, options: RunOptions): Promise<CalibratedResult> {
+  const startMs = performance.now();
+  const { input, size, table: path, minimize = "size", effort = "default" } = request;
+  if (size === undefined || path === undefined || !(await stat(path).catch(() => undefined))) {
+    throw new UsageError("A dry run with --calibrate needs measurements that are there already", {
+      hint: "Add --size and --table FILE, where FILE is what an earlier run wrote",
+    });
+  }
+  await using model = await openModel(input, options);
+  const table = (await knownTable(request, {
+    sha256: await sha256File(model.parts!, options.signal),
+  }))!;
+  const goal = await sizeGoal(size, model, { signal: options.signal, without: request.without });
+  const meter = new CacheMeter({
+    spec: model.spec,
+    windowTokens: table.evaluation.contextLength,
+    known: table.kvCache,
+  });
+  const mix = await solveMix(model, table.tensors, { goal, pins: pinsOf(request), minimize, effort }, meter);
+  const wish = cacheWish(request, model);
+  const cache = mix.cache ?? (wish && (await chooseCache(wish, meter)));
+  const tensors = outcomes(model, mix.assignments);
+  return {
+    sizeBytes: mix.sizeBytes,
+    bitsPerWeight: bitsPerWeightOf(tensors),
+    seconds: (performance.now() - startMs) / 1000,
+    types: countTypes(tensors),
+    tensors,
+    warnings: warningsOf(model.tensors.values()),
+    ...(cache && { cache }),
+    calibration: { predictedDivergence: mix.predictedDivergence, table: path },
+  };
+}
+
+/** The KV cache that is asked for, if one is. @throws {ResourceError} when no types are as small */
+function cacheWish(
+  { kvCache }: CalibratedRequest,
+  { spec }: Pick<Model, "spec">,
+): CacheBudget | CacheTypes | undefined {
+  const wish = typeof kvCache === "string" ? parseCacheBudget(kvCache) : kvCache;
+  if (wish && "bytesMax" in wish) requireCacheRoom(spec, wish);
+  return wish;
+}
+
 function checkRequest({ size, type, calibrate = [], ...request }: CalibratedRequest): void {
   if (calibrate.length === 0) {
     throw new UsageError("No text to calibrate on is given", { hint: "Add --calibrate text.txt" });
@@ -207,7 +264,7 @@ async function refuseTarget(output: string, sources: readonly string[]): Promise
 }
 
 /** A recipe takes the place of nothing that it speaks of. */
-async function refuseRecipeTarget(path: string, { input, output, calibrate = [], table }: CalibratedRequest) {
+async function refuseRecipeTarget(path: string, output: string, { input, calibrate = [], table }: CalibratedRequest) {
   if (resolve(path) === resolve(output)) {
     throw new UsageError(`Model and recipe are the same file: "${path}"`, {
       hint: "Choose another path for the recipe",

@@ -7,6 +7,15 @@ import type { RoundingInput } from "../../passes/quantize/round/rounding-pool.js
 /** Added to the diagonal, as a share of its mean: keeps the factor well conditioned, and targets near where data are few. */
 export const DAMPING = 0.01;
 
+/**
+ * The same for an output matrix that is the token embedding, too. Its rows also enter the model as they are, where an error
+ * counts the same in every column: an identity beside the output's Hessian. Both count by how frequent a row's token is,
+ * so one share serves all rows.
+ */
+export const TIED_DAMPING = 1;
+
+const EMBEDDING = "token_embd.weight";
+
 let made = 0;
 
 /**
@@ -30,7 +39,7 @@ export function roundingInputs(
     const importance = Float32Array.from({ length: columns }, (_, i) => hessian[i * columns + i]!);
     const cross = driftShare > 0 ? means.cross(matrix) : undefined;
     const drift = cross && shared(driftOf(cross, hessian, columns));
-    damp(hessian, columns);
+    damp(hessian, columns, statistics.weights.includes(EMBEDDING) ? TIED_DAMPING : DAMPING);
     return { key: `${name}/${matrix}/${made++}`, columns, hessian, importance, drift, driftShare };
   });
 }
@@ -42,10 +51,10 @@ export function plainInput(columns: number): RoundingInput {
   return { key: `plain/${columns}`, columns, hessian, importance: new Float32Array(columns).fill(1) };
 }
 
-function damp(hessian: Float32Array, columns: number): void {
+function damp(hessian: Float32Array, columns: number, share: number): void {
   let trace = 0;
   for (let i = 0; i < columns; i++) trace += hessian[i * columns + i]!;
-  const added = trace > 0 ? (DAMPING * trace) / columns : 1; // a layer that saw nothing is rounded plainly
+  const added = trace > 0 ? (share * trace) / columns : 1; // a layer that saw nothing is rounded plainly
   for (let i = 0; i < columns; i++) hessian[i * columns + i]! += added;
 }
 
