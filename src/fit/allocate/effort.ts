@@ -9,7 +9,7 @@ export interface EffortPlan {
   surveyTokens: number;
   /** Tokens on which a substitution is measured. */
   measureTokens: number;
-  /** About so many substitutions; where there are more tensors, some are left to what their layer and their kind suggest. */
+  /** So many substitutions at most; where there are more tensors, some are left to what their layer and their kind suggest. */
   substitutions: number;
   /** Rows of a tensor whose rounding to each type shows its layer error. */
   sampleRows: number;
@@ -31,10 +31,10 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
   },
   default: {
     statisticsTokens: 32768,
-    surveyTokens: 8192,
+    surveyTokens: 4096,
     measureTokens: 1024,
     substitutions: 72,
-    sampleRows: 24,
+    sampleRows: 16,
     driftGroups: 3,
     rounding: "default",
   },
@@ -48,3 +48,19 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     rounding: "high",
   },
 };
+
+/** Weights times tokens that all substitutions together may cost: some two minutes of two cores. */
+const SUBSTITUTION_WORK = 6.5e12;
+/** Fewer would leave layers and kinds unseen. */
+const SUBSTITUTIONS_MIN = 32;
+
+/**
+ * Substitutions for a model: as many as the plan has, fewer of a large model, since each costs a pass over the text.
+ *
+ * @param parameters weights of the model
+ */
+export function substitutionsOf(plan: Pick<EffortPlan, "substitutions" | "measureTokens">, parameters: number): number {
+  if (plan.substitutions === Infinity) return Infinity;
+  const affordable = Math.floor(SUBSTITUTION_WORK / (plan.measureTokens * parameters));
+  return Math.min(plan.substitutions, Math.max(SUBSTITUTIONS_MIN, affordable));
+}

@@ -22,7 +22,7 @@ import { type CalibrationWindows, dealWindows, spread } from "./calibration-wind
 import { candidateTypes } from "./candidate-types.js";
 import { type CacheOutcome, chooseCache } from "./choose-cache.js";
 import { requireRoom } from "./device-memory.js";
-import { EFFORTS } from "./effort.js";
+import { EFFORTS, substitutionsOf } from "./effort.js";
 import type { Measurements } from "./measurement-schema.js";
 import { NOMINAL_ERRORS } from "./layer-error.js";
 import type { MethodPart } from "../../passes/quantize/method-parts.js";
@@ -32,6 +32,7 @@ import { pinnedTypes } from "./pinned-types.js";
 import { OUTPUT_NORM, recoverOutputGain } from "./recover-output-gain.js";
 import { roundInOrder } from "./round-in-order.js";
 import type { SizeGoal } from "./size-goal.js";
+import { weightsTotal } from "./size-target.js";
 import { openTypes, solveMix } from "./solve-mix.js";
 import type { Divergence } from "./weight-lab.js";
 import { WeightLab } from "./weight-lab.js";
@@ -191,7 +192,8 @@ async function survey(
   threads: number,
 ): Promise<Measurements["tensors"]> {
   if (job.without.includes("allocation")) return evenMeasurements(shared.lab.source.tensors, types.keys());
-  const { sampleRows, substitutions, surveyTokens } = EFFORTS[job.effort];
+  const { sampleRows, surveyTokens } = EFFORTS[job.effort];
+  const substitutions = substitutionsOf(EFFORTS[job.effort], weightsTotal(shared.lab.source));
   const windows = spread(shared.windows, Math.max(1, Math.floor(surveyTokens / shared.contextLength)));
   const statistics = new PairedStatistics({ original: shared.lab.model, threads, contextLength: shared.contextLength });
   return measureTensors({ ...shared, windows, statistics, types, sampleRows, substitutions, effort: "default" });

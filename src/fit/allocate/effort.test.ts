@@ -1,0 +1,16 @@
+import { expect, test } from "vitest";
+
+import { EFFORTS, substitutionsOf } from "./effort.js";
+
+test("substitutionsOf() is the plan's number for a small model, and less the larger a model is, down to a least", () => {
+  const { default: plan } = EFFORTS;
+  expect(substitutionsOf(plan, 15e6)).toBe(plan.substitutions);
+  const [of135M, of1100M] = [substitutionsOf(plan, 135e6), substitutionsOf(plan, 1100e6)];
+  expect(of135M).toBeLessThan(plan.substitutions);
+  expect(of1100M).toBeLessThan(of135M);
+  expect(substitutionsOf(plan, 70e9)).toBe(of1100M);
+});
+
+test("substitutionsOf() leaves none out where time is no matter", () => {
+  expect(substitutionsOf(EFFORTS.high, 70e9)).toBe(Infinity);
+});
