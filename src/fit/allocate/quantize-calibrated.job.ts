@@ -32,7 +32,6 @@ import { pinnedTypes } from "./pinned-types.js";
 import { OUTPUT_NORM, recoverOutputGain } from "./recover-output-gain.js";
 import { roundInOrder } from "./round-in-order.js";
 import type { SizeGoal } from "./size-goal.js";
-import { weightsTotal } from "./size-target.js";
 import { openTypes, solveMix } from "./solve-mix.js";
 import type { Divergence } from "./weight-lab.js";
 import { WeightLab } from "./weight-lab.js";
@@ -193,7 +192,7 @@ async function survey(
 ): Promise<Measurements["tensors"]> {
   if (job.without.includes("allocation")) return evenMeasurements(shared.lab.source.tensors, types.keys());
   const { sampleRows, surveyTokens } = EFFORTS[job.effort];
-  const substitutions = substitutionsOf(EFFORTS[job.effort], weightsTotal(shared.lab.source));
+  const substitutions = substitutionsOf(EFFORTS[job.effort], shared.lab.model.parameters);
   const windows = spread(shared.windows, Math.max(1, Math.floor(surveyTokens / shared.contextLength)));
   const statistics = new PairedStatistics({ original: shared.lab.model, threads, contextLength: shared.contextLength });
   return measureTensors({ ...shared, windows, statistics, types, sampleRows, substitutions, effort: "default" });
