@@ -26,6 +26,7 @@ import type { Measurements } from "./measurement-schema.js";
 import { NOMINAL_ERRORS } from "./layer-error.js";
 import type { MethodPart } from "../../passes/quantize/method-parts.js";
 import { measureTensors } from "./measure-tensors.js";
+import { RankWatch, textRemedy } from "./rank-watch.js";
 import { pinnedTypes } from "./pinned-types.js";
 import { OUTPUT_NORM, recoverOutputGain } from "./recover-output-gain.js";
 import { roundInOrder } from "./round-in-order.js";
@@ -62,6 +63,7 @@ export interface CalibratedJobOutput {
   statisticsTokens: number;
   contextLength: number;
   measurementWindows: number;
+  warnings: string[];
 }
 
 /** Memory for the sums of one group of layers. */
@@ -95,8 +97,10 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
   const solved = new Map([...types].filter(([, type]) => isSolvable(type)));
   const groups = job.without.includes("asymmetric") ? 0 : effort.driftGroups;
   using original = groups > 0 ? LlamaModel.load(engine, job.input) : undefined;
+  const watch = new RankWatch();
   const rounded = await roundInOrder({
     ...shared,
+    onInput: (input) => watch.see(input),
     original,
     threads,
     types: solved,
@@ -113,6 +117,7 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     ...(choice.predicted !== undefined && { predictedDivergence: choice.predicted }),
     divergence,
     ...facts(windows),
+    warnings: watch.warnings(textRemedy(job.effort, contextLength)),
   };
 }
 

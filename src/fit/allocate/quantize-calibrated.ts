@@ -130,14 +130,14 @@ export async function quantizeCalibrated(
     const setting = settingOf(request, source, texts, done, effort);
     await writeMeasurements(request.table, { ...emptyMeasurements(setting), tensors: done.measured });
   }
-  const { sizeBytes, tensors, measured: _measured, ...calibration } = done;
+  const { sizeBytes, tensors, measured: _measured, warnings: found, ...calibration } = done;
   return {
     sizeBytes,
     bitsPerWeight: bitsPerWeightOf(tensors),
     seconds: (performance.now() - startMs) / 1000,
     types: countTypes(tensors),
     tensors,
-    warnings,
+    warnings: [...warnings, ...found],
     calibration: { ...calibration, ...(isSized && request.table !== undefined && { table: request.table }) },
   };
 }
