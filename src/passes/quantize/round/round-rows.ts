@@ -1,5 +1,5 @@
 // Rounds rows to a type in the best of the ways there are: error feedback with descent, and descent from where ggml's own
-// encoder ends. Each row keeps whichever lies nearer, so that no row is ever worse than ggml's, wherever ggml's is tried.
+// encoder ends. Each row keeps whichever lies nearer, so that no row is ever worse than ggml's, whatever the type and effort.
 import { type GgmlType, rowSizeBytes } from "../../../formats/gguf/ggml-types.js";
 import type { GgmlLibrary } from "../../../native/engine.js";
 import { dequantize, quantizeRows } from "../../../native/ggml.js";
@@ -41,7 +41,7 @@ export function roundRows(ggml: GgmlLibrary, kernel: RoundingKernel, work: RowsT
   throw new RangeError(`Type ${work.type} has no solver`);
 }
 
-/** ggml's encoders of iq2 build tables for seconds, once per process: they are compared with only where time is no matter. */
+/** ggml's rounding is only compared: its encoders take a quarter of the solver's time to all of it, after seconds of building tables, once. */
 function roundCodebookRows(
   ggml: GgmlLibrary,
   kernel: RoundingKernel,
@@ -49,7 +49,6 @@ function roundCodebookRows(
   { type, weights, rows, columns, importance, effort }: RowsToRound,
 ): RoundingSolution {
   const solution = CodebookKernel.beside(kernel).round(ggml, format, weights, rows, effort);
-  if (effort !== "high") return solution;
   const bytes = quantizeRows(ggml, type, weights, columns, importance);
   const values = dequantize(ggml, type, bytes, rows * columns);
   const errors = weights.map((weight, at) => weight - values[at]!);
@@ -64,8 +63,7 @@ function roundScalarRows(
 ): RoundingSolution {
   const fed = kernel.round(format, weights, rows, effort);
   const solution = { bytes: packRows(format, fed.state, rows, columns), losses: fed.losses };
-  if (effort === "fast") return solution;
-  // By default ggml's rounding is only compared, as descent from there ends better for few rows and takes as long again.
+  // But for high effort ggml's rounding is only compared, as descent from there ends better for few rows and takes as long again.
   const own = finite(unpackRows(format, quantizeRows(ggml, type, weights, columns, importance), rows, columns));
   const descended = kernel.round(format, weights, rows, effort === "high" ? "high" : "fast", own);
   const other = { bytes: packRows(format, descended.state, rows, columns), losses: descended.losses };
