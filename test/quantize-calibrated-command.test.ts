@@ -5,10 +5,13 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 
 import { readGguf } from "../src/formats/gguf/read.js";
 import { writeGguf } from "../src/formats/gguf/write.js";
+import { loadGgml } from "../src/native/engine.js";
+import { dequantize } from "../src/native/ggml.js";
 import { pare, temporaryFolder } from "./command.js";
 import { documentOf, failureOf } from "./documents.js";
 import { writeSyntheticModel } from "./synthetic-model.js";
 
+const ggml = loadGgml();
 const inputs = temporaryFolder();
 const model = inputs.path("model.gguf");
 const text = inputs.path("text.txt");
@@ -107,6 +110,30 @@ test(
     expect(await divergence(ours)).toBeLessThan(0.8 * (await divergence(theirs)));
   },
 );
+
+test("quantize --calibrate writes types that have no solver as ggml rounds them", async () => {
+  using folder = temporaryFolder();
+  const output = folder.path("out.gguf");
+  const types = ["--type", "q4_0", "--tensor-type", "attn_v=bf16", "--tensor-type", "attn_q=iq1_s"];
+  documentOf("quantize", await pare(["quantize", model, output, "--calibrate", text, ...types, ...SMALL, "--json"]));
+  await using source = await readGguf(model);
+  await using file = await readGguf(output);
+  const valuesOf = async (gguf: typeof file, name: string) => {
+    const { type, shape } = gguf.tensor(name)!;
+    return dequantize(ggml, type, await gguf.readTensor(name), shape[0]! * shape[1]!);
+  };
+  for (const [kind, type, share] of [
+    ["attn_v", "bf16", 1e-5],
+    ["attn_q", "iq1_s", 0.5],
+  ] as const) {
+    const name = `blk.1.${kind}.weight`;
+    expect(file.tensor(name)!.type).toBe(type);
+    const [given, found] = [await valuesOf(source, name), await valuesOf(file, name)];
+    const power = given.reduce((sum, value) => sum + value * value, 0);
+    const error = given.reduce((sum, value, i) => sum + (value - found[i]!) ** 2, 0);
+    expect(error).toBeLessThan(share * power);
+  }
+});
 
 test("quantize --tensor-type pins a tensor", async () => {
   using folder = temporaryFolder();

@@ -90,11 +90,7 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     breathe: context.flush,
   };
   const choice = await chooseAssignments(job, model, shared, threads);
-  const types = new Map<string, GgmlType>();
-  for (const [name, { type }] of choice.assignments) {
-    if (type !== model.tensors.get(name)!.type) types.set(name, type);
-  }
-  const solved = new Map([...types].filter(([, type]) => isSolvable(type)));
+  const changed = changedTypes(model, choice.assignments);
   const groups = job.without.includes("asymmetric") ? 0 : effort.driftGroups;
   using original = groups > 0 ? LlamaModel.load(engine, job.input) : undefined;
   const watch = new RankWatch();
@@ -103,12 +99,12 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     onInput: (input) => watch.see(input),
     original,
     threads,
-    types: solved,
+    types: changed,
     groups,
     driftShare: DRIFT_SHARE,
     effort: job.without.includes("descent") ? "fast" : effort.rounding,
   });
-  const divergence = verify(lab, solved, rounded, { isRecovering: !job.without.includes("recovery") });
+  const divergence = verify(lab, changed, rounded, { isRecovering: !job.without.includes("recovery") });
   const sizeBytes = await write(job, model, choice.assignments, rounded);
   return {
     sizeBytes,
@@ -119,6 +115,12 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     ...facts(windows),
     warnings: watch.warnings(textRemedy(job.effort, contextLength)),
   };
+}
+
+/** The types of the tensors that change theirs. */
+export function changedTypes(model: Model, assignments: TypeAssignments): Map<string, GgmlType> {
+  const types = [...assignments].map(([name, { type }]) => [name, type] as const);
+  return new Map(types.filter(([name, type]) => type !== model.tensors.get(name)!.type));
 }
 
 function facts({ statistics, contextLength, measurementWindows }: CalibrationWindows) {

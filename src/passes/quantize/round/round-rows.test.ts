@@ -90,10 +90,23 @@ test("roundRows() rounds to a codebook, no worse than ggml, and never to infinit
   expect(validateRows(ggml, "iq2_xxs", solve({ ...problem, weights: huge }).bytes)).toBe(true);
 });
 
-test("roundRows() refuses other types, and rows that are not whole blocks", () => {
+test.each(["f16", "bf16", "mxfp4", "iq1_s"] as const)(
+  "roundRows() to %s, which has no solver, is ggml's rounding",
+  (type) => {
+    const columns = 256;
+    const weights = trainedRows(new Random(7), 2, columns);
+    const problem = { type, rows: 2, columns, weights, hessian: correlatedHessian(new Random(5), columns) };
+    const { bytes, losses } = solve({ ...problem, effort: "default" });
+    expect(bytes).toEqual(quantizeRows(ggml, type, weights, columns, diagonalOf(problem.hessian, columns)));
+    ggmlLosses({ ...problem, effort: "default" }).forEach((loss, row) => {
+      expect(Math.abs(losses[row]! / loss - 1)).toBeLessThan(1e-3);
+    });
+  },
+);
+
+test("roundRows() refuses rows that are not whole blocks", () => {
   const weights = new Float32Array(32);
   const problem = { rows: 1, columns: 32, weights, hessian: identity(32), effort: "default" as const };
-  expect(() => solve({ ...problem, type: "f16" })).toThrow("Type f16 has no solver");
   expect(() => solve({ ...problem, type: "q4_K" })).toThrow(RangeError);
 });
 

@@ -28,9 +28,9 @@ export function isSolvable(type: GgmlType): boolean {
 }
 
 /**
- * Rounds rows under the kernel's present Hessian.
+ * Rounds rows under the kernel's present Hessian; to a type without a solver as ggml does.
  *
- * @throws {RangeError} when there is no solver for the type, or a row is not a whole number of its blocks
+ * @throws {RangeError} when a row is not a whole number of the type's blocks
  * @throws {PareError} when memory is short
  */
 export function roundRows(ggml: GgmlLibrary, kernel: RoundingKernel, work: RowsToRound): RoundingSolution {
@@ -38,21 +38,30 @@ export function roundRows(ggml: GgmlLibrary, kernel: RoundingKernel, work: RowsT
   if (format) return roundScalarRows(ggml, kernel, format, work);
   const codebook = codebookFormat(work.type);
   if (codebook) return roundCodebookRows(ggml, kernel, codebook, work);
-  throw new RangeError(`Type ${work.type} has no solver`);
+  return roundAsGgml(ggml, kernel, work);
 }
 
-/** ggml's rounding is only compared: its encoders take a quarter of the solver's time to all of it, after seconds of building tables, once. */
+function roundAsGgml(
+  ggml: GgmlLibrary,
+  kernel: RoundingKernel,
+  { type, weights, rows, columns, importance }: RowsToRound,
+): RoundingSolution {
+  const bytes = quantizeRows(ggml, type, weights, columns, importance);
+  const values = dequantize(ggml, type, bytes, rows * columns);
+  const errors = weights.map((weight, at) => weight - values[at]!);
+  return { bytes, losses: kernel.powers(errors, rows) };
+}
+
+/** ggml's rounding is only compared with: that takes half of the solver's time, or all of it, after seconds of building tables, once. */
 function roundCodebookRows(
   ggml: GgmlLibrary,
   kernel: RoundingKernel,
   format: CodebookFormat,
-  { type, weights, rows, columns, importance, effort }: RowsToRound,
+  work: RowsToRound,
 ): RoundingSolution {
+  const { type, weights, rows, columns, effort } = work;
   const solution = CodebookKernel.beside(kernel).round(ggml, format, weights, rows, effort);
-  const bytes = quantizeRows(ggml, type, weights, columns, importance);
-  const values = dequantize(ggml, type, bytes, rows * columns);
-  const errors = weights.map((weight, at) => weight - values[at]!);
-  return keepBetterRows(solution, { bytes, losses: kernel.powers(errors, rows) }, rowSizeBytes(type, columns));
+  return keepBetterRows(solution, roundAsGgml(ggml, kernel, work), rowSizeBytes(type, columns));
 }
 
 function roundScalarRows(
