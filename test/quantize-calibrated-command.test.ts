@@ -41,8 +41,8 @@ test(
     expect(document.sizeBytes).toBe(size);
     expect(size).toBeLessThanOrEqual(0.3 * statSync(model).size);
     expect(size).toBeGreaterThan(0.98 * 0.3 * statSync(model).size);
-    expect(document.calibration!.divergence.mean).toBeGreaterThan(0);
-    expect(document.calibration!.divergence.mean).toBeLessThan(5);
+    expect(document.calibration!.divergence!.mean).toBeGreaterThan(0);
+    expect(document.calibration!.divergence!.mean).toBeLessThan(5);
     await using gguf = await readGguf(output);
     expect(gguf.tensors.map(({ name, type }) => ({ name, type }))).toEqual(
       document.tensors.map(({ name, type }) => ({ name, type })),

@@ -69,7 +69,7 @@ export function describeQuantize(program: Command): void {
     .addOption(option("--recipe <file>", "recipe to follow, in place of the options above", { completes: "file" }))
     .option("--allow-mismatch", "follow a recipe also with another model or importance data than it was made with")
     .addOption(
-      option("--calibrate <text>", "text that shows what the model is used for; repeatable", {
+      option("--calibrate <file>", "text that shows what the model is used for, or statistics of one; repeatable", {
         completes: "file",
         repeatable: true,
       }),
@@ -212,21 +212,27 @@ function renderResult(result: QuantizeResult, output: string | undefined): strin
 }
 
 function renderCalibrated(result: CalibratedResult, output: string): string {
-  const { divergence, predictedDivergence, statisticsTokens, table } = result.calibration;
-  const predicted = predictedDivergence === undefined ? "" : `, ${predictedDivergence.toFixed(5)} were foreseen`;
+  const { statisticsTokens, table, statistics } = result.calibration;
   const facts = renderFacts([
     ["wrote", output],
     ["size", `${formatBytes(result.sizeBytes)}, ${result.bitsPerWeight.toFixed(2)} bits per weight`],
-    ["divergence", `${divergence.mean.toFixed(5)} ± ${divergence.standardError.toFixed(5)} nats per token${predicted}`],
-    [
-      "",
-      `of ${formatCount(divergence.tokens)} tokens, ${(100 * divergence.sameTopRate).toFixed(1)} % have the same likeliest next token`,
-    ],
+    ...divergenceFacts(result.calibration),
     ["text", `${formatCount(statisticsTokens)} tokens of calibration`],
+    ["statistics", statistics],
     ["measured", table],
     ["time", formatDuration(result.seconds * 1000)],
   ]);
   return [facts, renderTypes(result)].join("\n\n");
+}
+
+function divergenceFacts({ divergence, predictedDivergence }: CalibratedResult["calibration"]): [string, string][] {
+  const predicted = predictedDivergence === undefined ? "" : `, ${predictedDivergence.toFixed(5)} were foreseen`;
+  if (!divergence) return [["divergence", `not measured, as no text was given${predicted}`]];
+  const { mean, standardError, tokens, sameTopRate } = divergence;
+  return [
+    ["divergence", `${mean.toFixed(5)} ± ${standardError.toFixed(5)} nats per token${predicted}`],
+    ["", `of ${formatCount(tokens)} tokens, ${(100 * sameTopRate).toFixed(1)} % have the same likeliest next token`],
+  ];
 }
 
 function renderTypes({ types, tensors }: Pick<QuantizeResult, "types" | "tensors">): string {

@@ -26,9 +26,12 @@ import type { Measurements } from "./measurement-schema.js";
 import { NOMINAL_ERRORS } from "./layer-error.js";
 import type { MethodPart } from "../../passes/quantize/method-parts.js";
 import { measureTensors } from "./measure-tensors.js";
-import { RankWatch, textRemedy } from "./rank-watch.js";
+import { factsOfFile } from "./facts-of-file.js";
+import { openFinishedInputs } from "./finished-inputs.js";
+import { RankWatch, type WatchedInput, textRemedy } from "./rank-watch.js";
 import { pinnedTypes } from "./pinned-types.js";
 import { OUTPUT_NORM, recoverOutputGain } from "./recover-output-gain.js";
+import { roundByFile } from "./round-by-file.js";
 import { roundInOrder } from "./round-in-order.js";
 import { weightsTotal } from "./size-target.js";
 import type { Divergence } from "./weight-lab.js";
@@ -38,6 +41,8 @@ export interface CalibratedJobInput {
   input: string;
   output: string;
   texts: string[];
+  /** File of finished statistics to round by. */
+  statistics?: string | undefined;
   contextLength?: number | undefined;
   parseSpecial: boolean;
   /** Types as a preset gives them; or a size, from which they are chosen. */
@@ -58,11 +63,13 @@ export interface CalibratedJobOutput {
   measured?: Measurements["tensors"];
   /** Of the whole mix, from the sum of its parts. */
   predictedDivergence?: number;
-  /** Of the whole mix, on the part of the calibration text that no Hessian saw. */
-  divergence: Omit<Divergence, "windowMeans" | "seconds">;
+  /** Of the whole mix, on the part of the calibration text that no Hessian saw; absent without a text, as what follows. */
+  divergence?: Omit<Divergence, "windowMeans" | "seconds">;
+  contextLength?: number;
+  measurementWindows?: number;
+  /** Windows of text whose inputs are looked at. */
+  textWindows?: number;
   statisticsTokens: number;
-  contextLength: number;
-  measurementWindows: number;
   warnings: string[];
 }
 
@@ -89,21 +96,17 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     onProgress: context.progress,
     breathe: context.flush,
   };
-  const choice = await chooseAssignments(job, model, shared, threads);
+  const choice = await chooseAssignments(job, model, (types) => survey(job, types, shared, threads));
   const changed = changedTypes(model, choice.assignments);
-  const groups = job.without.includes("asymmetric") ? 0 : effort.driftGroups;
+  const rounding = job.without.includes("descent") ? "fast" : effort.rounding;
+  await using finished = job.statistics === undefined ? undefined : await openFinishedInputs(job.statistics);
+  const groups = finished || job.without.includes("asymmetric") ? 0 : effort.driftGroups;
   using original = groups > 0 ? LlamaModel.load(engine, job.input) : undefined;
   const watch = new RankWatch();
-  const rounded = await roundInOrder({
-    ...shared,
-    onInput: (input) => watch.see(input),
-    original,
-    threads,
-    types: changed,
-    groups,
-    driftShare: DRIFT_SHARE,
-    effort: job.without.includes("descent") ? "fast" : effort.rounding,
-  });
+  const common = { ...shared, onInput: (input: WatchedInput) => watch.see(input), types: changed, effort: rounding };
+  const rounded = finished
+    ? await roundByFile({ ...common, finished, source: lab.source, ggml: engine })
+    : await roundInOrder({ ...common, original, threads, groups, driftShare: DRIFT_SHARE });
   const divergence = verify(lab, changed, rounded, { isRecovering: !job.without.includes("recovery") });
   const sizeBytes = await write(job, model, choice.assignments, rounded);
   return {
@@ -114,6 +117,7 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     divergence,
     ...facts(windows),
     warnings: watch.warnings(textRemedy(job.effort, contextLength)),
+    ...(finished && factsOfFile(finished, changed.keys(), watch)),
   };
 }
 
@@ -124,7 +128,8 @@ export function changedTypes(model: Model, assignments: TypeAssignments): Map<st
 }
 
 function facts({ statistics, contextLength, measurementWindows }: CalibrationWindows) {
-  return { statisticsTokens: statistics.length * contextLength, contextLength, measurementWindows };
+  const textWindows = statistics.length;
+  return { statisticsTokens: textWindows * contextLength, contextLength, measurementWindows, textWindows };
 }
 
 interface Choice {
@@ -138,11 +143,11 @@ type Shared = Pick<
   "lab" | "pool" | "windows" | "contextLength" | "sumsBytes" | "onProgress" | "breathe"
 >;
 
-async function chooseAssignments(
+/** @param measure what is known of tensors to which these types are open; called where a size is asked for and no table given */
+export async function chooseAssignments(
   job: CalibratedJobInput,
   model: Model,
-  shared: Shared,
-  threads: number,
+  measure: (types: ReadonlyMap<string, readonly GgmlType[]>) => Promise<Measurements["tensors"]>,
 ): Promise<Choice> {
   const { goal, pins } = job;
   if ("options" in goal) {
@@ -158,7 +163,7 @@ async function chooseAssignments(
       pinned.has(tensor.name) ? [pinned.get(tensor.name)!.type] : candidateTypes(tensor, { types: solvable }),
     ]),
   );
-  const measured = job.table ?? (await survey(job, types, shared, threads));
+  const measured = job.table ?? (await measure(types));
   const { fileBytes } = goal;
   const request = { model, table: { tensors: measured }, fileBytes, pins, types: solvable, minimize: job.minimize };
   const { assignments, predictedDivergence } = allocate(request);
@@ -181,7 +186,7 @@ async function survey(
 }
 
 /** As if the divergence that a rounding causes went by the number of weights alone. */
-function evenMeasurements(
+export function evenMeasurements(
   tensors: ReadonlyMap<string, { type: GgmlType; shape: readonly number[] }>,
   names: Iterable<string>,
 ): Measurements["tensors"] {
@@ -215,7 +220,7 @@ function verify(
   types: ReadonlyMap<string, GgmlType>,
   bytes: Map<string, Uint8Array>,
   { isRecovering }: { isRecovering: boolean },
-): CalibratedJobOutput["divergence"] {
+): NonNullable<CalibratedJobOutput["divergence"]> {
   using real = lab.realModel({ types, bytes: (name) => bytes.get(name)! });
   const recovered = isRecovering ? recoverOutputGain(lab, real) : { divergence: real.divergence() };
   if (recovered.bytes) bytes.set(OUTPUT_NORM, recovered.bytes);
@@ -223,7 +228,8 @@ function verify(
   return divergence;
 }
 
-async function write(
+/** Writes the file. @returns its bytes */
+export async function write(
   job: CalibratedJobInput,
   model: Model,
   assignments: TypeAssignments,

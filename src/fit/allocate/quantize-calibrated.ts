@@ -14,8 +14,8 @@ import type { QuantizeOptions } from "../../passes/quantize/quantize-options.js"
 import type { Effort } from "../../passes/quantize/round/problem.js";
 import { refuseReplacing, sha256, sha256File } from "../../support/files.js";
 import type { RunOptions } from "../../support/progress.js";
-import { readText } from "../../support/read-text.js";
 import { versions } from "../versions.js";
+import { type CalibrationSources, checkSources, readCalibrationSources } from "./calibration-sources.js";
 import { EFFORTS } from "./effort.js";
 import type { Measurements } from "./measurement-schema.js";
 import {
@@ -33,7 +33,10 @@ export interface CalibratedRequest extends Omit<Partial<QuantizeOptions>, "type"
   /** GGUF model; of a split one any part. */
   input: string;
   output: string;
-  /** Text files that show what the model is used for. */
+  /**
+   * Text files that show what the model is used for. Or finished statistics, of `pare calibrate --hessians`: then tensors are
+   * rounded by those, and texts beside them are what divergences are measured on.
+   */
   calibrate: readonly string[];
   /** Size of the file: `4.2bpw`, `38MB`, `12345678B`, `-30%` or `DEVICE@4096`. In place of a type. */
   size?: string | undefined;
@@ -56,7 +59,7 @@ export interface CalibratedRequest extends Omit<Partial<QuantizeOptions>, "type"
   threads?: number | undefined;
 }
 
-/** What was written, and how far it is from the source. */
+/** What was written, and how far it is from the source where a text was there to measure it on. */
 export interface CalibratedResult {
   sizeBytes: number;
   bitsPerWeight: number;
@@ -70,6 +73,8 @@ export interface CalibratedResult {
   > & {
     /** Where measurements were written to or read from. */
     table?: string;
+    /** The file of finished statistics that tensors were rounded by. */
+    statistics?: string;
   };
 }
 
@@ -81,7 +86,8 @@ export interface CalibratedResult {
  * arXiv:2504.02692). Choice of types: divergence measured tensor by tensor, added up (arXiv:2411.17525), packed into the size.
  *
  * @throws {UsageError} when size and type are given or neither, a size can't be reached, or a name is unknown
- * @throws {PareError} when the text is too short
+ * @throws {FormatError} when a file to calibrate with is neither a text nor statistics
+ * @throws {PareError} when the text is too short, or statistics are of another model
  * @throws {EngineError} when llama.cpp can't run the model, or an activation is NaN or infinite
  * @throws {ResourceError} when memory or disk have no room
  * @example
@@ -95,7 +101,7 @@ export async function quantizeCalibrated(
   const { input, output, effort = "default" } = request;
   checkRequest(request);
   await refuseTarget(output, [input, ...request.calibrate]);
-  const texts = await Promise.all(request.calibrate.map((path) => readText(path, options.signal)));
+  const sources = await readCalibrationSources(request.calibrate, options.signal);
   await using model = await openModel(input, options);
   const warnings = warningsOf(model.tensors.values());
   const goal =
@@ -106,10 +112,14 @@ export async function quantizeCalibrated(
   const isSized = request.size !== undefined;
   if (isSized && request.table !== undefined) source.sha256 = await sha256File(model.parts!, options.signal);
   const table = isSized ? await knownTable(request, source) : undefined;
+  const [hasTable, writesTable] = [table !== undefined, table === undefined && request.table !== undefined];
+  const readsText = request.contextLength !== undefined || request.parseSpecial === true;
+  warnings.push(...(await checkSources(sources, model, { isSized, hasTable, writesTable, readsText })));
   const job: CalibratedJobInput = {
     input,
     output,
-    texts,
+    texts: sources.texts.map(({ text }) => text),
+    statistics: sources.statistics?.path,
     contextLength: request.contextLength,
     parseSpecial: request.parseSpecial ?? false,
     goal,
@@ -120,17 +130,18 @@ export async function quantizeCalibrated(
     threads: request.threads,
     table: table?.tensors,
   };
+  const name = sources.texts.length > 0 ? "quantize-calibrated" : "quantize-by-file";
   const run = () =>
-    isolate<CalibratedJobInput, CalibratedJobOutput>("fit/allocate/quantize-calibrated.job", job, {
+    isolate<CalibratedJobInput, CalibratedJobOutput>(`fit/allocate/${name}.job`, job, {
       ...options,
       what: `quantizing "${input}"`,
     });
   const done = await diagnosing([input], run);
   if (done.measured && request.table !== undefined) {
-    const setting = settingOf(request, source, texts, done, effort);
+    const setting = settingOf(request, source, sources, done, effort);
     await writeMeasurements(request.table, { ...emptyMeasurements(setting), tensors: done.measured });
   }
-  const { sizeBytes, tensors, measured: _measured, warnings: found, ...calibration } = done;
+  const { sizeBytes, tensors, measured: _measured, textWindows: _windows, warnings: found, ...calibration } = done;
   return {
     sizeBytes,
     bitsPerWeight: bitsPerWeightOf(tensors),
@@ -138,7 +149,11 @@ export async function quantizeCalibrated(
     types: countTypes(tensors),
     tensors,
     warnings: [...warnings, ...found],
-    calibration: { ...calibration, ...(isSized && request.table !== undefined && { table: request.table }) },
+    calibration: {
+      ...calibration,
+      ...(isSized && request.table !== undefined && { table: request.table }),
+      ...(sources.statistics && { statistics: sources.statistics.path }),
+    },
   };
 }
 
@@ -203,17 +218,17 @@ async function knownTable({ table }: CalibratedRequest, source: { sha256: string
 }
 
 function settingOf(
-  { input, calibrate }: CalibratedRequest,
+  { input }: CalibratedRequest,
   source: { sha256: string; sizeBytes: number },
-  texts: readonly string[],
+  { texts }: CalibrationSources,
   done: CalibratedJobOutput,
   effort: Effort,
 ): MeasurementSetting {
-  const hashes = texts.map((text, i) => ({ name: calibrate[i]!, sha256: sha256(text) }));
-  const { contextLength, statisticsTokens, measurementWindows } = done;
+  const hashes = texts.map(({ path, text }) => ({ name: path, sha256: sha256(text) }));
+  const { contextLength, measurementWindows, textWindows } = done as Required<CalibratedJobOutput>; // as there is a text
   return {
     source: { ...source, name: input },
-    calibration: { texts: hashes, contextLength, windows: statisticsTokens / contextLength },
+    calibration: { texts: hashes, contextLength, windows: textWindows },
     evaluation: { texts: hashes, contextLength, windows: measurementWindows },
     rounding: { effort, rows: EFFORTS[effort].sampleRows },
     seeds: {},

@@ -1,6 +1,5 @@
 // From sums over calibration tokens to what a rounding is given: means, damping, and the drift of the inputs.
-import { inputMeans } from "../../calibrate/input-means.js";
-import type { InputStatistics } from "../../calibrate/paired-sums.js";
+import { type SumsOfSquares, inputMeans } from "../../calibrate/input-means.js";
 import { driftOf } from "../../passes/quantize/round/retarget.js";
 import type { RoundingInput } from "../../passes/quantize/round/rounding-pool.js";
 
@@ -17,7 +16,7 @@ let made = 0;
  * @param matrices which of the stack; all by default
  */
 export function roundingInputs(
-  statistics: InputStatistics,
+  statistics: SumsOfSquares & { readonly name: string },
   driftShare: number,
   matrices?: readonly number[],
 ): RoundingInput[] {
@@ -32,6 +31,21 @@ export function roundingInputs(
     const drift = cross && shared(driftOf(cross, hessian, columns));
     damp(hessian, columns);
     return { key: `${name}/${matrix}/${made++}`, columns, hessian, importance, drift, driftShare };
+  });
+}
+
+/**
+ * The same where only mean squares are known: diagonal Hessians, one for each matrix.
+ *
+ * @param means [columns × matrices] mean x² per column, as llama.cpp's quantizer takes them
+ */
+export function diagonalInputs(name: string, means: Float32Array, columns: number): RoundingInput[] {
+  return Array.from({ length: means.length / columns }, (_, matrix) => {
+    const importance = means.slice(matrix * columns, (matrix + 1) * columns);
+    const hessian = sharedFloats(columns * columns);
+    for (let i = 0; i < columns; i++) hessian[i * columns + i] = importance[i]!;
+    damp(hessian, columns);
+    return { key: `${name}/${matrix}/${made++}`, columns, hessian, importance };
   });
 }
 

@@ -1,0 +1,40 @@
+// What a rounding by finished statistics has to say of them.
+import { formatCount } from "../../support/units.js";
+import type { FinishedInputs } from "./finished-inputs.js";
+import type { RankWatch } from "./rank-watch.js";
+
+/** The embedding's rows are looked up, so nothing enters it. */
+const LOOKED_UP = new Set(["token_embd.weight", "per_layer_token_embd.weight"]);
+
+/**
+ * Tokens behind the statistics, and what makes them less useful.
+ *
+ * @param rounded names of the tensors that were rounded
+ * @param watch what saw their inputs
+ */
+export function factsOfFile(
+  { kind, path, inputs }: Pick<FinishedInputs, "kind" | "path" | "inputs">,
+  rounded: Iterable<string>,
+  watch: RankWatch,
+): { statisticsTokens: number; warnings: string[] } {
+  const listed = new Set(inputs.flatMap(({ weights }) => weights));
+  const multiplied = [...rounded].filter((name) => !LOOKED_UP.has(name));
+  const warnings = unlisted(path, multiplied, listed);
+  // Of a diagonal every number is known after one token.
+  if (kind === "hessian") {
+    warnings.push(...watch.warnings((tokens) => `Hessians of ${formatCount(tokens)} tokens of text or more would do`));
+  }
+  return { statisticsTokens: watch.tokensMax, warnings };
+}
+
+function unlisted(path: string, names: readonly string[], listed: ReadonlySet<string>): string[] {
+  const lacking = names.filter((name) => !listed.has(name));
+  if (lacking.length === 0) return [];
+  const remedy = lacking.includes("output.weight")
+    ? "; `pare calibrate --process-output` keeps those of the output"
+    : "";
+  return [
+    `${lacking.length} of ${names.length} matrices have no statistics in "${path}", such as "${lacking[0]}": each of their columns ` +
+      `counts the same${remedy}`,
+  ];
+}
