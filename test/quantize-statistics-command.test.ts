@@ -4,6 +4,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { HessianFile, writeHessians } from "../src/calibrate/hessian-file.js";
+import { readImportance } from "../src/calibrate/read-imatrix.js";
 import { DAMPING } from "../src/fit/allocate/rounding-input.js";
 import { readGguf } from "../src/formats/gguf/read.js";
 import { loadGgml } from "../src/native/engine.js";
@@ -17,6 +18,7 @@ const ggml = loadGgml();
 const inputs = temporaryFolder();
 const model = inputs.path("model.gguf");
 const text = inputs.path("text.txt");
+const others = inputs.path("others.txt");
 const hessians = inputs.path("hessians.gguf");
 const importance = inputs.path("imatrix.gguf");
 const SLOW = 180_000;
@@ -30,7 +32,6 @@ beforeAll(async () => {
   const words = Array.from({ length: 2 * CONTEXT }, (_, i) => `word${(i * i * 7 + i) % 190}`).join(" ");
   const characters = words.slice(0, 9 * CONTEXT - 2);
   writeFileSync(text, characters);
-  const others = inputs.path("others.txt");
   writeFileSync(others, characters.slice(0, 4 * CONTEXT - 2) + characters.slice(5 * CONTEXT - 2));
   const args = [model, others, "-o", importance, "--hessians", hessians, "--process-output"];
   const written = await pare(["calibrate", ...args, ...context]);
@@ -54,6 +55,21 @@ test("quantize --type by Hessians gives the very file that the same text gives w
   expect(document.calibration).toEqual({ statisticsTokens: 8 * CONTEXT, statistics: hessians });
   const without = ["--without", "asymmetric", "--without", "recovery"];
   await quantize(byText, [...types, "--calibrate", text, "--context", `${CONTEXT}`, ...without]);
+  expect(readFileSync(byFile).equals(readFileSync(byText))).toBe(true);
+});
+
+test("quantize by Hessians of a model whose embedding is its output, too, gives the file that the text gives", async () => {
+  using folder = temporaryFolder();
+  const [tied, statistics, sums] = ["tied.gguf", "h.gguf", "i.gguf"].map(folder.path) as [string, string, string];
+  await writeSyntheticModel(tied, { type: "f16", vocabulary: 512, layers: 1, tied: true });
+  await pare(["calibrate", tied, others, "-o", sums, "--hessians", statistics, "--process-output", ...context]);
+  expect((await readImportance(sums)).entries.has("token_embd.weight")).toBe(false); // as in llama-imatrix's files
+  const [byFile, byText] = [folder.path("file.gguf"), folder.path("text.gguf")];
+  const byImportance = await quantize(byFile, ["--type", "q4_0", "--calibrate", sums], tied);
+  expect(byImportance.warnings.join()).toContain("1 of 8 matrices have no statistics in");
+  expect((await quantize(byFile, ["--type", "q4_0", "--calibrate", statistics], tied)).warnings).toEqual([]);
+  const without = ["--without", "asymmetric", "--without", "recovery"];
+  await quantize(byText, ["--type", "q4_0", "--calibrate", text, "--context", `${CONTEXT}`, ...without], tied);
   expect(readFileSync(byFile).equals(readFileSync(byText))).toBe(true);
 });
 

@@ -3,23 +3,23 @@ import { formatCount } from "../../support/units.js";
 import type { FinishedInputs } from "./finished-inputs.js";
 import type { RankWatch } from "./rank-watch.js";
 
-/** The embedding's rows are looked up, so nothing enters it. */
-const LOOKED_UP = new Set(["token_embd.weight", "per_layer_token_embd.weight"]);
-
 /**
  * Tokens behind the statistics, and what makes them less useful.
  *
- * @param rounded names of the tensors that were rounded
+ * @param tensors names of all the model's tensors
+ * @param rounded names of those that were rounded
  * @param watch what saw their inputs
  */
 export function factsOfFile(
   { kind, path, inputs }: Pick<FinishedInputs, "kind" | "path" | "inputs">,
+  tensors: Pick<ReadonlyMap<string, unknown>, "has">,
   rounded: Iterable<string>,
   watch: RankWatch,
 ): { statisticsTokens: number; warnings: string[] } {
   const listed = new Set(inputs.flatMap(({ weights }) => weights));
-  const multiplied = [...rounded].filter((name) => !LOOKED_UP.has(name));
-  const warnings = unlisted(path, multiplied, listed);
+  const output = tensors.has("output.weight") ? "output.weight" : "token_embd.weight";
+  const multiplied = [...rounded].filter((name) => name === output || !name.includes("token_embd"));
+  const warnings = unlisted(path, multiplied, listed, output);
   // Of a diagonal every number is known after one token.
   if (kind === "hessian") {
     warnings.push(...watch.warnings((tokens) => `Hessians of ${formatCount(tokens)} tokens of text or more would do`));
@@ -27,12 +27,10 @@ export function factsOfFile(
   return { statisticsTokens: watch.tokensMax, warnings };
 }
 
-function unlisted(path: string, names: readonly string[], listed: ReadonlySet<string>): string[] {
+function unlisted(path: string, names: readonly string[], listed: ReadonlySet<string>, output: string): string[] {
   const lacking = names.filter((name) => !listed.has(name));
   if (lacking.length === 0) return [];
-  const remedy = lacking.includes("output.weight")
-    ? "; `pare calibrate --process-output` keeps those of the output"
-    : "";
+  const remedy = lacking.includes(output) ? "; `pare calibrate --process-output` keeps those of the output" : "";
   return [
     `${lacking.length} of ${names.length} matrices have no statistics in "${path}", such as "${lacking[0]}": each of their columns ` +
       `counts the same${remedy}`,

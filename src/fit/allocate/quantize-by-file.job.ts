@@ -49,6 +49,6 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     tensors: outcomes(model, choice.assignments),
     // Only a table of measured divergences foresees one.
     ...(job.table && choice.predicted !== undefined && { predictedDivergence: choice.predicted }),
-    ...factsOfFile(finished, types.keys(), watch),
+    ...factsOfFile(finished, model.tensors, types.keys(), watch),
   };
 }

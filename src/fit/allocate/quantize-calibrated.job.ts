@@ -117,7 +117,7 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     divergence,
     ...facts(windows),
     warnings: watch.warnings(textRemedy(job.effort, contextLength)),
-    ...(finished && factsOfFile(finished, changed.keys(), watch)),
+    ...(finished && factsOfFile(finished, model.tensors, changed.keys(), watch)),
   };
 }
 
