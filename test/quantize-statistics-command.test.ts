@@ -7,8 +7,10 @@ import { HessianFile, writeHessians } from "../src/calibrate/hessian-file.js";
 import { readImportance } from "../src/calibrate/read-imatrix.js";
 import { DAMPING } from "../src/fit/allocate/rounding-input.js";
 import { readGguf } from "../src/formats/gguf/read.js";
+import { writeGguf } from "../src/formats/gguf/write.js";
 import { loadGgml } from "../src/native/engine.js";
 import { dequantize, quantizeRows } from "../src/native/ggml.js";
+import { toFloat16 } from "../src/support/float16.js";
 import { pare, temporaryFolder } from "./command.js";
 import { documentOf, failureOf } from "./documents.js";
 import { diagonalOf, rowLosses } from "./rounding-problems.js";
@@ -146,6 +148,12 @@ test("quantize by Hessians of experts", async () => {
 });
 
 describe("no row is worse than ggml's own rounding with importance", () => {
+  const [odd, oddHessians] = [inputs.path("odd.gguf"), inputs.path("odd-hessians.gguf")];
+  beforeAll(async () => {
+    await writeOddModel(odd);
+    const sums = inputs.path("odd-imatrix.gguf");
+    await pare(["calibrate", odd, others, "-o", sums, "--hessians", oddHessians, ...context]);
+  });
   const types = ["q2_K", "q3_K", "q4_K", "q5_K", "q6_K", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "iq4_nl", "iq4_xs"];
   const books = ["iq2_xxs", "iq2_xs", "iq2_s", "iq3_xxs", "iq3_s"];
   const presets: Record<string, string> = { iq2_s: "iq2_m" }; // llama.cpp's preset iq2_s is a mix on iq2_xs
@@ -154,20 +162,10 @@ describe("no row is worse than ggml's own rounding with importance", () => {
     async (type) => {
       using folder = temporaryFolder();
       const output = folder.path("out.gguf");
-      const args = [
-        "--type",
-        presets[type] ?? type,
-        "--pure",
-        "--calibrate",
-        hessians,
-        "--effort",
-        "fast",
-        "--without",
-        "descent",
-      ];
-      await quantize(output, args);
-      await using statistics = await HessianFile.open(hessians);
-      await using source = await readGguf(model);
+      const made = ["--calibrate", oddHessians, "--effort", "fast", "--without", "descent"];
+      await quantize(output, ["--type", presets[type] ?? type, "--pure", ...made], odd);
+      await using statistics = await HessianFile.open(oddHessians);
+      await using source = await readGguf(odd);
       await using file = await readGguf(output);
       let rows = 0;
       for (const name of statistics.weights) {
@@ -187,7 +185,7 @@ describe("no row is worse than ggml's own rounding with importance", () => {
         own!.forEach((loss, row) => expect(loss, `${name}, row ${row}`).toBeLessThanOrEqual(other![row]! * (1 + 1e-5)));
         rows += own!.length;
       }
-      expect(rows).toBeGreaterThan(8 * 20);
+      expect(rows).toBeGreaterThan(7 * 20);
     },
   );
 });
@@ -241,4 +239,20 @@ async function hessiansOf(file: string, weight: string, columns: number, counts 
   const matrix = new Float32Array(columns * columns);
   await writeHessians(path, [{ weights: [weight], columns, matrices: 1, matrix, counts: Float32Array.from(counts) }]);
   return path;
+}
+
+/** A model with rows on which error feedback alone may stumble: every other one has a weight that is nearly all of it. */
+async function writeOddModel(path: string): Promise<void> {
+  await using gguf = await readGguf(model);
+  const tensors = [];
+  for (const { name, shape, type } of gguf.tensors) {
+    const bytes = await gguf.readTensor(name);
+    const [columns, rows = 1] = shape as [number, number?];
+    const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, type === "f16" ? columns * rows : 0);
+    for (let row = 0; row < rows && halves.length > 0 && name.startsWith("blk."); row += 2) {
+      halves[row * columns + ((row * 7) % columns)] = toFloat16(row % 4 === 0 ? 20 : -20);
+    }
+    tensors.push({ name, shape, type, chunks: () => [bytes] });
+  }
+  await writeGguf(path, { metadata: gguf.metadata, tensors });
 }

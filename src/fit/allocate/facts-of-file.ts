@@ -19,7 +19,9 @@ export function factsOfFile(
   const listed = new Set(inputs.flatMap(({ weights }) => weights));
   const output = tensors.has("output.weight") ? "output.weight" : "token_embd.weight";
   const multiplied = [...rounded].filter((name) => name === output || !name.includes("token_embd"));
-  const warnings = unlisted(path, multiplied, listed, output);
+  // Importance files know no embedding that is the output.
+  const kept = kind === "hessian" || output === "output.weight" ? output : undefined;
+  const warnings = unlisted(path, multiplied, listed, kept);
   // Of a diagonal every number is known after one token.
   if (kind === "hessian") {
     warnings.push(...watch.warnings((tokens) => `Hessians of ${formatCount(tokens)} tokens of text or more would do`));
@@ -27,10 +29,11 @@ export function factsOfFile(
   return { statisticsTokens: watch.tokensMax, warnings };
 }
 
-function unlisted(path: string, names: readonly string[], listed: ReadonlySet<string>, output: string): string[] {
+function unlisted(path: string, names: readonly string[], listed: ReadonlySet<string>, kept?: string): string[] {
   const lacking = names.filter((name) => !listed.has(name));
   if (lacking.length === 0) return [];
-  const remedy = lacking.includes(output) ? "; `pare calibrate --process-output` keeps those of the output" : "";
+  const remedy =
+    kept !== undefined && lacking.includes(kept) ? "; `pare calibrate --process-output` keeps those of the output" : "";
   return [
     `${lacking.length} of ${names.length} matrices have no statistics in "${path}", such as "${lacking[0]}": each of their columns ` +
       `counts the same${remedy}`,
