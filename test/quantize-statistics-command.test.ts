@@ -10,6 +10,8 @@ import { readGguf } from "../src/formats/gguf/read.js";
 import { writeGguf } from "../src/formats/gguf/write.js";
 import { loadGgml } from "../src/native/engine.js";
 import { dequantize, quantizeRows } from "../src/native/ggml.js";
+import { readRecipe, renderRecipe } from "../src/passes/recipe.js";
+import { sha256 } from "../src/support/files.js";
 import { toFloat16 } from "../src/support/float16.js";
 import { pare, temporaryFolder } from "./command.js";
 import { documentOf, failureOf } from "./documents.js";
@@ -104,10 +106,54 @@ test("quantize --size by Hessians alone chooses by layer errors and says so; a t
   const table = folder.path("table.json");
   const measured = ["--calibrate", text, "--context", `${CONTEXT}`, "--table", table];
   const byText = await quantize(output, [...size, ...measured]);
-  const byTable = await quantize(output, [...size, "--calibrate", hessians, "--table", table]);
+  const known = [...size, "--calibrate", hessians, "--table", table];
+  const byTable = await quantize(output, known);
   expect(byTable.warnings).toEqual([]);
   expect(byTable.tensors).toEqual(byText.tensors);
   expect(byTable.calibration!.predictedDivergence).toBe(byText.calibration!.predictedDivergence);
+  const foreseen = documentOf("quantize", await pare(["quantize", model, ...known, "--dry-run", "--json"]));
+  expect(foreseen).toMatchObject({ warnings: [], sizeBytes: byTable.sizeBytes, tensors: byTable.tensors });
+  const { predictedDivergence } = byTable.calibration!;
+  expect(foreseen.calibration).toEqual({ predictedDivergence, table });
+});
+
+test.each([
+  ["Hessians", () => hessians, [], ["--size", "-70%", "--token-embedding-type", "q6_K"]],
+  [
+    "Hessians and a text",
+    () => hessians,
+    ["--calibrate", text, "--context", `${CONTEXT}`],
+    ["--type", "q4_K_M", "--kv-cache", "100kB@512"],
+  ],
+  ["importance data", () => importance, [], ["--type", "q4_0", "--without", "descent"]],
+])("quantize --recipe makes the file again that was made with %s", async (_what, statistics, texts, how) => {
+  using folder = temporaryFolder();
+  const [first, again, recipe] = ["first.gguf", "again.gguf", "recipe.yaml"].map(folder.path) as [
+    string,
+    string,
+    string,
+  ];
+  const wish = [...how, "--calibrate", statistics(), ...texts, "--effort", "fast", "--save-recipe", recipe];
+  const made = await quantize(first, wish);
+  const { calibrate } = (await readRecipe(recipe)).passes[0]!.quantize;
+  expect(calibrate!.statistics).toEqual({ file: statistics(), sha256: sha256(readFileSync(statistics())) });
+  expect(calibrate!.texts?.map(({ file }) => file)).toEqual(texts.length > 0 ? [text] : undefined);
+  const followed = await quantize(again, ["--recipe", recipe]);
+  expect(readFileSync(again).equals(readFileSync(first))).toBe(true);
+  expect([followed.calibration, followed.cache]).toEqual([made.calibration, made.cache]);
+  expect(made.cache === undefined).toBe(texts.length === 0);
+});
+
+test("quantize refuses a recipe with other statistics, and follows it with --allow-mismatch", async () => {
+  using folder = temporaryFolder();
+  const [output, recipe] = [folder.path("out.gguf"), folder.path("recipe.yaml")];
+  const calibrate = { statistics: { file: hessians, sha256: "0".repeat(64) }, effort: "fast" as const };
+  writeFileSync(recipe, renderRecipe({ passes: [{ quantize: { type: "q4_0", calibrate } }] }));
+  const refused = await pare(["quantize", model, output, "--recipe", recipe, "--json"]);
+  expect(failureOf(refused).message).toContain("was made with other statistics");
+  expect(existsSync(output)).toBe(false);
+  const { calibration } = await quantize(output, ["--recipe", recipe, "--allow-mismatch"]);
+  expect(calibration!.statistics).toBe(hessians);
 });
 
 test("quantize by importance data warns that there is no error feedback", async () => {
@@ -212,6 +258,8 @@ test.each([
 test.each([
   ["two files of statistics", ["--type", "q4_0", "--calibrate", importance], "Two files of statistics"],
   ["windows without a text", ["--type", "q4_0", "--context", "64"], "How a text is read"],
+  ["a KV cache to choose without a text", ["--type", "q4_0", "--kv-cache", "1MB@512"], "takes a text to measure"],
+  ["a device to share without a text", ["--size", "raspberry-pi-5@512"], "takes a text to measure"],
   ["a table to write without a text", ["--size", "4bpw", "--table", "new.json"], "need a text"],
 ])("quantize --calibrate refuses %s", async (_what, args, message) => {
   using folder = temporaryFolder();

@@ -10,6 +10,7 @@ import { addExamples } from "./examples.js";
 import { perform } from "./invocation.js";
 import type { Invocation } from "./invocation.js";
 import { argument, option, wholeNumber } from "./options.js";
+import { cacheFacts } from "./cache-facts.js";
 import { printable, renderFacts, renderTable } from "./table.js";
 
 interface QuantizeOptions {
@@ -27,18 +28,30 @@ interface QuantizeOptions {
   dryRun?: boolean;
   calibrate?: string[];
   size?: string;
+  kvCache?: string;
   effort?: CalibratedRequest["effort"];
   minimize?: CalibratedRequest["minimize"];
   table?: string;
+  saveRecipe?: string;
   context?: number;
   parseSpecial?: boolean;
   without?: CalibratedRequest["without"];
 }
 
 /** Options that say something only beside --calibrate. */
-const CALIBRATED_ONLY = ["size", "effort", "minimize", "table", "context", "parseSpecial", "without"] as const;
+const CALIBRATED_ONLY = [
+  "size",
+  "kvCache",
+  "effort",
+  "minimize",
+  "table",
+  "saveRecipe",
+  "context",
+  "parseSpecial",
+  "without",
+] as const;
 /** Options that say nothing beside it: they describe llama.cpp's own quantization. */
-const PLAIN_ONLY = ["imatrix", "recipe", "allowMismatch", "sha256", "dryRun"] as const;
+const PLAIN_ONLY = ["imatrix", "recipe", "allowMismatch", "sha256"] as const;
 
 export function describeQuantize(program: Command): void {
   const command = program
@@ -66,15 +79,27 @@ export function describeQuantize(program: Command): void {
     .option("--pure", "one type for all matrices, without the preset's mixture")
     .option("--leave-output-tensor", "leave the output layer as it is")
     .option("--allow-requantize", "also quantize tensors that are quantized already, which costs quality")
-    .addOption(option("--recipe <file>", "recipe to follow, in place of the options above", { completes: "file" }))
-    .option("--allow-mismatch", "follow a recipe also with another model or importance data than it was made with")
+    .addOption(
+      option("--recipe <file>", "recipe to follow, in place of all that it says itself", { completes: "file" }),
+    )
+    .option(
+      "--allow-mismatch",
+      "follow a recipe also with another model, text, statistics or importance data than it was made with",
+    )
     .addOption(
       option("--calibrate <file>", "text that shows what the model is used for, or statistics of one; repeatable", {
         completes: "file",
         repeatable: true,
       }),
     )
-    .option("--size <size>", "with --calibrate: size of the file, such as 4.2bpw, 38MB, -30% or DEVICE@4096")
+    .option(
+      "--size <size>",
+      "with --calibrate: size of the file, such as 4.2bpw, 38MB, -30%, or DEVICE@4096, whose memory the KV cache shares",
+    )
+    .option(
+      "--kv-cache <bytes@tokens>",
+      "with --calibrate: most bytes of KV cache at a context length, such as 16MB@4096",
+    )
     .addOption(
       option("--effort <level>", "with --calibrate: how much time to take").choices(["fast", "default", "high"]),
     )
@@ -83,6 +108,11 @@ export function describeQuantize(program: Command): void {
     )
     .addOption(
       option("--table <file>", "with --size: measurements, read where the file is there, else written", {
+        completes: "file",
+      }),
+    )
+    .addOption(
+      option("--save-recipe <file>", "with --calibrate: write how the file was made, for --recipe", {
         completes: "file",
       }),
     )
@@ -100,6 +130,7 @@ export function describeQuantize(program: Command): void {
       perform(async (invocation, options: QuantizeOptions, input: string, output?: string) => {
         if (options.calibrate) return quantizeWithText(invocation, options, input, output);
         refuse(options, CALIBRATED_ONLY, "matters only beside --calibrate", "Add --calibrate text.txt");
+        if (await isCalibrated(options)) return followWithText(invocation, options, input, output);
         const { quantize } = await import("../passes/quantize/quantize.js");
         const request = { ...requestOf(options, input, output), threads: invocation.threads };
         const result = await quantize(request, invocation.runOptions);
@@ -116,6 +147,26 @@ export function describeQuantize(program: Command): void {
   ]);
 }
 
+/** Whether there is a recipe that calibrates; what can't stand beside a recipe is refused before it is read. */
+async function isCalibrated(options: QuantizeOptions): Promise<boolean> {
+  if (options.recipe === undefined) return false;
+  const { requireRecipeAlone } = await import("../passes/quantize/recipe-alone.js");
+  requireRecipeAlone(requestOf(options, "", undefined), options.recipe);
+  const { isCalibratedRecipe } = await import("../fit/allocate/calibrated-recipe.js");
+  return isCalibratedRecipe(options.recipe);
+}
+
+async function followWithText(
+  invocation: Invocation,
+  options: QuantizeOptions,
+  input: string,
+  output: string | undefined,
+): Promise<void> {
+  refuse(options, ["sha256", "dryRun"], "has no meaning beside a recipe that calibrates", "Leave it out");
+  const { recipe, allowMismatch } = options;
+  return carryOut(invocation, { input, output, recipe, allowMismatch, threads: invocation.threads });
+}
+
 async function quantizeWithText(
   invocation: Invocation,
   options: QuantizeOptions,
@@ -123,37 +174,40 @@ async function quantizeWithText(
   output: string | undefined,
 ): Promise<void> {
   refuse(options, PLAIN_ONLY, "has no meaning beside --calibrate", "Leave one of them out");
-  if (output === undefined) throw new UsageError("No output path is given", { hint: "Name the file to write" });
   const unknown = options.without?.find((part) => !(METHOD_PARTS as readonly string[]).includes(part));
   if (unknown !== undefined) {
     throw new UsageError(`"${unknown}" is no part of the method`, { hint: `Choose of ${METHOD_PARTS.join(", ")}` });
   }
+  const { calibrate, size, kvCache, effort, minimize, table, saveRecipe, context, parseSpecial, without } = options;
+  return carryOut(invocation, {
+    input,
+    output,
+    calibrate,
+    size,
+    kvCache,
+    type: options.type,
+    tensorTypes: options.tensorType,
+    tokenEmbeddingType: options.tokenEmbeddingType,
+    outputType: options.outputTensorType,
+    pure: options.pure,
+    keepOutput: options.leaveOutputTensor,
+    effort,
+    minimize,
+    table,
+    saveRecipe,
+    contextLength: context,
+    parseSpecial,
+    without,
+    dryRun: options.dryRun,
+    threads: invocation.threads,
+  });
+}
+
+async function carryOut(invocation: Invocation, request: CalibratedRequest): Promise<void> {
   const { quantizeCalibrated } = await import("../fit/allocate/quantize-calibrated.js");
-  const { calibrate, size, effort, minimize, table, context, parseSpecial, without } = options;
-  const result = await quantizeCalibrated(
-    {
-      input,
-      output,
-      calibrate: calibrate!,
-      size,
-      type: options.type,
-      tensorTypes: options.tensorType,
-      tokenEmbeddingType: options.tokenEmbeddingType,
-      outputType: options.outputTensorType,
-      pure: options.pure,
-      keepOutput: options.leaveOutputTensor,
-      effort,
-      minimize,
-      table,
-      contextLength: context,
-      parseSpecial,
-      without,
-      threads: invocation.threads,
-    },
-    invocation.runOptions,
-  );
+  const result = await quantizeCalibrated(request, invocation.runOptions);
   for (const warning of result.warnings) invocation.remark(`warning: ${warning}`);
-  invocation.print(result, () => renderCalibrated(result, output));
+  invocation.print(result, () => renderCalibrated(result, request.dryRun ? undefined : request.output));
 }
 
 /** Says which of the options given can't stand here. */
@@ -211,26 +265,28 @@ function renderResult(result: QuantizeResult, output: string | undefined): strin
   return sections.join("\n\n");
 }
 
-function renderCalibrated(result: CalibratedResult, output: string): string {
-  const { statisticsTokens, table, statistics } = result.calibration;
+function renderCalibrated(result: CalibratedResult, output: string | undefined): string {
+  const { predictedDivergence, statisticsTokens, table, statistics } = result.calibration;
   const facts = renderFacts([
-    ["wrote", output],
+    ["wrote", output ?? "nothing, as this was a dry run"],
     ["size", `${formatBytes(result.sizeBytes)}, ${result.bitsPerWeight.toFixed(2)} bits per weight`],
     ...divergenceFacts(result.calibration),
-    ["text", `${formatCount(statisticsTokens)} tokens of calibration`],
+    ["foreseen", predictedDivergence === undefined ? undefined : `${predictedDivergence.toFixed(5)} nats per token`],
+    ["text", statisticsTokens === undefined ? undefined : `${formatCount(statisticsTokens)} tokens of calibration`],
     ["statistics", statistics],
     ["measured", table],
+    ...cacheFacts(result, output ?? "OUT.gguf"),
     ["time", formatDuration(result.seconds * 1000)],
   ]);
   return [facts, renderTypes(result)].join("\n\n");
 }
 
-function divergenceFacts({ divergence, predictedDivergence }: CalibratedResult["calibration"]): [string, string][] {
-  const predicted = predictedDivergence === undefined ? "" : `, ${predictedDivergence.toFixed(5)} were foreseen`;
-  if (!divergence) return [["divergence", `not measured, as no text was given${predicted}`]];
+/** Nothing of a dry run, which rounds by nothing. */
+function divergenceFacts({ divergence, statistics }: CalibratedResult["calibration"]): [string, string][] {
+  if (!divergence) return statistics === undefined ? [] : [["divergence", "not measured, as no text was given"]];
   const { mean, standardError, tokens, sameTopRate } = divergence;
   return [
-    ["divergence", `${mean.toFixed(5)} ± ${standardError.toFixed(5)} nats per token${predicted}`],
+    ["divergence", `${mean.toFixed(5)} ± ${standardError.toFixed(5)} nats per token`],
     ["", `of ${formatCount(tokens)} tokens, ${(100 * sameTopRate).toFixed(1)} % have the same likeliest next token`],
   ];
 }

@@ -65,6 +65,24 @@ const tensorOutcomeSchema = z.object({
   sizeBytes,
 });
 
+const cacheSchema = z.object({
+  typeK: z.string().describe("ggml type of the keys"),
+  typeV: z.string().describe("ggml type of the values"),
+  sizeBytes,
+  contextLength: z.number().int().describe("tokens that it holds"),
+  divergence: z
+    .object({
+      mean: z.number().describe("nats per token"),
+      standardError: z.number(),
+      tokens: z.number().int().describe("scored tokens; 0 for f16, which the others are compared with"),
+      contextLength: z
+        .number()
+        .int()
+        .describe("tokens per window that was measured on; over a longer context a cache may cost more"),
+    })
+    .describe("KL divergence of the full-precision model with this cache from itself with one in f16"),
+});
+
 export const quantizeSchema = z
   .object({
     sizeBytes: sizeBytes.describe("size of the file, with --dry-run of the one that would be written"),
@@ -74,6 +92,7 @@ export const quantizeSchema = z
     tensors: z.array(tensorOutcomeSchema),
     sha256: z.string().optional().describe("of the file written, with --sha256"),
     warnings: z.array(z.string()).describe("what will keep the engine from running it, or costs quality"),
+    cache: cacheSchema.optional().describe("the KV cache, with --kv-cache or a device; else it stays in f16"),
     calibration: z
       .object({
         divergence: z
@@ -91,14 +110,14 @@ export const quantizeSchema = z
             "KL divergence from the source, on a part of the calibration text that is kept apart; not without a text",
           ),
         predictedDivergence: z.number().optional().describe("what single substitutions add up to"),
-        statisticsTokens: z.number().int().describe("tokens whose inputs made the Hessians"),
+        statisticsTokens: z.number().int().optional().describe("tokens whose inputs made the Hessians"),
         contextLength: z.number().int().optional().describe("tokens per window of text"),
         measurementWindows: z.number().int().optional().describe("windows that divergences were measured on"),
         table: z.string().optional().describe("file of measurements"),
         statistics: z.string().optional().describe("file of finished statistics that tensors were rounded by"),
       })
       .optional()
-      .describe("with --calibrate"),
+      .describe("with --calibrate; with --dry-run only what the table foresees"),
   })
   .describe("what `pare quantize --json` prints");
 

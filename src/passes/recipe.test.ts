@@ -38,6 +38,41 @@ test("readRecipe() takes importance data by the file alone, relative to the reci
   expect(passes[0]?.quantize.importance).toEqual({ file: join(folder, "data/imatrix.dat"), name: "data/imatrix.dat" });
 });
 
+test("readRecipe() reads calibration, its texts relative to the recipe or with their hashes", async () => {
+  const calibrate = {
+    texts: [{ file: "data/a.txt", sha256: "abc" }, { file: join(folder, "b.txt") }],
+    contextLength: 256,
+    parseSpecial: true,
+    effort: "high" as const,
+    without: ["descent" as const],
+    kvCache: { typeK: "q8_0", typeV: "q5_1", contextLength: 4096 },
+  };
+  const written = renderRecipe({ passes: [{ quantize: { type: "q4_K_M", calibrate } }] });
+  const [first, second] = calibrate.texts;
+  const texts = [{ ...first, file: join(folder, "data/a.txt") }, second];
+  expect((await readRecipe(recipeFile(written))).passes).toEqual([
+    { quantize: { type: "q4_K_M", calibrate: { ...calibrate, texts } } },
+  ]);
+  const short = await readRecipe(
+    recipeFile("version: 1\npasses:\n  - quantize: { type: q4_0, calibrate: { texts: [c.txt] } }\n"),
+  );
+  expect(short.passes[0]?.quantize.calibrate).toEqual({ texts: [{ file: join(folder, "c.txt") }] });
+});
+
+test("readRecipe() reads finished statistics, beside texts or in place of them", async () => {
+  const statistics = { file: "data/hessians.gguf", sha256: "abc" };
+  const written = renderRecipe({ passes: [{ quantize: { type: "q4_0", calibrate: { statistics } } }] });
+  expect((await readRecipe(recipeFile(written))).passes[0]?.quantize.calibrate).toEqual({
+    statistics: { ...statistics, file: join(folder, "data/hessians.gguf") },
+  });
+  const calibrate = "calibrate: { texts: [c.txt], statistics: h.gguf }";
+  const short = await readRecipe(recipeFile(`version: 1\npasses:\n  - quantize: { type: q4_0, ${calibrate} }\n`));
+  expect(short.passes[0]?.quantize.calibrate).toEqual({
+    texts: [{ file: join(folder, "c.txt") }],
+    statistics: { file: join(folder, "h.gguf") },
+  });
+});
+
 test.each([
   ["version: 2\npasses:\n  - quantize: { type: q4_0 }\n", 1, "version"],
   ["version: 1\npasses:\n  - quantize:\n      type: q9_0\n", 4, '"q9_0" is no quantization type'],
@@ -45,6 +80,18 @@ test.each([
   ["version: 1\npasses:\n  - prune: {}\n", 3, "passes.0"],
   ["version: 1\npasses: []\n", 2, "passes"],
   ["version: 1\npasses:\n  - quantize: { type: q4_0, tensorTypes: [{ pattern: a, type: q8_1 }] }\n", 3, "q8_1"],
+  ["version: 1\npasses:\n  - quantize:\n      type: q4_0\n      calibrate: { texts: [] }\n", 5, "texts"],
+  [
+    "version: 1\npasses:\n  - quantize:\n      type: q4_0\n      calibrate: { effort: fast }\n",
+    5,
+    "texts or statistics are wanted",
+  ],
+  [
+    "version: 1\npasses:\n  - quantize:\n      type: q4_0\n      calibrate: { texts: [a], effort: most }\n",
+    5,
+    "effort",
+  ],
+  ["version: 1\npasses:\n  - quantize: { type: q4_0, importance: i, calibrate: { texts: [a] } }\n", 3, "exclude"],
   ["version: 1\npasses: [\n", 3, ""],
   ["", 1, ""],
 ])("readRecipe() names the line of what is wrong: %j", async (text, line, what) => {

@@ -7,7 +7,8 @@ import { LineCounter, parseDocument, stringify } from "yaml";
 import { z } from "zod";
 
 import { FormatError, PareError, messageOf } from "../errors.js";
-import { quantizeOptionsShape } from "./quantize/quantize-options.js";
+import { METHOD_PARTS } from "./quantize/method-parts.js";
+import { quantizeOptionsShape, typeName } from "./quantize/quantize-options.js";
 
 const importanceSchema = z.strictObject({
   file: z.string().min(1).describe("relative to the recipe's folder"),
@@ -15,16 +16,42 @@ const importanceSchema = z.strictObject({
   sha256: z.string().optional(),
 });
 
+const fileSchema = z.strictObject({
+  file: z.string().min(1).describe("relative to the recipe's folder"),
+  sha256: z.string().optional(),
+});
+
+const calibrationSchema = z.strictObject({
+  texts: z.array(z.preprocess(fileAlone, fileSchema)).min(1).optional().describe("files, or files with their hashes"),
+  statistics: z
+    .preprocess(fileAlone, fileSchema.optional())
+    .describe("finished, to round by in place of the texts' own"),
+  contextLength: z.number().int().min(8).optional().describe("tokens per window"),
+  parseSpecial: z.boolean().optional().describe("read <|im_start|> and the like in the texts as control tokens"),
+  effort: z.enum(["fast", "default", "high"]).optional(),
+  without: z.array(z.enum(METHOD_PARTS)).optional().describe("parts of the method that are left out"),
+  kvCache: z
+    .strictObject({ typeK: typeName, typeV: typeName, contextLength: z.number().int().positive() })
+    .optional()
+    .describe("the KV cache that it was made for"),
+});
+
 /** The short form, a file alone, as the long one. */
-function importanceFile(value: unknown): unknown {
+function fileAlone(value: unknown): unknown {
   return typeof value === "string" ? { file: value } : value;
 }
 
 const stepSchema = z.strictObject({
-  quantize: z.strictObject({
-    ...quantizeOptionsShape,
-    importance: z.preprocess(importanceFile, importanceSchema.optional()).describe("a file, or a file and more of it"),
-  }),
+  quantize: z
+    .strictObject({
+      ...quantizeOptionsShape,
+      importance: z.preprocess(fileAlone, importanceSchema.optional()).describe("a file, or a file and more of it"),
+      calibrate: calibrationSchema
+        .refine(({ texts, statistics }) => texts ?? statistics, "texts or statistics are wanted")
+        .optional()
+        .describe("rounded for what a text needs, in place of importance data"),
+    })
+    .refine(({ importance, calibrate }) => !(importance && calibrate), "importance and calibrate exclude each other"),
 });
 
 export const recipeSchema = z.strictObject({
@@ -38,22 +65,38 @@ export const recipeSchema = z.strictObject({
 
 /** What a recipe holds. Names of types are checked, paths are not. */
 export type Recipe = z.output<typeof recipeSchema>;
+/** One of its passes. */
+export type QuantizeStep = Recipe["passes"][number]["quantize"];
 
 /**
- * Reads a recipe. Importance files become paths that can be opened: relative ones are relative to the recipe.
+ * Reads a recipe. Files that it names become paths that can be opened: relative ones are relative to the recipe.
  *
  * @throws {FormatError} naming the line, when it is no YAML, a key is unknown or a value can't be meant
  * @throws {PareError} when the file can't be read
  */
 export async function readRecipe(path: string): Promise<Recipe> {
   const recipe = parseRecipe(path, await readText(path));
-  const passes = recipe.passes.map(({ quantize }) => {
-    const { importance } = quantize;
-    if (!importance) return { quantize };
-    const file = isAbsolute(importance.file) ? importance.file : join(dirname(path), importance.file);
-    return { quantize: { ...quantize, importance: { ...importance, name: importance.name ?? importance.file, file } } };
-  });
-  return { ...recipe, passes };
+  const opened = (file: string) => (isAbsolute(file) ? file : join(dirname(path), file));
+  return { ...recipe, passes: recipe.passes.map(({ quantize }) => ({ quantize: withPaths(quantize, opened) })) };
+}
+
+function withPaths(step: QuantizeStep, opened: (file: string) => string): QuantizeStep {
+  const { importance, calibrate, ...rest } = step;
+  const { texts, statistics } = calibrate ?? {};
+  const withPath = <File extends { file: string }>(one: File): File => ({ ...one, file: opened(one.file) });
+  return {
+    ...rest,
+    ...(importance && {
+      importance: withPath({ ...importance, name: importance.name ?? importance.file }),
+    }),
+    ...(calibrate && {
+      calibrate: {
+        ...calibrate,
+        ...(texts && { texts: texts.map(withPath) }),
+        ...(statistics && { statistics: withPath(statistics) }),
+      },
+    }),
+  };
 }
 
 /** The text of a recipe, as it goes into a file; options that are undefined are left out. */

@@ -2,6 +2,7 @@
 import { basename } from "node:path";
 
 import type { Certificate } from "../fit/certificate.js";
+import { shellQuote } from "../support/shell-quote.js";
 import { type Html, html } from "./html.js";
 
 /** Commands for Pare, llama.cpp and Ollama; nothing when there is no winner. */
@@ -68,11 +69,6 @@ export function commandBlock(command: string, what: string): Html {
     <pre tabindex="0"><code>${command}</code></pre>
     <button type="button" data-copy data-needs-script hidden aria-label="Copy the command: ${what}">Copy</button>
   </div>`;
-}
-
-/** A word for a POSIX shell, whatever the file is called. */
-function shellQuote(word: string): string {
-  return /^[\w./+-]+$/.test(word) && !word.startsWith("-") ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /** A name that Ollama accepts: the model's, in lower case, or its candidate's. */

@@ -2,11 +2,12 @@
 import { type StatisticsKind, statisticsKind } from "../../calibrate/finished-statistics.js";
 import { UsageError } from "../../errors.js";
 import type { Model } from "../../model/model.js";
+import { sha256 } from "../../support/files.js";
 import { readText } from "../../support/read-text.js";
 import { openFinishedInputs, requireSameModel } from "./finished-inputs.js";
 
 export interface CalibrationSources {
-  texts: { path: string; text: string }[];
+  texts: { path: string; text: string; sha256: string }[];
   /** To round by; without it the texts' own inputs are measured. */
   statistics?: { path: string; kind: StatisticsKind };
 }
@@ -30,7 +31,12 @@ export async function readCalibrationSources(
     });
   }
   const texts = await Promise.all(
-    paths.filter((_, i) => !kinds[i]).map(async (path) => ({ path, text: await readText(path, signal) })),
+    paths
+      .filter((_, i) => !kinds[i])
+      .map(async (path) => {
+        const text = await readText(path, signal);
+        return { path, text, sha256: sha256(text) };
+      }),
   );
   return { texts, ...(files[0] && { statistics: files[0] }) };
 }
@@ -46,7 +52,7 @@ export async function readCalibrationSources(
 export async function checkSources(
   { texts, statistics }: CalibrationSources,
   model: Pick<Model, "tensors">,
-  wanted: { isSized: boolean; hasTable: boolean; writesTable: boolean; readsText: boolean },
+  wanted: { isSized: boolean; hasTable: boolean; writesTable: boolean; readsText: boolean; choosesCache: boolean },
 ): Promise<string[]> {
   if (!statistics) return [];
   await using finished = await openFinishedInputs(statistics.path);
@@ -62,6 +68,11 @@ export async function checkSources(
   if (wanted.readsText) {
     throw new UsageError("How a text is read matters only where one is given beside the statistics", {
       hint: "Leave --context and --parse-special out, or add --calibrate text.txt",
+    });
+  }
+  if (wanted.choosesCache) {
+    throw new UsageError("Types of the KV cache are chosen by their divergence, which takes a text to measure", {
+      hint: "Add --calibrate text.txt beside the statistics; without one give the size in bytes, and no --kv-cache",
     });
   }
   if (wanted.writesTable) {

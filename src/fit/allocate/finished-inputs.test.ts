@@ -9,7 +9,7 @@ import { FormatError, PareError } from "../../errors.js";
 import { Metadata } from "../../formats/gguf/metadata.js";
 import { writeGguf } from "../../formats/gguf/write.js";
 import { type FinishedInputs, openFinishedInputs, requireSameModel, tensorInputs } from "./finished-inputs.js";
-import { DAMPING } from "./rounding-input.js";
+import { DAMPING, TIED_DAMPING } from "./rounding-input.js";
 
 const folder = temporaryFolder();
 afterAll(() => folder[Symbol.dispose]());
@@ -27,6 +27,13 @@ test("openFinishedInputs() reads Hessians as damped means, once for the weights 
   expect(inputs.map(({ hessian }) => [...hessian])).toEqual([[4 + damping, 1, 1, 2 + damping].map(Math.fround)]);
   expect([...inputs[0]!.importance]).toEqual([4, 2]);
   expect([...counts]).toEqual([2]);
+});
+
+test("openFinishedInputs() also weighs lookups where the embedding is the output, too", async () => {
+  await using finished = await hessians([{ weights: ["token_embd.weight"], matrix: [8, 2, 2, 4], counts: [2] }]);
+  const { inputs } = await finished.read(finished.inputs[0]!);
+  const damping = TIED_DAMPING * 3;
+  expect(inputs.map(({ hessian }) => [...hessian])).toEqual([[4 + damping, 1, 1, 2 + damping]]);
 });
 
 test("openFinishedInputs() reads importance as diagonals, plain for an expert that saw nothing", async () => {

@@ -110,7 +110,7 @@ function hessianInputs(path: string, file: HessianFile): FinishedInputs {
       const { matrix, counts } = (await file.read(name))!;
       // A stack is one of experts, and those that saw little are drawn to their mean.
       const isRouted = matrices > 1;
-      const sums = { name, columns, matrices, isRouted, hessian: matrix, cross: undefined };
+      const sums = { name, weights, columns, matrices, isRouted, hessian: matrix, cross: undefined };
       return { inputs: roundingInputs({ ...sums, counts: Float64Array.from(counts) }, 0), counts };
     },
     [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),

@@ -3,7 +3,14 @@ import { expect, test } from "vitest";
 import { LLAMA, metadataOf } from "../../../test/model-shapes.js";
 import { kvCacheBytes } from "../../model/memory.js";
 import { modelSpec } from "../../model/spec.js";
-import { type CacheMeasurement, cacheChoices, cacheTypes, chooseCacheTypes, shareMemory } from "./kv-cache.js";
+import {
+  type CacheMeasurement,
+  cacheChoices,
+  cacheTypes,
+  chooseCacheTypes,
+  shareMemory,
+  smallestCache,
+} from "./kv-cache.js";
 
 // Four heads of 32: whole blocks of every type.
 const spec = modelSpec(metadataOf("llama", { ...LLAMA, embedding_length: 128 }), new Map());
@@ -54,6 +61,13 @@ test("chooseCacheTypes() refuses a bound below the smallest cache and names it",
 test("cacheTypes() wants heads that are whole blocks", () => {
   expect(cacheTypes(48)).toEqual(["f16"]);
   expect(cacheTypes(64)).toContain("q4_0");
+});
+
+test("smallestCache() heeds heads that no block fits, and keeps f16 where types make no difference", () => {
+  expect(smallestCache(spec, 1024)).toMatchObject({ typeK: "q4_0", typeV: "q4_0", bytes: bytesOf("q4_0", "q4_0") });
+  const narrow = modelSpec(metadataOf("llama", { ...LLAMA, embedding_length: 48 }), new Map());
+  expect(smallestCache(narrow, 1024)).toMatchObject({ typeK: "f16", typeV: "f16" });
+  expect(smallestCache({ ...spec, cache: [] }, 1024)).toEqual({ typeK: "f16", typeV: "f16", bytes: 0 });
 });
 
 test("shareMemory() gives the cache bytes until the weights need them more", () => {

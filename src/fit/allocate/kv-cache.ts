@@ -16,12 +16,16 @@ export interface CacheMeasurement {
   readonly divergence: { readonly mean: number; readonly standardError: number };
 }
 
-/** A pair of types with what it takes and costs. */
-export interface CacheChoice {
+/** A pair of types with what it takes. */
+export interface CacheSize {
   readonly typeK: GgmlType;
   readonly typeV: GgmlType;
   /** Bytes of the cache at the context length. */
   readonly bytes: number;
+}
+
+/** A pair of types with what it takes and costs. */
+export interface CacheChoice extends CacheSize {
   /** Mean KL divergence from a cache in f16, nats per token. */
   readonly divergence: number;
   /** False where it is the sum of two measurements. */
@@ -40,6 +44,18 @@ export interface CacheRequest {
 /** The types for heads of so many elements: llama.cpp wants them to be whole blocks. Below f16 it needs flash attention. */
 export function cacheTypes(headLength: number): GgmlType[] {
   return CACHE_TYPES.filter((type) => headLength % GGML_TYPES[type].blockSize === 0);
+}
+
+/** The smallest cache that llama.cpp can set up, whatever it costs in quality; of equals that of the larger types. */
+export function smallestCache(spec: ModelSpec, contextLength: number): CacheSize {
+  const sizes = cacheTypes(spec.headLengthK).flatMap((typeK) =>
+    cacheTypes(spec.headLengthV).map((typeV) => ({
+      typeK,
+      typeV,
+      bytes: kvCacheBytes(spec, contextLength, { typeK, typeV }),
+    })),
+  );
+  return sizes.reduce((least, one) => (one.bytes < least.bytes ? one : least));
 }
 
 /** Every pair of which the divergence is known, smallest first; `f16` for both is always one. */

@@ -12,6 +12,7 @@ import {
   emptyMeasurements,
   mergeMeasurements,
   readMeasurements,
+  withCacheMeasurements,
   writeMeasurements,
 } from "./measurement-table.js";
 
@@ -118,11 +119,18 @@ test.each<[string, Partial<Measurements>]>([
   expect(() => mergeMeasurements(table(), table(changes))).toThrow(`they differ in ${difference}`);
 });
 
-test("cacheMeasurementsAt() takes the nearest context length", () => {
-  const at = (contextLength: number) =>
-    ({ contextLength, typeK: "q8_0", typeV: "f16", divergence: divergence(0.1, 10) }) as const;
-  const measured = table({ kvCache: [at(512), at(4096)] });
-  expect(cacheMeasurementsAt(measured, 1000)).toEqual([at(512)]);
-  expect(cacheMeasurementsAt(measured, 100_000)).toEqual([at(4096)]);
-  expect(cacheMeasurementsAt(table(), 512)).toEqual([]);
+const cacheAt = (contextLength: number) =>
+  ({ contextLength, typeK: "q8_0", typeV: "f16", divergence: divergence(0.1, 10) }) as const;
+
+test("cacheMeasurementsAt() takes windows of that length alone", () => {
+  const measured = table({ kvCache: [cacheAt(512), cacheAt(4096)] });
+  expect(cacheMeasurementsAt(measured, 512)).toEqual([cacheAt(512)]);
+  expect(cacheMeasurementsAt(measured, 1024)).toEqual([]);
+});
+
+test("withCacheMeasurements() adds what is new of the same texts, and leaves a table of other texts as it is", () => {
+  const before = table({ kvCache: [cacheAt(512)] });
+  expect(withCacheMeasurements(before, before, [cacheAt(256)]).kvCache).toEqual([cacheAt(512), cacheAt(256)]);
+  expect(withCacheMeasurements(before, before, [])).toBe(before);
+  expect(withCacheMeasurements(before, { evaluation: texts("other") }, [cacheAt(256)])).toBe(before);
 });

@@ -90,18 +90,17 @@ export function mergeMeasurements(older: Measurements, newer: Measurements): Mea
     ...newer,
     tensors,
     mixes: mergeLists(older.mixes, newer.mixes, ({ types }) => JSON.stringify(Object.entries(types).sort())),
-    kvCache: mergeLists(older.kvCache, newer.kvCache, (one) => `${one.contextLength} ${one.typeK} ${one.typeV}`),
+    kvCache: mergeCaches(older.kvCache, newer.kvCache),
   };
 }
 
 /** What keeps two tables apart, as a phrase, or undefined where nothing does. */
 export function differenceOf(a: MeasurementSetting, b: MeasurementSetting): string | undefined {
-  const hashes = ({ texts }: Measurements["calibration"]) => texts.map(({ sha256 }) => sha256).join();
   if (a.source.sha256 !== b.source.sha256) return "the model";
-  if (hashes(a.calibration) !== hashes(b.calibration)) return "the calibration texts";
+  if (hashesOf(a.calibration) !== hashesOf(b.calibration)) return "the calibration texts";
   if (a.calibration.windows !== b.calibration.windows) return "the windows of calibration";
   if (a.calibration.contextLength !== b.calibration.contextLength) return "the context length of calibration";
-  if (hashes(a.evaluation) !== hashes(b.evaluation)) return "the evaluation texts";
+  if (hashesOf(a.evaluation) !== hashesOf(b.evaluation)) return "the evaluation texts";
   if (a.evaluation.contextLength !== b.evaluation.contextLength) return "the context length of evaluation";
   const isSame = (one: object, other: object) =>
     JSON.stringify(Object.entries(one).sort()) === JSON.stringify(Object.entries(other).sort());
@@ -109,11 +108,30 @@ export function differenceOf(a: MeasurementSetting, b: MeasurementSetting): stri
   return isSame(a.seeds, b.seeds) ? undefined : "the seeds";
 }
 
-/** The cache measurements at the context length nearest to this one, by ratio. */
-export function cacheMeasurementsAt({ kvCache }: Measurements, contextLength: number): Measurements["kvCache"] {
-  const distance = (length: number) => Math.abs(Math.log(length / contextLength));
-  const nearest = Math.min(...kvCache.map((one) => distance(one.contextLength)));
-  return kvCache.filter((one) => distance(one.contextLength) === nearest);
+/** The cache measurements on windows of so many tokens: what a cache costs depends on how far attention looks back. */
+export function cacheMeasurementsAt(
+  { kvCache }: Pick<Measurements, "kvCache">,
+  contextLength: number,
+): Measurements["kvCache"] {
+  return kvCache.filter((one) => one.contextLength === contextLength);
+}
+
+/** A table with further cache measurements, or the same one where they are of other texts than its own. */
+export function withCacheMeasurements(
+  table: Measurements,
+  { evaluation }: Pick<MeasurementSetting, "evaluation">,
+  measured: Measurements["kvCache"],
+): Measurements {
+  if (measured.length === 0 || hashesOf(table.evaluation) !== hashesOf(evaluation)) return table;
+  return { ...table, kvCache: mergeCaches(table.kvCache, measured) };
+}
+
+function mergeCaches(older: Measurements["kvCache"], newer: Measurements["kvCache"]): Measurements["kvCache"] {
+  return mergeLists(older, newer, (one) => `${one.contextLength} ${one.typeK} ${one.typeV}`);
+}
+
+function hashesOf({ texts }: Measurements["calibration"]): string {
+  return texts.map(({ sha256 }) => sha256).join();
 }
 
 function mergeRounded(older: Rounded | undefined, newer: Rounded): Rounded {

@@ -1,8 +1,8 @@
 // The child's side of `quantizeCalibrated`: the model in memory, its statistics, the choice of types, the rounding, the file.
 import { PairedStatistics } from "../../calibrate/paired-statistics.js";
-import { GGML_TYPES, type GgmlType } from "../../formats/gguf/ggml-types.js";
+import type { GgmlType } from "../../formats/gguf/ggml-types.js";
 import { writeGguf } from "../../formats/gguf/write.js";
-import { type Model, elementCount, tensorSizeBytes } from "../../model/model.js";
+import { type Model, elementCount } from "../../model/model.js";
 import { openModel } from "../../model/open.js";
 import { physicalCores } from "../../native/cores.js";
 import { loadEngine } from "../../native/engine.js";
@@ -11,16 +11,16 @@ import { LlamaModel } from "../../native/llama-model.js";
 import { type TypeAssignments, type TypeOverride, assignTypes } from "../../passes/quantize/assign-types.js";
 import { type TensorOutcome, outcomes } from "../../passes/quantize/outcome.js";
 import { outputMetadata } from "../../passes/quantize/output-metadata.js";
-import { PRESETS } from "../../passes/quantize/presets.js";
 import { parseChoices } from "../../passes/quantize/parse-choices.js";
 import type { QuantizeOptions } from "../../passes/quantize/quantize-options.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
-import { isSolvable } from "../../passes/quantize/round/round-rows.js";
-import { scalarFormat } from "../../passes/quantize/round/scalar-format.js";
 import { RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
-import { allocate } from "./allocate.js";
+import type { CacheBudget, CacheTypes } from "./cache-budget.js";
+import { CacheMeter, type MeasuredCache } from "./cache-meter.js";
 import { type CalibrationWindows, dealWindows, spread } from "./calibration-windows.js";
-import { MIX_TYPES, candidateTypes } from "./candidate-types.js";
+import { candidateTypes } from "./candidate-types.js";
+import { type CacheOutcome, chooseCache } from "./choose-cache.js";
+import { requireRoom } from "./device-memory.js";
 import { EFFORTS } from "./effort.js";
 import type { Measurements } from "./measurement-schema.js";
 import { NOMINAL_ERRORS } from "./layer-error.js";
@@ -28,12 +28,14 @@ import type { MethodPart } from "../../passes/quantize/method-parts.js";
 import { measureTensors } from "./measure-tensors.js";
 import { factsOfFile } from "./facts-of-file.js";
 import { openFinishedInputs } from "./finished-inputs.js";
+import { mixLabel } from "./mix-label.js";
 import { RankWatch, type WatchedInput, textRemedy } from "./rank-watch.js";
 import { pinnedTypes } from "./pinned-types.js";
 import { OUTPUT_NORM, recoverOutputGain } from "./recover-output-gain.js";
 import { roundByFile } from "./round-by-file.js";
 import { roundInOrder } from "./round-in-order.js";
-import { weightsTotal } from "./size-target.js";
+import type { SizeGoal } from "./size-goal.js";
+import { openTypes, solveMix } from "./solve-mix.js";
 import type { Divergence } from "./weight-lab.js";
 import { WeightLab } from "./weight-lab.js";
 
@@ -45,15 +47,17 @@ export interface CalibratedJobInput {
   statistics?: string | undefined;
   contextLength?: number | undefined;
   parseSpecial: boolean;
-  /** Types as a preset gives them; or a size, from which they are chosen. */
-  goal: { options: QuantizeOptions } | { fileBytes: number };
+  /** Types as a preset gives them; or a size, from which they are chosen; or memory, which the KV cache shares. */
+  goal: { options: QuantizeOptions } | SizeGoal;
+  /** The KV cache that is wanted; where memory is shared, the choice of it is part of the goal. */
+  cache?: CacheBudget | CacheTypes | undefined;
   pins: TypeOverride[];
   minimize: "size" | "latency";
   effort: Effort;
   without: MethodPart[];
   threads?: number | undefined;
   /** Measurements of an earlier run, from which types are chosen without measuring again. */
-  table?: Measurements["tensors"] | undefined;
+  table?: Pick<Measurements, "tensors" | "kvCache"> | undefined;
 }
 
 export interface CalibratedJobOutput {
@@ -61,6 +65,9 @@ export interface CalibratedJobOutput {
   tensors: TensorOutcome[];
   /** What was measured, unless it was given. */
   measured?: Measurements["tensors"];
+  /** The KV cache, where one was asked for, and what was measured for it beyond what was given. */
+  cache?: CacheOutcome;
+  cachesMeasured?: MeasuredCache[];
   /** Of the whole mix, from the sum of its parts. */
   predictedDivergence?: number;
   /** Of the whole mix, on the part of the calibration text that no Hessian saw; absent without a text, as what follows. */
@@ -96,7 +103,16 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     onProgress: context.progress,
     breathe: context.flush,
   };
-  const choice = await chooseAssignments(job, model, (types) => survey(job, types, shared, threads));
+  const meter = new CacheMeter({
+    spec: model.spec,
+    windowTokens: contextLength,
+    measure: (types) => lab.divergence({ ...types, flashAttention: "on" }),
+    known: job.table?.kvCache,
+    onProgress: context.progress,
+    breathe: context.flush,
+  });
+  const choice = await chooseAssignments(job, model, (types) => survey(job, types, shared, threads), meter);
+  const cache = choice.cache ?? (job.cache && (await chooseCache(job.cache, meter)));
   const changed = changedTypes(model, choice.assignments);
   const rounding = job.without.includes("descent") ? "fast" : effort.rounding;
   await using finished = job.statistics === undefined ? undefined : await openFinishedInputs(job.statistics);
@@ -113,6 +129,8 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     sizeBytes,
     tensors: outcomes(model, choice.assignments),
     ...(choice.measured && { measured: choice.measured }),
+    ...(cache && { cache }),
+    cachesMeasured: meter.added,
     ...(choice.predicted !== undefined && { predictedDivergence: choice.predicted }),
     divergence,
     ...facts(windows),
@@ -136,6 +154,7 @@ interface Choice {
   assignments: TypeAssignments;
   measured?: Measurements["tensors"];
   predicted?: number;
+  cache?: CacheOutcome;
 }
 
 type Shared = Pick<
@@ -143,11 +162,17 @@ type Shared = Pick<
   "lab" | "pool" | "windows" | "contextLength" | "sumsBytes" | "onProgress" | "breathe"
 >;
 
-/** @param measure what is known of tensors to which these types are open; called where a size is asked for and no table given */
+/**
+ * A type for every tensor, and where memory is shared the KV cache.
+ *
+ * @param measure what is known of tensors to which these types are open; called where a size is asked for and no table given
+ * @param meter wanted where memory is shared
+ */
 export async function chooseAssignments(
   job: CalibratedJobInput,
   model: Model,
   measure: (types: ReadonlyMap<string, readonly GgmlType[]>) => Promise<Measurements["tensors"]>,
+  meter?: CacheMeter,
 ): Promise<Choice> {
   const { goal, pins } = job;
   if ("options" in goal) {
@@ -155,7 +180,7 @@ export async function chooseAssignments(
     const { spec, tensors } = model;
     return { assignments: assignTypes({ ...choices, spec, preset, tensors: tensors.values(), hasImportance: true }) };
   }
-  const solvable = openTypes(job, model, goal.fileBytes);
+  const solvable = openTypes(model, goal, job.effort);
   const pinned = pinnedTypes(model, pins);
   const types = new Map(
     [...model.tensors.values()].map((tensor) => [
@@ -163,12 +188,16 @@ export async function chooseAssignments(
       pinned.has(tensor.name) ? [pinned.get(tensor.name)!.type] : candidateTypes(tensor, { types: solvable }),
     ]),
   );
-  const measured = job.table ?? (await measure(types));
-  const { fileBytes } = goal;
-  const request = { model, table: { tensors: measured }, fileBytes, pins, types: solvable, minimize: job.minimize };
-  const { assignments, predictedDivergence } = allocate(request);
-  if (job.without.includes("allocation")) return { assignments };
-  return { assignments, predicted: predictedDivergence, ...(job.table ? {} : { measured }) };
+  if ("memory" in goal) requireRoom(goal.memory, model, types);
+  const measured = job.table?.tensors ?? (await measure(types));
+  const mix = await solveMix(model, measured, { ...job, goal }, meter);
+  if (job.without.includes("allocation")) return { assignments: mix.assignments };
+  return {
+    assignments: mix.assignments,
+    predicted: mix.predictedDivergence,
+    ...(job.table ? {} : { measured }),
+    ...(mix.cache && { cache: mix.cache }),
+  };
 }
 
 /** What types are chosen from; without allocation every weight counts the same. */
@@ -198,21 +227,6 @@ export function evenMeasurements(
     }),
   );
 }
-
-/**
- * Types that look up several weights at a time take minutes to round and decode slowly, and matter where bits are very few:
- * only then, or when time is no matter, do they take part.
- */
-function openTypes({ effort }: CalibratedJobInput, model: Model, fileBytes: number): GgmlType[] {
-  const isTight = fileBytes * 8 < CODEBOOK_BITS * weightsTotal(model);
-  return MIX_TYPES.filter((type) => {
-    if (!GGML_TYPES[type].quantized) return true;
-    return scalarFormat(type) !== undefined || (isSolvable(type) && (isTight || effort === "high"));
-  });
-}
-
-/** Bits per weight of the whole file below which codebook types take part. */
-const CODEBOOK_BITS = 3.6;
 
 /** Measures the file that is to be; what is fitted again meanwhile joins the bytes. */
 function verify(
@@ -258,13 +272,8 @@ export async function write(
   return sizeBytes;
 }
 
-/** The preset's number; for a mix of our own that of the type with the most bytes, which is what people are shown. */
+/** The preset's number; for a mix of our own that of the type with the most bytes. */
 function fileTypeOf({ goal }: CalibratedJobInput, model: Model, assignments: TypeAssignments): number | undefined {
   if ("options" in goal) return parseChoices(goal.options).preset.fileType;
-  const bytes = new Map<GgmlType, number>();
-  for (const [name, { type }] of assignments) {
-    bytes.set(type, (bytes.get(type) ?? 0) + tensorSizeBytes(type, model.tensors.get(name)!.shape));
-  }
-  const [most] = [...bytes].sort(([, a], [, b]) => b - a)[0]!;
-  return PRESETS.find(({ type, fileType }) => type === most && fileType !== undefined)?.fileType;
+  return mixLabel(outcomes(model, assignments)).preset?.fileType;
 }

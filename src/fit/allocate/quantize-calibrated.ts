@@ -1,49 +1,71 @@
 // `quantize` with calibration: text runs through the model, every tensor is rounded so that what it does to that text
 // changes least, and where a size is asked for, each gets the type that its measured worth calls for.
 import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
 
 import { UsageError } from "../../errors.js";
 import { GGML_TYPES } from "../../formats/gguf/ggml-types.js";
 import { diagnosing } from "../../model/diagnose.js";
+import type { Model } from "../../model/model.js";
 import { openModel } from "../../model/open.js";
 import { isolate } from "../../native/isolate.js";
 import type { TypeOverride } from "../../passes/quantize/assign-types.js";
-import { type TensorOutcome, bitsPerWeightOf, countTypes } from "../../passes/quantize/outcome.js";
+import { type TensorOutcome, bitsPerWeightOf, countTypes, outcomes } from "../../passes/quantize/outcome.js";
 import { parseChoices } from "../../passes/quantize/parse-choices.js";
 import type { QuantizeOptions } from "../../passes/quantize/quantize-options.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
-import { refuseReplacing, sha256, sha256File } from "../../support/files.js";
+import { refuseReplacing, sha256File } from "../../support/files.js";
+import { optional } from "../../support/optional.js";
 import type { RunOptions } from "../../support/progress.js";
 import { versions } from "../versions.js";
+import { type CacheBudget, type CacheTypes, parseCacheBudget, requireCacheRoom } from "./cache-budget.js";
+import { CacheMeter } from "./cache-meter.js";
+import { followedRequest, writeCalibratedRecipe } from "./calibrated-recipe.js";
 import { type CalibrationSources, checkSources, readCalibrationSources } from "./calibration-sources.js";
+import { type CacheOutcome, chooseCache } from "./choose-cache.js";
 import { EFFORTS } from "./effort.js";
 import type { Measurements } from "./measurement-schema.js";
 import {
   type MeasurementSetting,
   emptyMeasurements,
   readMeasurements,
+  withCacheMeasurements,
   writeMeasurements,
 } from "./measurement-table.js";
 import type { MethodPart } from "../../passes/quantize/method-parts.js";
 import type { CalibratedJobInput, CalibratedJobOutput } from "./quantize-calibrated.job.js";
-import { parseSizeTarget, targetBytes } from "./size-target.js";
+import { type SizeGoal, sizeGoal } from "./size-goal.js";
+import { parseSizeTarget } from "./size-target.js";
+import { solveMix } from "./solve-mix.js";
 
 /** What to quantize, and how. */
 export interface CalibratedRequest extends Omit<Partial<QuantizeOptions>, "type"> {
   /** GGUF model; of a split one any part. */
   input: string;
-  output: string;
+  /** Not needed for a dry run. */
+  output?: string | undefined;
   /**
    * Text files that show what the model is used for. Or finished statistics, of `pare calibrate --hessians`: then tensors are
-   * rounded by those, and texts beside them are what divergences are measured on.
+   * rounded by those, and texts beside them are what divergences are measured on. Only a recipe has them in itself.
    */
-  calibrate: readonly string[];
-  /** Size of the file: `4.2bpw`, `38MB`, `12345678B`, `-30%` or `DEVICE@4096`. In place of a type. */
+  calibrate?: readonly string[] | undefined;
+  /** Recipe of an earlier calibrated run, to make the same file again. In place of all but input, output and threads. */
+  recipe?: string | undefined;
+  /** Follow it also with another model, other texts or statistics than its hashes say. */
+  allowMismatch?: boolean | undefined;
+  /** Where to write the recipe of this run. */
+  saveRecipe?: string | undefined;
+  /**
+   * Size of the file: `4.2bpw`, `38MB`, `12345678B`, `-30%` or `DEVICE@4096`, whose memory weights and KV cache share. In
+   * place of a type.
+   */
   size?: string | undefined;
   /** Preset or ggml type. In place of a size. */
   type?: string | undefined;
   /** Types of some tensors, by pattern; with a size they are no part of the choice. */
   tensorTypes?: { pattern: string; type: string }[] | undefined;
+  /** Most bytes of KV cache at a context length, `16MB@4096`, for which its types are chosen; or types to measure. Wants a text. */
+  kvCache?: string | CacheTypes | undefined;
   /** Weigh the time of a token, too. */
   minimize?: "size" | "latency" | undefined;
   effort?: Effort | undefined;
@@ -51,6 +73,8 @@ export interface CalibratedRequest extends Omit<Partial<QuantizeOptions>, "type"
   without?: readonly MethodPart[] | undefined;
   /** File of measurements: read where it is there, else written. Another size is then solved without measuring. */
   table?: string | undefined;
+  /** Say what would be written, and write nothing: types from a table that is there. */
+  dryRun?: boolean | undefined;
   /** Tokens per window; absent: 512, or what the model was trained on. */
   contextLength?: number | undefined;
   /** Read `<|im_start|>` and the like in the text as control tokens. */
@@ -67,15 +91,22 @@ export interface CalibratedResult {
   types: Record<string, number>;
   tensors: TensorOutcome[];
   warnings: string[];
-  calibration: Pick<
+  /** The KV cache that it was made for, where one was asked for; else it is llama.cpp's own, in f16. */
+  cache?: CacheOutcome;
+  calibration: CalibrationFacts;
+}
+
+/** What is known of the calibration; of a dry run only what the table foresees. */
+export interface CalibrationFacts extends Partial<
+  Pick<
     CalibratedJobOutput,
     "divergence" | "predictedDivergence" | "statisticsTokens" | "contextLength" | "measurementWindows"
-  > & {
-    /** Where measurements were written to or read from. */
-    table?: string;
-    /** The file of finished statistics that tensors were rounded by. */
-    statistics?: string;
-  };
+  >
+> {
+  /** Where measurements were written to or read from. */
+  table?: string;
+  /** The file of finished statistics that tensors were rounded by. */
+  statistics?: string;
 }
 
 /**
@@ -94,42 +125,21 @@ export interface CalibratedResult {
  * await quantizeCalibrated({ input: "f16.gguf", output: "small.gguf", size: "4.2bpw", calibrate: ["text.txt"] });
  */
 export async function quantizeCalibrated(
-  request: CalibratedRequest,
+  asked: CalibratedRequest,
   options: RunOptions = {},
 ): Promise<CalibratedResult> {
   const startMs = performance.now();
-  const { input, output, effort = "default" } = request;
+  const request = asked.recipe === undefined ? asked : await followedRequest(asked, options);
   checkRequest(request);
-  await refuseTarget(output, [input, ...request.calibrate]);
-  const sources = await readCalibrationSources(request.calibrate, options.signal);
+  if (request.dryRun) return foresee(request, options);
+  const { input, output, calibrate = [], saveRecipe } = request;
+  if (output === undefined) throw new UsageError("No output path is given", { hint: "Name the file to write" });
+  await refuseTarget(output, [input, ...calibrate]);
+  if (saveRecipe !== undefined) await refuseRecipeTarget(saveRecipe, output, request);
   await using model = await openModel(input, options);
-  const warnings = warningsOf(model.tensors.values());
-  const goal =
-    request.size === undefined
-      ? { options: presetOptions(request) }
-      : { fileBytes: await targetBytes(parseSizeTarget(request.size), model, { signal: options.signal }) };
-  const source = { sha256: "", sizeBytes: model.fileSizeBytes! };
-  const isSized = request.size !== undefined;
-  if (isSized && request.table !== undefined) source.sha256 = await sha256File(model.parts!, options.signal);
-  const table = isSized ? await knownTable(request, source) : undefined;
-  const [hasTable, writesTable] = [table !== undefined, table === undefined && request.table !== undefined];
-  const readsText = request.contextLength !== undefined || request.parseSpecial === true;
-  warnings.push(...(await checkSources(sources, model, { isSized, hasTable, writesTable, readsText })));
-  const job: CalibratedJobInput = {
-    input,
-    output,
-    texts: sources.texts.map(({ text }) => text),
-    statistics: sources.statistics?.path,
-    contextLength: request.contextLength,
-    parseSpecial: request.parseSpecial ?? false,
-    goal,
-    pins: isSized ? pinsOf(request) : [],
-    minimize: request.minimize ?? "size",
-    effort,
-    without: [...(request.without ?? [])],
-    threads: request.threads,
-    table: table?.tensors,
-  };
+  const prepared = await prepare(request, model, options);
+  const { sources, source, table } = prepared;
+  const job = jobOf(request, output, prepared);
   const name = sources.texts.length > 0 ? "quantize-calibrated" : "quantize-by-file";
   const run = () =>
     isolate<CalibratedJobInput, CalibratedJobOutput>(`fit/allocate/${name}.job`, job, {
@@ -137,27 +147,131 @@ export async function quantizeCalibrated(
       what: `quantizing "${input}"`,
     });
   const done = await diagnosing([input], run);
-  if (done.measured && request.table !== undefined) {
-    const setting = settingOf(request, source, sources, done, effort);
-    await writeMeasurements(request.table, { ...emptyMeasurements(setting), tensors: done.measured });
+  if (request.table !== undefined && sources.texts.length > 0) {
+    await keepMeasurements(request.table, table, settingOf(job, prepared, done), done);
   }
-  const { sizeBytes, tensors, measured: _measured, textWindows: _windows, warnings: found, ...calibration } = done;
-  return {
+  const { sizeBytes, tensors, cache, warnings, ...rest } = done;
+  const { measured: _measured, cachesMeasured: _caches, textWindows: _windows, ...calibration } = rest;
+  const result: CalibratedResult = {
     sizeBytes,
     bitsPerWeight: bitsPerWeightOf(tensors),
     seconds: (performance.now() - startMs) / 1000,
     types: countTypes(tensors),
     tensors,
-    warnings: [...warnings, ...found],
+    warnings: [...prepared.warnings, ...warnings],
+    ...(cache && { cache }),
     calibration: {
       ...calibration,
-      ...(isSized && request.table !== undefined && { table: request.table }),
-      ...(sources.statistics && { statistics: sources.statistics.path }),
+      ...optional("table", request.table),
+      ...optional("statistics", sources.statistics?.path),
     },
+  };
+  if (saveRecipe !== undefined) {
+    const origin = { name: model.spec.name, sha256: source.sha256 };
+    await writeCalibratedRecipe(saveRecipe, { request, result, source: origin, sources });
+  }
+  return result;
+}
+
+/** All that is known before a model runs. */
+interface Preparation {
+  sources: CalibrationSources;
+  goal: { options: QuantizeOptions } | SizeGoal;
+  /** The KV cache that is asked for, if one is. */
+  cache: CacheBudget | CacheTypes | undefined;
+  /** The model's file; its hash only where a table or a recipe wants it. */
+  source: { sha256: string; sizeBytes: number };
+  table: Measurements | undefined;
+  warnings: string[];
+}
+
+/** Reads and checks what the request names, alike for a run and a dry run. */
+async function prepare(request: CalibratedRequest, model: Model, { signal }: RunOptions): Promise<Preparation> {
+  const { calibrate = [], size, without, saveRecipe, contextLength, parseSpecial = false } = request;
+  const sources = await readCalibrationSources(calibrate, signal);
+  const goal =
+    size === undefined ? { options: presetOptions(request) } : await sizeGoal(size, model, { signal, without });
+  const cache = cacheWish(request, model);
+  const isHashed = request.table !== undefined || saveRecipe !== undefined;
+  const source = { sha256: isHashed ? await sha256File(model.parts!, signal) : "", sizeBytes: model.fileSizeBytes! };
+  const table = await knownTable(request, source);
+  const wanted = {
+    isSized: size !== undefined,
+    hasTable: table !== undefined,
+    writesTable: request.table !== undefined && table === undefined,
+    readsText: contextLength !== undefined || parseSpecial,
+    choosesCache: cache !== undefined || "memory" in goal,
+  };
+  const warnings = [...warningsOf(model.tensors.values()), ...(await checkSources(sources, model, wanted))];
+  return { sources, goal, cache, source, table, warnings };
+}
+
+function jobOf(
+  request: CalibratedRequest,
+  output: string,
+  { sources, goal, cache, table }: Preparation,
+): CalibratedJobInput {
+  return {
+    input: request.input,
+    output,
+    texts: sources.texts.map(({ text }) => text),
+    statistics: sources.statistics?.path,
+    contextLength: request.contextLength,
+    parseSpecial: request.parseSpecial ?? false,
+    goal,
+    cache,
+    pins: request.size === undefined ? [] : pinsOf(request),
+    minimize: request.minimize ?? "size",
+    effort: request.effort ?? "default",
+    without: [...(request.without ?? [])],
+    threads: request.threads,
+    table,
   };
 }
 
-function checkRequest({ size, type, calibrate, ...request }: CalibratedRequest): void {
+/** What the table says the mix would be, in a second or two: another size needs no model to run. */
+async function foresee(request: CalibratedRequest, options: RunOptions): Promise<CalibratedResult> {
+  const startMs = performance.now();
+  const { size, table: path, minimize = "size", effort = "default" } = request;
+  if (size === undefined || path === undefined || !(await stat(path).catch(() => undefined))) {
+    throw new UsageError("A dry run with --calibrate needs measurements that are there already", {
+      hint: "Add --size and --table FILE, where FILE is what an earlier run wrote",
+    });
+  }
+  await using model = await openModel(request.input, options);
+  const prepared = await prepare(request, model, options);
+  const [goal, table] = [prepared.goal as SizeGoal, prepared.table!]; // as there are a size and a table
+  const meter = new CacheMeter({
+    spec: model.spec,
+    windowTokens: table.evaluation.contextLength,
+    known: table.kvCache,
+  });
+  const mix = await solveMix(model, table.tensors, { goal, pins: pinsOf(request), minimize, effort }, meter);
+  const cache = mix.cache ?? (prepared.cache && (await chooseCache(prepared.cache, meter)));
+  const tensors = outcomes(model, mix.assignments);
+  return {
+    sizeBytes: mix.sizeBytes,
+    bitsPerWeight: bitsPerWeightOf(tensors),
+    seconds: (performance.now() - startMs) / 1000,
+    types: countTypes(tensors),
+    tensors,
+    warnings: prepared.warnings,
+    ...(cache && { cache }),
+    calibration: { predictedDivergence: mix.predictedDivergence, table: path },
+  };
+}
+
+/** The KV cache that is asked for, if one is. @throws {ResourceError} when no types are as small */
+function cacheWish(
+  { kvCache }: CalibratedRequest,
+  { spec }: Pick<Model, "spec">,
+): CacheBudget | CacheTypes | undefined {
+  const wish = typeof kvCache === "string" ? parseCacheBudget(kvCache) : kvCache;
+  if (wish && "bytesMax" in wish) requireCacheRoom(spec, wish);
+  return wish;
+}
+
+function checkRequest({ size, type, calibrate = [], ...request }: CalibratedRequest): void {
   if (calibrate.length === 0) {
     throw new UsageError("No text to calibrate on is given", { hint: "Add --calibrate text.txt" });
   }
@@ -167,12 +281,19 @@ function checkRequest({ size, type, calibrate, ...request }: CalibratedRequest):
       { hint: "Add --size 4.2bpw, or --type q4_K_M" },
     );
   }
-  if (size !== undefined) parseSizeTarget(size);
-  else if (request.table !== undefined || request.minimize !== undefined) {
+  if (typeof request.kvCache === "string") parseCacheBudget(request.kvCache);
+  if (size !== undefined) {
+    if (parseSizeTarget(size).kind !== "device" || request.kvCache === undefined) return;
+    throw new UsageError("A device is given, whose memory the KV cache shares, and room for a KV cache besides", {
+      hint: "Leave --kv-cache out, or give the size in bytes",
+    });
+  }
+  if (request.table !== undefined || request.minimize !== undefined) {
     throw new UsageError("Measurements and what to minimize matter only where types are chosen", {
       hint: "Add --size",
     });
-  } else parseChoices({ ...request, type: type! });
+  }
+  parseChoices({ ...request, type: type! });
 }
 
 async function refuseTarget(output: string, sources: readonly string[]): Promise<void> {
@@ -181,6 +302,16 @@ async function refuseTarget(output: string, sources: readonly string[]): Promise
     throw new UsageError(`Cannot write "${output}": a folder stands there`, { hint: "Name the file in it, too" });
   }
   await refuseReplacing(output, sources);
+}
+
+/** A recipe takes the place of nothing that it speaks of. */
+async function refuseRecipeTarget(path: string, output: string, { input, calibrate = [], table }: CalibratedRequest) {
+  if (resolve(path) === resolve(output)) {
+    throw new UsageError(`Model and recipe are the same file: "${path}"`, {
+      hint: "Choose another path for the recipe",
+    });
+  }
+  await refuseTarget(path, [input, output, ...calibrate, ...(table === undefined ? [] : [table])]);
 }
 
 function presetOptions(request: CalibratedRequest): QuantizeOptions {
@@ -217,19 +348,30 @@ async function knownTable({ table }: CalibratedRequest, source: { sha256: string
   return readMeasurements(table, source);
 }
 
+/** Writes a table where there was none, and what was measured of KV caches into one that was read. */
+async function keepMeasurements(
+  path: string,
+  known: Measurements | undefined,
+  setting: MeasurementSetting,
+  { measured, cachesMeasured = [] }: CalibratedJobOutput,
+): Promise<void> {
+  if (!known && !measured) return;
+  const before = known ?? { ...emptyMeasurements(setting), tensors: measured! };
+  const after = withCacheMeasurements(before, setting, cachesMeasured);
+  if (after !== known) await writeMeasurements(path, after);
+}
+
 function settingOf(
-  { input }: CalibratedRequest,
-  source: { sha256: string; sizeBytes: number },
-  { texts }: CalibrationSources,
+  { input, effort }: CalibratedJobInput,
+  { source, sources }: Preparation,
   done: CalibratedJobOutput,
-  effort: Effort,
 ): MeasurementSetting {
-  const hashes = texts.map(({ path, text }) => ({ name: path, sha256: sha256(text) }));
+  const texts = sources.texts.map(({ path, sha256 }) => ({ name: path, sha256 }));
   const { contextLength, measurementWindows, textWindows } = done as Required<CalibratedJobOutput>; // as there is a text
   return {
     source: { ...source, name: input },
-    calibration: { texts: hashes, contextLength, windows: textWindows },
-    evaluation: { texts: hashes, contextLength, windows: measurementWindows },
+    calibration: { texts, contextLength, windows: textWindows },
+    evaluation: { texts, contextLength, windows: measurementWindows },
     rounding: { effort, rows: EFFORTS[effort].sampleRows },
     seeds: {},
     versions: versions(),

@@ -5,7 +5,7 @@ import type { InputStatistics } from "../../calibrate/paired-sums.js";
 import { factorize } from "../../passes/quantize/round/ldl.js";
 import { retarget } from "../../passes/quantize/round/retarget.js";
 import { Random } from "../../support/random.js";
-import { DAMPING, plainInput, roundingInputs } from "./rounding-input.js";
+import { DAMPING, TIED_DAMPING, plainInput, roundingInputs } from "./rounding-input.js";
 
 test("roundingInputs() are means, damped by a share of the mean diagonal; importance is not", () => {
   const [input, ...others] = roundingInputs(statisticsOf({ hessian: [8, 2, 2, 4], counts: [2] }), 0);
@@ -15,6 +15,14 @@ test("roundingInputs() are means, damped by a share of the mean diagonal; import
   expect([...input!.importance]).toEqual([4, 2]);
   expect(input!.drift).toBeUndefined();
   expect(input!.hessian.buffer).toBeInstanceOf(SharedArrayBuffer);
+});
+
+test("roundingInputs() of an output matrix that is the embedding, too, also weigh lookups", () => {
+  const hessian = [8, 2, 2, 4];
+  const tied = statisticsOf({ hessian, counts: [2], weights: ["token_embd.weight"] });
+  expect([...roundingInputs(tied, 0)[0]!.hessian]).toEqual([4 + 3 * TIED_DAMPING, 1, 1, 2 + 3 * TIED_DAMPING]);
+  const apart = statisticsOf({ hessian, counts: [2], weights: ["output.weight"] });
+  expect([...roundingInputs(apart, 0)[0]!.hessian]).toEqual([4 + 3 * DAMPING, 1, 1, 2 + 3 * DAMPING].map(Math.fround));
 });
 
 test("roundingInputs() of fewer tokens than columns can be factorized", () => {
@@ -69,11 +77,12 @@ function statisticsOf(facts: {
   hessian: ArrayLike<number>;
   cross?: ArrayLike<number>;
   counts: number[];
+  weights?: string[];
 }): InputStatistics {
-  const { columns = 2, matrices = 1, hessian, cross, counts } = facts;
+  const { columns = 2, matrices = 1, hessian, cross, counts, weights = ["blk.0.attn_q.weight"] } = facts;
   return {
-    name: "blk.0.attn_q.weight",
-    weights: ["blk.0.attn_q.weight"],
+    name: weights[0]!,
+    weights,
     layer: 0,
     columns,
     matrices,

@@ -6,6 +6,15 @@ import type { RoundingInput } from "../../passes/quantize/round/rounding-pool.js
 /** Added to the diagonal, as a share of its mean: keeps the factor well conditioned, and targets near where data are few. */
 export const DAMPING = 0.01;
 
+/**
+ * The same for an output matrix that is the token embedding, too. Its rows also enter the model as they are, where an error
+ * counts the same in every column: an identity beside the output's Hessian. Both count by how frequent a row's token is,
+ * so one share serves all rows.
+ */
+export const TIED_DAMPING = 1;
+
+const EMBEDDING = "token_embd.weight";
+
 let made = 0;
 
 /**
@@ -16,11 +25,11 @@ let made = 0;
  * @param matrices which of the stack; all by default
  */
 export function roundingInputs(
-  statistics: SumsOfSquares & { readonly name: string },
+  statistics: SumsOfSquares & { readonly name: string; readonly weights: readonly string[] },
   driftShare: number,
   matrices?: readonly number[],
 ): RoundingInput[] {
-  const { columns, name, counts } = statistics;
+  const { columns, name, weights, counts } = statistics;
   if (counts.every((count) => count === 0)) return [plainInput(columns)];
   const means = inputMeans(statistics);
   const chosen = matrices ?? Array.from({ length: statistics.matrices }, (_, matrix) => matrix);
@@ -29,7 +38,7 @@ export function roundingInputs(
     const importance = Float32Array.from({ length: columns }, (_, i) => hessian[i * columns + i]!);
     const cross = driftShare > 0 ? means.cross(matrix) : undefined;
     const drift = cross && shared(driftOf(cross, hessian, columns));
-    damp(hessian, columns);
+    damp(hessian, columns, weights);
     return { key: `${name}/${matrix}/${made++}`, columns, hessian, importance, drift, driftShare };
   });
 }
@@ -37,6 +46,7 @@ export function roundingInputs(
 /**
  * The same where only mean squares are known: diagonal Hessians, one for each matrix.
  *
+ * @param name of the weight
  * @param means [columns × matrices] mean x² per column, as llama.cpp's quantizer takes them
  */
 export function diagonalInputs(name: string, means: Float32Array, columns: number): RoundingInput[] {
@@ -44,7 +54,7 @@ export function diagonalInputs(name: string, means: Float32Array, columns: numbe
     const importance = means.slice(matrix * columns, (matrix + 1) * columns);
     const hessian = sharedFloats(columns * columns);
     for (let i = 0; i < columns; i++) hessian[i * columns + i] = importance[i]!;
-    damp(hessian, columns);
+    damp(hessian, columns, [name]);
     return { key: `${name}/${matrix}/${made++}`, columns, hessian, importance };
   });
 }
@@ -56,10 +66,12 @@ export function plainInput(columns: number): RoundingInput {
   return { key: `plain/${columns}`, columns, hessian, importance: new Float32Array(columns).fill(1) };
 }
 
-function damp(hessian: Float32Array, columns: number): void {
+/** @param weights all that are multiplied with the input */
+function damp(hessian: Float32Array, columns: number, weights: readonly string[]): void {
+  const share = weights.includes(EMBEDDING) ? TIED_DAMPING : DAMPING;
   let trace = 0;
   for (let i = 0; i < columns; i++) trace += hessian[i * columns + i]!;
-  const added = trace > 0 ? (DAMPING * trace) / columns : 1; // a layer that saw nothing is rounded plainly
+  const added = trace > 0 ? (share * trace) / columns : 1; // a layer that saw nothing is rounded plainly
   for (let i = 0; i < columns; i++) hessian[i * columns + i]! += added;
 }
 

@@ -21,7 +21,7 @@ export interface QuantizeOptions {
 }
 
 const presetName = named(parsePreset).describe("preset such as q4_K_M, or ggml type");
-const typeName = named(parseWeightType).describe("ggml type such as q6_K");
+export const typeName = named(parseWeightType).describe("ggml type such as q6_K");
 
 /** The options as a schema, key by key: a recipe adds to them. */
 export const quantizeOptionsShape = {

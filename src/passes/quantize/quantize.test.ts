@@ -132,6 +132,17 @@ test("quantize() follows a recipe with the files that it was made with, unless i
   await quantize({ input, output, recipe, allowMismatch: true });
 });
 
+test("quantize() refuses a recipe that calibrates, and says what follows it", async () => {
+  const recipe = at("recipe.yaml");
+  const calibrate = { texts: [{ file: "text.txt" }] };
+  writeFileSync(recipe, renderRecipe({ passes: [{ quantize: { type: "q4_0", calibrate } }] }));
+  const refused = quantize({ input, output: at("never.gguf"), recipe });
+  await expect(refused).rejects.toMatchObject({
+    name: "UsageError",
+    hint: expect.stringContaining("quantizeCalibrated"),
+  });
+});
+
 test("quantize() names the tensors that a very low type needs importance for, and how to get it", async () => {
   const lacking = quantize({ input, output: at("never.gguf"), type: "iq2_xxs" });
   await expect(lacking).rejects.toMatchObject({

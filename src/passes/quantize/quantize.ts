@@ -15,6 +15,7 @@ import { type TensorOutcome, bitsPerWeightOf, countTypes, outcomes } from "./out
 import { parseChoices } from "./parse-choices.js";
 import { type Order, type Target, type Written, mayAbort, prepare, write } from "./quantize-file.js";
 import type { QuantizeOptions } from "./quantize-options.js";
+import { requireRecipeAlone } from "./recipe-alone.js";
 import { requireImportance, requireSource } from "./recipe-origin.js";
 
 /** What to quantize, and how. */
@@ -90,16 +91,16 @@ function directOrder({ input, importance, importanceName, ...request }: Quantize
 }
 
 async function recipeOrder(request: QuantizeRequest, path: string): Promise<Order> {
-  const { type, tensorTypes, outputType, tokenEmbeddingType, pure, keepOutput, importance: given } = request;
-  if (type ?? tensorTypes?.[0] ?? outputType ?? tokenEmbeddingType ?? given ?? (pure || keepOutput || undefined)) {
-    throw new UsageError("A recipe says all that is to be done, and more options are given", {
-      hint: `Write them into "${path}", or leave --recipe out`,
-    });
-  }
+  requireRecipeAlone(request, path);
   const { readRecipe } = await import("../recipe.js"); // schemas take time to load, and few runs need them
   const { passes, source } = await readRecipe(path);
   if (passes.length > 1) throw new UsageError(`Recipe "${path}" has ${passes.length} passes, one is wanted`);
-  const { importance, ...options } = passes[0]!.quantize;
+  const { importance, calibrate, ...options } = passes[0]!.quantize;
+  if (calibrate) {
+    throw new UsageError(`Recipe "${path}" was made with calibration, and quantize() does without`, {
+      hint: "Follow it with quantizeCalibrated()",
+    });
+  }
   return {
     input: request.input,
     options: { ...options, allowRequantize: request.allowRequantize ?? options.allowRequantize },

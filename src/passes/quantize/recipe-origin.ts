@@ -15,6 +15,11 @@ export interface RecipeOrigin {
   importance?: string | undefined;
 }
 
+interface HashedFile {
+  file: string;
+  sha256?: string | undefined;
+}
+
 /** @throws {UsageError} when the recipe was made for another model */
 export async function requireSource(origin: RecipeOrigin, path: string, options: RunOptions): Promise<void> {
   if (origin.source === undefined) return;
@@ -31,6 +36,21 @@ export async function requireSource(origin: RecipeOrigin, path: string, options:
 export async function requireImportance(origin: RecipeOrigin, path: string, options: RunOptions): Promise<void> {
   const complaint = `Recipe "${origin.recipe}" was made with other importance data`;
   if (origin.importance !== undefined) await requireSame(origin.importance, [path], complaint, options);
+}
+
+/** @throws {UsageError} when the recipe was made with another text, or with other statistics */
+export async function requireCalibration(
+  recipe: string,
+  { texts = [], statistics }: { texts?: readonly HashedFile[] | undefined; statistics?: HashedFile | undefined },
+  options: RunOptions,
+): Promise<void> {
+  const files = [
+    ...texts.map((text) => ({ ...text, what: "another text" })),
+    ...(statistics ? [{ ...statistics, what: "other statistics" }] : []),
+  ];
+  for (const { file, sha256: wanted, what } of files) {
+    if (wanted !== undefined) await requireSame(wanted, [file], `Recipe "${recipe}" was made with ${what}`, options);
+  }
 }
 
 async function requireSame(
