@@ -6,6 +6,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { readMeasurements } from "../src/fit/allocate/measurement-table.js";
 import { readGguf } from "../src/formats/gguf/read.js";
 import { writeGguf } from "../src/formats/gguf/write.js";
+import { loadGgml } from "../src/native/engine.js";
+import { dequantize } from "../src/native/ggml.js";
 import { readRecipe, renderRecipe } from "../src/passes/recipe.js";
 import { sha256 } from "../src/support/files.js";
 import { memoryBytes } from "../src/model/memory.js";
@@ -14,12 +16,14 @@ import { pare, temporaryFolder } from "./command.js";
 import { documentOf, failureOf } from "./documents.js";
 import { writeSyntheticModel } from "./synthetic-model.js";
 
+const ggml = loadGgml();
 const inputs = temporaryFolder();
 const model = inputs.path("model.gguf");
 const text = inputs.path("text.txt");
 /** Several whole quantizations, on a machine that may be busy. */
 const SLOW = 180_000;
 const calibrated = ["--calibrate", text, "--context", "64", "--threads", "1"];
+const SMALL = ["--effort", "fast", "--context", "64", "--threads", "1"];
 
 beforeAll(async () => {
   await writeSyntheticModel(model, { type: "f16", vocabulary: 512 });
@@ -125,6 +129,30 @@ test(
     expect(await divergence(ours)).toBeLessThan(0.8 * (await divergence(theirs)));
   },
 );
+
+test("quantize --calibrate writes types that have no solver as ggml rounds them", async () => {
+  using folder = temporaryFolder();
+  const output = folder.path("out.gguf");
+  const types = ["--type", "q4_0", "--tensor-type", "attn_v=bf16", "--tensor-type", "attn_q=iq1_s"];
+  documentOf("quantize", await pare(["quantize", model, output, "--calibrate", text, ...types, ...SMALL, "--json"]));
+  await using source = await readGguf(model);
+  await using file = await readGguf(output);
+  const valuesOf = async (gguf: typeof file, name: string) => {
+    const { type, shape } = gguf.tensor(name)!;
+    return dequantize(ggml, type, await gguf.readTensor(name), shape[0]! * shape[1]!);
+  };
+  for (const [kind, type, share] of [
+    ["attn_v", "bf16", 1e-5],
+    ["attn_q", "iq1_s", 0.5],
+  ] as const) {
+    const name = `blk.1.${kind}.weight`;
+    expect(file.tensor(name)!.type).toBe(type);
+    const [given, found] = [await valuesOf(source, name), await valuesOf(file, name)];
+    const power = given.reduce((sum, value) => sum + value * value, 0);
+    const error = given.reduce((sum, value, i) => sum + (value - found[i]!) ** 2, 0);
+    expect(error).toBeLessThan(share * power);
+  }
+});
 
 test("quantize --tensor-type pins a tensor", async () => {
   using folder = temporaryFolder();
@@ -381,6 +409,37 @@ test("quantize --calibrate names the tensor that holds a NaN", async () => {
   const outcome = await pare(["quantize", damaged, folder.path("out.gguf"), "--type", "q4_0", ...calibrated, "--json"]);
   expect(failureOf(outcome).message).toContain("blk.1.ffn_up.weight");
   expect(outcome.exitCode).toBe(1);
+});
+
+test("quantize --calibrate warns once, with numbers, of fewer tokens than the widest input has columns", async () => {
+  using folder = temporaryFolder();
+  const short = folder.path("short.txt");
+  // A token is a character; two stand before the first. Of five windows one is measured on.
+  const textOf = (tokens: number) => readFileSync(text, "utf8").slice(0, tokens - 2);
+  writeFileSync(short, textOf(5 * 64));
+  const run = (path: string) =>
+    pare(["quantize", model, folder.path("out.gguf"), "--type", "q4_0", "--calibrate", path, ...SMALL, "--json"]);
+  const { warnings } = documentOf("quantize", await run(short));
+  expect(warnings).toHaveLength(1);
+  expect(warnings[0]).toContain(
+    '256 tokens were looked at, fewer than the 512 columns of the widest input ("blk.0.ffn_down.weight")',
+  );
+  expect(warnings[0]).toContain("damping of 1 %");
+  expect(warnings[0]).toContain("576 tokens of text or more would do");
+  const enough = folder.path("enough.txt");
+  writeFileSync(enough, textOf(576));
+  expect(documentOf("quantize", await run(enough)).warnings).toEqual([]);
+});
+
+test("quantize --calibrate warns of experts that saw fewer tokens than columns, and says how many", async () => {
+  using folder = temporaryFolder();
+  const mixture = folder.path("mixture.gguf");
+  await writeSyntheticModel(mixture, { type: "f16", vocabulary: 512, layers: 1, experts: 4, expertsUsed: 1 });
+  const args = ["quantize", mixture, folder.path("out.gguf"), "--type", "q4_0", "--calibrate", text, ...SMALL];
+  const { warnings } = documentOf("quantize", await pare([...args, "--json"]));
+  const ofExperts = warnings.filter((warning) => warning.includes("experts saw fewer tokens"));
+  expect(ofExperts).toHaveLength(1);
+  expect(ofExperts[0]).toMatch(/^[1-4] of 4 experts .*: \d+ of 512, expert [0-3] of "blk\.0\.ffn_down_exps\.weight"/);
 });
 
 test("quantize --calibrate warns of a source that is quantized already", async () => {

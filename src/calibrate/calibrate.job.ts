@@ -7,7 +7,7 @@ import { LlamaModel } from "../native/llama-model.js";
 import { ThreadPool } from "../native/thread-pool.js";
 import { type HessianRequest, HessianRun } from "./hessian-run.js";
 import { type ImportanceEntry, importanceEntry } from "./importance.js";
-import { InputCollector, OUTPUT_WEIGHT, type InputGroup } from "./input-collector.js";
+import { InputCollector, type InputGroup, OUTPUT_WEIGHT, TIED_OUTPUT_WEIGHT } from "./input-collector.js";
 import { CalibrationObserver, runWindows } from "./run-windows.js";
 import { type LayerSimilarity, SimilarityCollector } from "./similarity.js";
 import { CONTEXT_LENGTH_DEFAULT, cutWindows } from "./windows.js";
@@ -67,7 +67,7 @@ async function measure(input: CalibrationJobInput, model: LlamaModel, windows: I
     ? await HessianRun.prepare(input.hessians, { model, windows, threads, threadPool, processOutput })
     : undefined;
   const inputs = new InputCollector({
-    outputs: processOutput ? [OUTPUT_WEIGHT] : [],
+    outputs: processOutput ? [OUTPUT_WEIGHT, ...(hessians ? [TIED_OUTPUT_WEIGHT] : [])] : [],
     onRows: hessians && ((rows) => hessians.add(rows)),
   });
   const similarity = input.similarity ? new SimilarityCollector() : undefined;
@@ -91,7 +91,8 @@ function entriesOf(groups: Iterable<InputGroup>): { entries: Map<string, Importa
   const routed: string[] = [];
   for (const { weights, sums, counts, isRouted } of groups) {
     const entry = importanceEntry(Float32Array.from(sums), Float32Array.from(counts));
-    for (const weight of weights) entries.set(weight, entry);
+    // llama-imatrix keeps nothing of an output matrix that is the embedding, and its files are the measure.
+    for (const weight of weights) if (weight !== TIED_OUTPUT_WEIGHT) entries.set(weight, entry);
     if (isRouted) routed.push(...weights);
   }
   return { entries, routed };

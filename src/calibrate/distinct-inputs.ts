@@ -4,7 +4,7 @@ import { PareError } from "../errors.js";
 import type { LlamaModel } from "../native/llama-model.js";
 import type { Observer } from "../native/observe.js";
 import type { SumShape } from "./hessian-products.js";
-import { InputCollector, type InputGroup, OUTPUT_WEIGHT } from "./input-collector.js";
+import { InputCollector, type InputGroup, OUTPUT_WEIGHT, TIED_OUTPUT_WEIGHT } from "./input-collector.js";
 import { runWindows } from "./run-windows.js";
 
 /** One input of one or more weights. Its name is that of the weight that computes first. */
@@ -20,7 +20,7 @@ export interface DistinctInput extends SumShape {
 }
 
 /** Weights behind the last layer: the output matrix, or the embedding where a model uses that for both. */
-const OUTPUTS = [OUTPUT_WEIGHT, "token_embd.weight"];
+const OUTPUTS = [OUTPUT_WEIGHT, TIED_OUTPUT_WEIGHT];
 /** Tokens that show which layers a model has and how wide they are. */
 const PROBE_TOKENS = 32;
 

@@ -19,6 +19,9 @@ export interface Hessian {
   counts: Float32Array;
 }
 
+/** What a file says of one input before its numbers are read. */
+export type HessianShape = Pick<Hessian, "weights" | "columns" | "matrices">;
+
 /** Writes Hessians, atomically. */
 export async function writeHessians(path: string, hessians: readonly Hessian[], options: RunOptions = {}) {
   const pairs = hessians.flatMap(({ weights }) => weights.map((weight) => [weight, weights[0]!] as const));
@@ -86,6 +89,15 @@ export class HessianFile implements AsyncDisposable {
   }
 
   /**
+   * All distinct inputs, in the order in which they are listed.
+   *
+   * @throws {FormatError} when one is no square of f32 with a count for each matrix
+   */
+  get shapes(): HessianShape[] {
+    return [...new Set(this.#storedAs.values())].map((stored) => this.#shapeOf(stored));
+  }
+
+  /**
    * Reads one weight's Hessian; undefined when the file has none.
    *
    * @throws {FormatError} when it is no square of finite numbers
@@ -93,29 +105,40 @@ export class HessianFile implements AsyncDisposable {
   async read(weight: string): Promise<Hessian | undefined> {
     const stored = this.#storedAs.get(weight);
     if (stored === undefined) return undefined;
-    const { path } = this.#file;
-    const tensor = this.#file.tensor(`${stored}.hessian`);
-    const [columns = 0, rows = 0, matrices = 1] = tensor?.shape ?? [];
-    if (!tensor || tensor.type !== "f32" || columns !== rows) {
-      throw new FormatError(path, `Cannot read Hessians "${path}": "${stored}.hessian" is no square matrix of f32`);
-    }
-    const [matrix, counts] = [await this.#floats(`${stored}.hessian`), await this.#floats(`${stored}.counts`)];
-    const bad = matrix.findIndex((value) => !Number.isFinite(value));
-    if (bad >= 0)
-      throw new FormatError(
-        path,
-        `Cannot read Hessians "${path}": number ${bad} of "${stored}.hessian" is ${matrix[bad]}`,
-      );
-    const weights = [stored, ...this.weights.filter((name) => name !== stored && this.#storedAs.get(name) === stored)];
-    return { weights, columns, matrices, matrix, counts };
+    const shape = this.#shapeOf(stored);
+    const matrix = await this.#floats(`${stored}.hessian`, Number.isFinite);
+    const counts = await this.#floats(`${stored}.counts`, (count) => count >= 0 && count < Infinity);
+    return { ...shape, matrix, counts };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#file.close();
   }
 
-  async #floats(name: string): Promise<Float32Array> {
-    return new Float32Array(new Uint8Array(await this.#file.readTensor(name)).buffer);
+  #shapeOf(stored: string): HessianShape {
+    const tensor = this.#file.tensor(`${stored}.hessian`);
+    const [columns = 0, rows = 0, matrices = 1] = tensor?.shape ?? [];
+    if (tensor?.type !== "f32" || columns !== rows || tensor.shape.length > 3) {
+      throw this.#failure(`"${stored}.hessian" is no square matrix of f32`);
+    }
+    const counts = this.#file.tensor(`${stored}.counts`);
+    if (counts?.type !== "f32" || counts.sizeBytes !== matrices * Float32Array.BYTES_PER_ELEMENT) {
+      throw this.#failure(`"${stored}.counts" is not ${matrices} of f32`);
+    }
+    const weights = [stored, ...this.weights.filter((name) => name !== stored && this.#storedAs.get(name) === stored)];
+    return { weights, columns, matrices };
+  }
+
+  async #floats(name: string, isSound: (value: number) => boolean): Promise<Float32Array> {
+    const values = new Float32Array(new Uint8Array(await this.#file.readTensor(name)).buffer);
+    const bad = values.findIndex((value) => !isSound(value));
+    if (bad >= 0) throw this.#failure(`number ${bad} of "${name}" is ${values[bad]}`);
+    return values;
+  }
+
+  #failure(reason: string): FormatError {
+    const { path } = this.#file;
+    return new FormatError(path, `Cannot read Hessians "${path}": ${reason}`);
   }
 }
 

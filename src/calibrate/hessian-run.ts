@@ -8,7 +8,13 @@ import { requireDisk } from "../support/files.js";
 import { SILENT } from "./distinct-inputs.js";
 import { writeHessians } from "./hessian-file.js";
 import { HessianSums, hessianBytes, requireHessianMemory } from "./hessian-sums.js";
-import { InputCollector, type InputGroup, type InputRows, OUTPUT_WEIGHT } from "./input-collector.js";
+import {
+  InputCollector,
+  type InputGroup,
+  type InputRows,
+  OUTPUT_WEIGHT,
+  TIED_OUTPUT_WEIGHT,
+} from "./input-collector.js";
 import { CalibrationObserver, runWindows } from "./run-windows.js";
 import { batchShape } from "./windows.js";
 
@@ -52,7 +58,7 @@ export class HessianRun implements Disposable {
   ): Promise<HessianRun> {
     const { model, windows, threads, threadPool, processOutput } = run;
     const pattern = parsePattern(request.weights);
-    const probe = new InputCollector({ outputs: processOutput ? [OUTPUT_WEIGHT] : [] });
+    const probe = new InputCollector({ outputs: processOutput ? [OUTPUT_WEIGHT, TIED_OUTPUT_WEIGHT] : [] });
     const observer = new CalibrationObserver(probe, { processOutput });
     const first = windows[0]!.subarray(0, PROBE_TOKENS);
     await runWindows({ models: [{ model, observer }], windows: [first], threads, context: SILENT });

@@ -19,6 +19,8 @@ import { ROWS_MIN } from "./windows.js";
 
 /** The output matrix of a model that does not use its embedding for it. */
 export const OUTPUT_WEIGHT = "output.weight";
+/** The embedding, where a model multiplies by it once more at the end. */
+export const TIED_OUTPUT_WEIGHT = "token_embd.weight";
 
 /** Rows of a group's input on their way into one matrix. */
 export interface InputRows extends Rows {

@@ -7,6 +7,9 @@
 // from P have beyond that, by the moments of one-way analysis of variance; and k = s / τ² minimises the expected error.
 import type { InputStatistics } from "./paired-sums.js";
 
+/** The sums that means are taken of, from a run or from a file. */
+export type SumsOfSquares = Pick<InputStatistics, "columns" | "matrices" | "isRouted" | "hessian" | "cross" | "counts">;
+
 export interface InputMeans {
   /** Tokens that the layer's mean counts for beside an expert's own; 0 where no router picks. */
   readonly priorTokens: number;
@@ -25,7 +28,7 @@ const PRIOR_PER_COLUMN = { min: 1 / 16, max: 16 };
  * @example
  * const hessian = inputMeans(found.of("blk.0.ffn_up_exps.weight")!).hessian(expert);
  */
-export function inputMeans(statistics: InputStatistics): InputMeans {
+export function inputMeans(statistics: SumsOfSquares): InputMeans {
   const { columns, hessian, cross, isRouted } = statistics;
   const pool = isRouted ? pooledMean(statistics, hessian) : undefined;
   const crossPool = isRouted && cross ? pooledMean(statistics, cross) : undefined;
@@ -47,7 +50,7 @@ export function inputMeans(statistics: InputStatistics): InputMeans {
 }
 
 /** Σ over matrices / Σ counts. */
-function pooledMean({ columns, matrices, counts }: InputStatistics, sums: Float32Array): Float64Array {
+function pooledMean({ columns, matrices, counts }: SumsOfSquares, sums: Float32Array): Float64Array {
   const size = columns ** 2;
   const mean = new Float64Array(size);
   for (let matrix = 0; matrix < matrices; matrix++) {
@@ -59,7 +62,7 @@ function pooledMean({ columns, matrices, counts }: InputStatistics, sums: Float3
 }
 
 /** k = s / τ². */
-function priorTokens({ columns, counts, hessian }: InputStatistics, pool: Float64Array): number {
+function priorTokens({ columns, counts, hessian }: SumsOfSquares, pool: Float64Array): number {
   const [least, most] = [columns * PRIOR_PER_COLUMN.min, columns * PRIOR_PER_COLUMN.max];
   const scales = Float64Array.from({ length: columns }, (_, j) => inverseRoot(pool[j * (columns + 1)]!));
   const used = scales.filter((scale) => scale > 0).length;

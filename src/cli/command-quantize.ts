@@ -84,10 +84,10 @@ export function describeQuantize(program: Command): void {
     )
     .option(
       "--allow-mismatch",
-      "follow a recipe also with another model, text or importance data than it was made with",
+      "follow a recipe also with another model, text, statistics or importance data than it was made with",
     )
     .addOption(
-      option("--calibrate <text>", "text that shows what the model is used for; repeatable", {
+      option("--calibrate <file>", "text that shows what the model is used for, or statistics of one; repeatable", {
         completes: "file",
         repeatable: true,
       }),
@@ -266,13 +266,14 @@ function renderResult(result: QuantizeResult, output: string | undefined): strin
 }
 
 function renderCalibrated(result: CalibratedResult, output: string | undefined): string {
-  const { predictedDivergence, statisticsTokens, table } = result.calibration;
+  const { predictedDivergence, statisticsTokens, table, statistics } = result.calibration;
   const facts = renderFacts([
     ["wrote", output ?? "nothing, as this was a dry run"],
     ["size", `${formatBytes(result.sizeBytes)}, ${result.bitsPerWeight.toFixed(2)} bits per weight`],
     ...divergenceFacts(result.calibration),
     ["foreseen", predictedDivergence === undefined ? undefined : `${predictedDivergence.toFixed(5)} nats per token`],
     ["text", statisticsTokens === undefined ? undefined : `${formatCount(statisticsTokens)} tokens of calibration`],
+    ["statistics", statistics],
     ["measured", table],
     ...cacheFacts(result, output ?? "OUT.gguf"),
     ["time", formatDuration(result.seconds * 1000)],
@@ -280,8 +281,9 @@ function renderCalibrated(result: CalibratedResult, output: string | undefined):
   return [facts, renderTypes(result)].join("\n\n");
 }
 
-function divergenceFacts({ divergence }: CalibratedResult["calibration"]): [string, string][] {
-  if (!divergence) return [];
+/** Nothing of a dry run, which rounds by nothing. */
+function divergenceFacts({ divergence, statistics }: CalibratedResult["calibration"]): [string, string][] {
+  if (!divergence) return statistics === undefined ? [] : [["divergence", "not measured, as no text was given"]];
   const { mean, standardError, tokens, sameTopRate } = divergence;
   return [
     ["divergence", `${mean.toFixed(5)} ± ${standardError.toFixed(5)} nats per token`],

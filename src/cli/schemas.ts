@@ -106,12 +106,15 @@ export const quantizeSchema = z
             perplexityRatio: z.number().describe("the source's perplexity ÷ the result's: 1 means no loss"),
           })
           .optional()
-          .describe("KL divergence from the source, on a part of the calibration text that is kept apart"),
+          .describe(
+            "KL divergence from the source, on a part of the calibration text that is kept apart; not without a text",
+          ),
         predictedDivergence: z.number().optional().describe("what single substitutions add up to"),
         statisticsTokens: z.number().int().optional().describe("tokens whose inputs made the Hessians"),
-        contextLength: z.number().int().optional().describe("tokens per window"),
+        contextLength: z.number().int().optional().describe("tokens per window of text"),
         measurementWindows: z.number().int().optional().describe("windows that divergences were measured on"),
         table: z.string().optional().describe("file of measurements"),
+        statistics: z.string().optional().describe("file of finished statistics that tensors were rounded by"),
       })
       .optional()
       .describe("with --calibrate; with --dry-run only what the table foresees"),

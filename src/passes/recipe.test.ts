@@ -59,6 +59,20 @@ test("readRecipe() reads calibration, its texts relative to the recipe or with t
   expect(short.passes[0]?.quantize.calibrate).toEqual({ texts: [{ file: join(folder, "c.txt") }] });
 });
 
+test("readRecipe() reads finished statistics, beside texts or in place of them", async () => {
+  const statistics = { file: "data/hessians.gguf", sha256: "abc" };
+  const written = renderRecipe({ passes: [{ quantize: { type: "q4_0", calibrate: { statistics } } }] });
+  expect((await readRecipe(recipeFile(written))).passes[0]?.quantize.calibrate).toEqual({
+    statistics: { ...statistics, file: join(folder, "data/hessians.gguf") },
+  });
+  const calibrate = "calibrate: { texts: [c.txt], statistics: h.gguf }";
+  const short = await readRecipe(recipeFile(`version: 1\npasses:\n  - quantize: { type: q4_0, ${calibrate} }\n`));
+  expect(short.passes[0]?.quantize.calibrate).toEqual({
+    texts: [{ file: join(folder, "c.txt") }],
+    statistics: { file: join(folder, "h.gguf") },
+  });
+});
+
 test.each([
   ["version: 2\npasses:\n  - quantize: { type: q4_0 }\n", 1, "version"],
   ["version: 1\npasses:\n  - quantize:\n      type: q9_0\n", 4, '"q9_0" is no quantization type'],
@@ -67,6 +81,11 @@ test.each([
   ["version: 1\npasses: []\n", 2, "passes"],
   ["version: 1\npasses:\n  - quantize: { type: q4_0, tensorTypes: [{ pattern: a, type: q8_1 }] }\n", 3, "q8_1"],
   ["version: 1\npasses:\n  - quantize:\n      type: q4_0\n      calibrate: { texts: [] }\n", 5, "texts"],
+  [
+    "version: 1\npasses:\n  - quantize:\n      type: q4_0\n      calibrate: { effort: fast }\n",
+    5,
+    "texts or statistics are wanted",
+  ],
   [
     "version: 1\npasses:\n  - quantize:\n      type: q4_0\n      calibrate: { texts: [a], effort: most }\n",
     5,

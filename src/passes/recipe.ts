@@ -16,13 +16,16 @@ const importanceSchema = z.strictObject({
   sha256: z.string().optional(),
 });
 
-const textSchema = z.strictObject({
+const fileSchema = z.strictObject({
   file: z.string().min(1).describe("relative to the recipe's folder"),
   sha256: z.string().optional(),
 });
 
 const calibrationSchema = z.strictObject({
-  texts: z.array(z.preprocess(fileAlone, textSchema)).min(1).describe("files, or files with their hashes"),
+  texts: z.array(z.preprocess(fileAlone, fileSchema)).min(1).optional().describe("files, or files with their hashes"),
+  statistics: z
+    .preprocess(fileAlone, fileSchema.optional())
+    .describe("finished, to round by in place of the texts' own"),
   contextLength: z.number().int().min(8).optional().describe("tokens per window"),
   parseSpecial: z.boolean().optional().describe("read <|im_start|> and the like in the texts as control tokens"),
   effort: z.enum(["fast", "default", "high"]).optional(),
@@ -43,7 +46,10 @@ const stepSchema = z.strictObject({
     .strictObject({
       ...quantizeOptionsShape,
       importance: z.preprocess(fileAlone, importanceSchema.optional()).describe("a file, or a file and more of it"),
-      calibrate: calibrationSchema.optional().describe("rounded for what a text needs, in place of importance data"),
+      calibrate: calibrationSchema
+        .refine(({ texts, statistics }) => texts ?? statistics, "texts or statistics are wanted")
+        .optional()
+        .describe("rounded for what a text needs, in place of importance data"),
     })
     .refine(({ importance, calibrate }) => !(importance && calibrate), "importance and calibrate exclude each other"),
 });
@@ -76,13 +82,20 @@ export async function readRecipe(path: string): Promise<Recipe> {
 
 function withPaths(step: QuantizeStep, opened: (file: string) => string): QuantizeStep {
   const { importance, calibrate, ...rest } = step;
-  const texts = calibrate?.texts.map((text) => ({ ...text, file: opened(text.file) }));
+  const { texts, statistics } = calibrate ?? {};
+  const withPath = <File extends { file: string }>(one: File): File => ({ ...one, file: opened(one.file) });
   return {
     ...rest,
     ...(importance && {
-      importance: { ...importance, name: importance.name ?? importance.file, file: opened(importance.file) },
+      importance: withPath({ ...importance, name: importance.name ?? importance.file }),
     }),
-    ...(calibrate && { calibrate: { ...calibrate, texts: texts! } }),
+    ...(calibrate && {
+      calibrate: {
+        ...calibrate,
+        ...(texts && { texts: texts.map(withPath) }),
+        ...(statistics && { statistics: withPath(statistics) }),
+      },
+    }),
   };
 }
 

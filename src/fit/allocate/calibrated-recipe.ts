@@ -5,12 +5,13 @@ import { dirname, isAbsolute, relative, sep } from "node:path";
 import { UsageError } from "../../errors.js";
 import { parseWeightType } from "../../passes/quantize/presets.js";
 import { requireRecipeAlone } from "../../passes/quantize/recipe-alone.js";
-import { requireSource, requireTexts } from "../../passes/quantize/recipe-origin.js";
+import { requireCalibration, requireSource } from "../../passes/quantize/recipe-origin.js";
 import { isQuantizable } from "../../passes/quantize/tensor-role.js";
 import { type QuantizeStep, readRecipe, renderRecipe } from "../../passes/recipe.js";
-import { writeFileAtomic } from "../../support/files.js";
+import { sha256File, writeFileAtomic } from "../../support/files.js";
 import { optional } from "../../support/optional.js";
 import type { RunOptions } from "../../support/progress.js";
+import type { CalibrationSources } from "./calibration-sources.js";
 import { groupTypes } from "./group-types.js";
 import { mixLabel } from "./mix-label.js";
 import type { CalibratedRequest, CalibratedResult } from "./quantize-calibrated.js";
@@ -20,17 +21,23 @@ export interface CalibratedWork {
   request: CalibratedRequest;
   result: Pick<CalibratedResult, "tensors" | "cache" | "calibration">;
   source: { name?: string | undefined; sha256: string };
-  /** In the order of the request's texts. */
-  textHashes: readonly string[];
+  sources: CalibrationSources;
 }
 
-/** Writes how a file was made, whole or not at all. Paths of texts are relative to the recipe. */
-export async function writeCalibratedRecipe(path: string, { request, result, source, textHashes }: CalibratedWork) {
+/** Writes how a file was made, whole or not at all. Paths are relative to the recipe. */
+export async function writeCalibratedRecipe(
+  path: string,
+  { request, result, source, sources: { texts, statistics } }: CalibratedWork,
+): Promise<void> {
   const { tensors, cache, calibration } = result;
   const label = mixLabel(tensors);
-  const texts = request.calibrate!.map((file, i) => ({ file: besideRecipe(path, file), sha256: textHashes[i]! }));
   const calibrate: QuantizeStep["calibrate"] = {
-    texts,
+    ...(texts.length > 0 && {
+      texts: texts.map((text) => ({ file: besideRecipe(path, text.path), sha256: text.sha256 })),
+    }),
+    ...(statistics && {
+      statistics: { file: besideRecipe(path, statistics.path), sha256: await sha256File([statistics.path]) },
+    }),
     contextLength: calibration.contextLength,
     ...(request.parseSpecial && { parseSpecial: true }),
     effort: request.effort ?? "default",
@@ -50,7 +57,7 @@ export async function writeCalibratedRecipe(path: string, { request, result, sou
  *
  * @param request the model, the output, and the recipe; nothing that the recipe says itself
  * @throws {UsageError} when more is given, the recipe has no calibration or several passes, or was made for another model or
- *   with other texts
+ *   with other texts or statistics
  * @throws {FormatError} when it is no recipe
  */
 export async function followedRequest(request: CalibratedRequest, options: RunOptions): Promise<CalibratedRequest> {
@@ -65,17 +72,17 @@ export async function followedRequest(request: CalibratedRequest, options: RunOp
     throw new UsageError(`Recipe "${recipe}" has no calibration`, { hint: "Follow it with quantize()" });
   }
   if (!allowMismatch) {
-    await requireTexts(recipe, calibrate.texts, options);
+    await requireCalibration(recipe, calibrate, options);
     await requireSource({ recipe, source: source?.sha256 }, input, options);
   }
-  const { texts, kvCache, ...how } = calibrate;
+  const { texts = [], statistics, kvCache, ...how } = calibrate;
   return {
     input,
     output,
     threads,
     ...types,
     ...how,
-    calibrate: texts.map(({ file }) => file),
+    calibrate: [...texts, ...(statistics ? [statistics] : [])].map(({ file }) => file),
     kvCache: kvCache && {
       typeK: parseWeightType(kvCache.typeK),
       typeV: parseWeightType(kvCache.typeV),

@@ -16,6 +16,9 @@ export interface CalibrationWindows {
   measurementWindows: number;
 }
 
+/** One window of so many is measured on where the text is short. */
+const MEASURED_OF = 8;
+
 /**
  * Cuts texts and deals the windows out.
  *
@@ -41,7 +44,7 @@ export function dealWindows(
   }
   const measured = Math.max(
     1,
-    Math.min(Math.ceil(wanted.measureTokens / contextLength), Math.floor(windows.length / 8)),
+    Math.min(Math.ceil(wanted.measureTokens / contextLength), Math.floor(windows.length / MEASURED_OF)),
   );
   const chosen = new Set(
     Array.from({ length: measured }, (_, i) => Math.floor(((i + 0.5) * windows.length) / measured)),
@@ -51,6 +54,11 @@ export function dealWindows(
   const measurement = new Int32Array(measured * contextLength);
   [...chosen].forEach((window, i) => measurement.set(windows[window]!, i * contextLength));
   return { contextLength, statistics, measurement, measurementWindows: measured };
+}
+
+/** Windows that a text must have so that so many are left for Hessians, however many are measured on. */
+export function windowsFor(statistics: number): number {
+  return statistics + Math.max(1, Math.floor((statistics - 1) / (MEASURED_OF - 1)));
 }
 
 /** So many of the items at even distances, or all. */

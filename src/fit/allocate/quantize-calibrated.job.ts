@@ -14,7 +14,6 @@ import { outputMetadata } from "../../passes/quantize/output-metadata.js";
 import { parseChoices } from "../../passes/quantize/parse-choices.js";
 import type { QuantizeOptions } from "../../passes/quantize/quantize-options.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
-import { isSolvable } from "../../passes/quantize/round/round-rows.js";
 import { RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
 import type { CacheBudget, CacheTypes } from "./cache-budget.js";
 import { CacheMeter, type MeasuredCache } from "./cache-meter.js";
@@ -27,9 +26,13 @@ import type { Measurements } from "./measurement-schema.js";
 import { NOMINAL_ERRORS } from "./layer-error.js";
 import type { MethodPart } from "../../passes/quantize/method-parts.js";
 import { measureTensors } from "./measure-tensors.js";
+import { factsOfFile } from "./facts-of-file.js";
+import { openFinishedInputs } from "./finished-inputs.js";
 import { mixLabel } from "./mix-label.js";
+import { RankWatch, type WatchedInput, textRemedy } from "./rank-watch.js";
 import { pinnedTypes } from "./pinned-types.js";
 import { OUTPUT_NORM, recoverOutputGain } from "./recover-output-gain.js";
+import { roundByFile } from "./round-by-file.js";
 import { roundInOrder } from "./round-in-order.js";
 import type { SizeGoal } from "./size-goal.js";
 import { openTypes, solveMix } from "./solve-mix.js";
@@ -40,6 +43,8 @@ export interface CalibratedJobInput {
   input: string;
   output: string;
   texts: string[];
+  /** File of finished statistics to round by. */
+  statistics?: string | undefined;
   contextLength?: number | undefined;
   parseSpecial: boolean;
   /** Types as a preset gives them; or a size, from which they are chosen; or memory, which the KV cache shares. */
@@ -62,14 +67,17 @@ export interface CalibratedJobOutput {
   measured?: Measurements["tensors"];
   /** The KV cache, where one was asked for, and what was measured for it beyond what was given. */
   cache?: CacheOutcome;
-  cachesMeasured: MeasuredCache[];
+  cachesMeasured?: MeasuredCache[];
   /** Of the whole mix, from the sum of its parts. */
   predictedDivergence?: number;
-  /** Of the whole mix, on the part of the calibration text that no Hessian saw. */
-  divergence: Omit<Divergence, "windowMeans" | "seconds">;
+  /** Of the whole mix, on the part of the calibration text that no Hessian saw; absent without a text, as what follows. */
+  divergence?: Omit<Divergence, "windowMeans" | "seconds">;
+  contextLength?: number;
+  measurementWindows?: number;
+  /** Windows of text whose inputs are looked at. */
+  textWindows?: number;
   statisticsTokens: number;
-  contextLength: number;
-  measurementWindows: number;
+  warnings: string[];
 }
 
 /** Memory for the sums of one group of layers. */
@@ -103,25 +111,19 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     onProgress: context.progress,
     breathe: context.flush,
   });
-  const choice = await chooseAssignments(job, model, { ...shared, meter }, threads);
+  const choice = await chooseAssignments(job, model, (types) => survey(job, types, shared, threads), meter);
   const cache = choice.cache ?? (job.cache && (await chooseCache(job.cache, meter)));
-  const types = new Map<string, GgmlType>();
-  for (const [name, { type }] of choice.assignments) {
-    if (type !== model.tensors.get(name)!.type) types.set(name, type);
-  }
-  const solved = new Map([...types].filter(([, type]) => isSolvable(type)));
-  const groups = job.without.includes("asymmetric") ? 0 : effort.driftGroups;
+  const changed = changedTypes(model, choice.assignments);
+  const rounding = job.without.includes("descent") ? "fast" : effort.rounding;
+  await using finished = job.statistics === undefined ? undefined : await openFinishedInputs(job.statistics);
+  const groups = finished || job.without.includes("asymmetric") ? 0 : effort.driftGroups;
   using original = groups > 0 ? LlamaModel.load(engine, job.input) : undefined;
-  const rounded = await roundInOrder({
-    ...shared,
-    original,
-    threads,
-    types: solved,
-    groups,
-    driftShare: DRIFT_SHARE,
-    effort: job.without.includes("descent") ? "fast" : effort.rounding,
-  });
-  const divergence = verify(lab, solved, rounded, { isRecovering: !job.without.includes("recovery") });
+  const watch = new RankWatch();
+  const common = { ...shared, onInput: (input: WatchedInput) => watch.see(input), types: changed, effort: rounding };
+  const rounded = finished
+    ? await roundByFile({ ...common, finished, source: lab.source, ggml: engine })
+    : await roundInOrder({ ...common, original, threads, groups, driftShare: DRIFT_SHARE });
+  const divergence = verify(lab, changed, rounded, { isRecovering: !job.without.includes("recovery") });
   const sizeBytes = await write(job, model, choice.assignments, rounded);
   return {
     sizeBytes,
@@ -132,11 +134,20 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     ...(choice.predicted !== undefined && { predictedDivergence: choice.predicted }),
     divergence,
     ...facts(windows),
+    warnings: watch.warnings(textRemedy(job.effort, contextLength)),
+    ...(finished && factsOfFile(finished, model.tensors, changed.keys(), watch)),
   };
 }
 
+/** The types of the tensors that change theirs. */
+export function changedTypes(model: Model, assignments: TypeAssignments): Map<string, GgmlType> {
+  const types = [...assignments].map(([name, { type }]) => [name, type] as const);
+  return new Map(types.filter(([name, type]) => type !== model.tensors.get(name)!.type));
+}
+
 function facts({ statistics, contextLength, measurementWindows }: CalibrationWindows) {
-  return { statisticsTokens: statistics.length * contextLength, contextLength, measurementWindows };
+  const textWindows = statistics.length;
+  return { statisticsTokens: textWindows * contextLength, contextLength, measurementWindows, textWindows };
 }
 
 interface Choice {
@@ -151,11 +162,17 @@ type Shared = Pick<
   "lab" | "pool" | "windows" | "contextLength" | "sumsBytes" | "onProgress" | "breathe"
 >;
 
-async function chooseAssignments(
+/**
+ * A type for every tensor, and where memory is shared the KV cache.
+ *
+ * @param measure what is known of tensors to which these types are open; called where a size is asked for and no table given
+ * @param meter wanted where memory is shared
+ */
+export async function chooseAssignments(
   job: CalibratedJobInput,
   model: Model,
-  shared: Shared & { meter: CacheMeter },
-  threads: number,
+  measure: (types: ReadonlyMap<string, readonly GgmlType[]>) => Promise<Measurements["tensors"]>,
+  meter?: CacheMeter,
 ): Promise<Choice> {
   const { goal, pins } = job;
   if ("options" in goal) {
@@ -172,8 +189,8 @@ async function chooseAssignments(
     ]),
   );
   if ("memory" in goal) requireRoom(goal.memory, model, types);
-  const measured = job.table?.tensors ?? (await survey(job, types, shared, threads));
-  const mix = await solveMix(model, measured, { ...job, goal }, shared.meter);
+  const measured = job.table?.tensors ?? (await measure(types));
+  const mix = await solveMix(model, measured, { ...job, goal }, meter);
   if (job.without.includes("allocation")) return { assignments: mix.assignments };
   return {
     assignments: mix.assignments,
@@ -199,7 +216,7 @@ async function survey(
 }
 
 /** As if the divergence that a rounding causes went by the number of weights alone. */
-function evenMeasurements(
+export function evenMeasurements(
   tensors: ReadonlyMap<string, { type: GgmlType; shape: readonly number[] }>,
   names: Iterable<string>,
 ): Measurements["tensors"] {
@@ -218,7 +235,7 @@ function verify(
   types: ReadonlyMap<string, GgmlType>,
   bytes: Map<string, Uint8Array>,
   { isRecovering }: { isRecovering: boolean },
-): CalibratedJobOutput["divergence"] {
+): NonNullable<CalibratedJobOutput["divergence"]> {
   using real = lab.realModel({ types, bytes: (name) => bytes.get(name)! });
   const recovered = isRecovering ? recoverOutputGain(lab, real) : { divergence: real.divergence() };
   if (recovered.bytes) bytes.set(OUTPUT_NORM, recovered.bytes);
@@ -226,7 +243,8 @@ function verify(
   return divergence;
 }
 
-async function write(
+/** Writes the file. @returns its bytes */
+export async function write(
   job: CalibratedJobInput,
   model: Model,
   assignments: TypeAssignments,

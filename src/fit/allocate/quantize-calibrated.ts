@@ -14,13 +14,14 @@ import { type TensorOutcome, bitsPerWeightOf, countTypes, outcomes } from "../..
 import { parseChoices } from "../../passes/quantize/parse-choices.js";
 import type { QuantizeOptions } from "../../passes/quantize/quantize-options.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
-import { refuseReplacing, sha256, sha256File } from "../../support/files.js";
+import { refuseReplacing, sha256File } from "../../support/files.js";
+import { optional } from "../../support/optional.js";
 import type { RunOptions } from "../../support/progress.js";
-import { readText } from "../../support/read-text.js";
 import { versions } from "../versions.js";
 import { type CacheBudget, type CacheTypes, parseCacheBudget, requireCacheRoom } from "./cache-budget.js";
 import { CacheMeter } from "./cache-meter.js";
 import { followedRequest, writeCalibratedRecipe } from "./calibrated-recipe.js";
+import { type CalibrationSources, checkSources, readCalibrationSources } from "./calibration-sources.js";
 import { type CacheOutcome, chooseCache } from "./choose-cache.js";
 import { EFFORTS } from "./effort.js";
 import type { Measurements } from "./measurement-schema.js";
@@ -33,7 +34,7 @@ import {
 } from "./measurement-table.js";
 import type { MethodPart } from "../../passes/quantize/method-parts.js";
 import type { CalibratedJobInput, CalibratedJobOutput } from "./quantize-calibrated.job.js";
-import { sizeGoal } from "./size-goal.js";
+import { type SizeGoal, sizeGoal } from "./size-goal.js";
 import { parseSizeTarget } from "./size-target.js";
 import { solveMix } from "./solve-mix.js";
 
@@ -43,11 +44,14 @@ export interface CalibratedRequest extends Omit<Partial<QuantizeOptions>, "type"
   input: string;
   /** Not needed for a dry run. */
   output?: string | undefined;
-  /** Text files that show what the model is used for. Only a recipe has them in itself. */
+  /**
+   * Text files that show what the model is used for. Or finished statistics, of `pare calibrate --hessians`: then tensors are
+   * rounded by those, and texts beside them are what divergences are measured on. Only a recipe has them in itself.
+   */
   calibrate?: readonly string[] | undefined;
   /** Recipe of an earlier calibrated run, to make the same file again. In place of all but input, output and threads. */
   recipe?: string | undefined;
-  /** Follow it also with another model or other texts than its hashes say. */
+  /** Follow it also with another model, other texts or statistics than its hashes say. */
   allowMismatch?: boolean | undefined;
   /** Where to write the recipe of this run. */
   saveRecipe?: string | undefined;
@@ -60,7 +64,7 @@ export interface CalibratedRequest extends Omit<Partial<QuantizeOptions>, "type"
   type?: string | undefined;
   /** Types of some tensors, by pattern; with a size they are no part of the choice. */
   tensorTypes?: { pattern: string; type: string }[] | undefined;
-  /** Most bytes of KV cache at a context length, `16MB@4096`, for which its types are chosen; or types to measure. */
+  /** Most bytes of KV cache at a context length, `16MB@4096`, for which its types are chosen; or types to measure. Wants a text. */
   kvCache?: string | CacheTypes | undefined;
   /** Weigh the time of a token, too. */
   minimize?: "size" | "latency" | undefined;
@@ -79,7 +83,7 @@ export interface CalibratedRequest extends Omit<Partial<QuantizeOptions>, "type"
   threads?: number | undefined;
 }
 
-/** What was written, and how far it is from the source. */
+/** What was written, and how far it is from the source where a text was there to measure it on. */
 export interface CalibratedResult {
   sizeBytes: number;
   bitsPerWeight: number;
@@ -101,6 +105,8 @@ export interface CalibrationFacts extends Partial<
 > {
   /** Where measurements were written to or read from. */
   table?: string;
+  /** The file of finished statistics that tensors were rounded by. */
+  statistics?: string;
 }
 
 /**
@@ -111,7 +117,8 @@ export interface CalibrationFacts extends Partial<
  * arXiv:2504.02692). Choice of types: divergence measured tensor by tensor, added up (arXiv:2411.17525), packed into the size.
  *
  * @throws {UsageError} when size and type are given or neither, a size can't be reached, or a name is unknown
- * @throws {PareError} when the text is too short
+ * @throws {FormatError} when a file to calibrate with is neither a text nor statistics
+ * @throws {PareError} when the text is too short, or statistics are of another model
  * @throws {EngineError} when llama.cpp can't run the model, or an activation is NaN or infinite
  * @throws {ResourceError} when memory or disk have no room
  * @example
@@ -123,90 +130,124 @@ export async function quantizeCalibrated(
 ): Promise<CalibratedResult> {
   const startMs = performance.now();
   const request = asked.recipe === undefined ? asked : await followedRequest(asked, options);
-  const { input, output, calibrate = [], effort = "default", saveRecipe } = request;
   checkRequest(request);
   if (request.dryRun) return foresee(request, options);
+  const { input, output, calibrate = [], saveRecipe } = request;
   if (output === undefined) throw new UsageError("No output path is given", { hint: "Name the file to write" });
   await refuseTarget(output, [input, ...calibrate]);
   if (saveRecipe !== undefined) await refuseRecipeTarget(saveRecipe, output, request);
-  const texts = await Promise.all(calibrate.map((path) => readText(path, options.signal)));
   await using model = await openModel(input, options);
-  const warnings = warningsOf(model.tensors.values());
-  const goal =
-    request.size === undefined
-      ? { options: presetOptions(request) }
-      : await sizeGoal(request.size, model, { signal: options.signal, without: request.without });
-  const cache = cacheWish(request, model);
-  const source = { sha256: "", sizeBytes: model.fileSizeBytes! };
-  const isSized = request.size !== undefined;
-  if ((isSized && request.table !== undefined) || saveRecipe !== undefined) {
-    source.sha256 = await sha256File(model.parts!, options.signal);
-  }
-  const table = isSized ? await knownTable(request, source) : undefined;
-  const job: CalibratedJobInput = {
-    input,
-    output,
-    texts,
-    contextLength: request.contextLength,
-    parseSpecial: request.parseSpecial ?? false,
-    goal,
-    cache,
-    pins: isSized ? pinsOf(request) : [],
-    minimize: request.minimize ?? "size",
-    effort,
-    without: [...(request.without ?? [])],
-    threads: request.threads,
-    table,
-  };
+  const prepared = await prepare(request, model, options);
+  const { sources, source, table } = prepared;
+  const job = jobOf(request, output, prepared);
+  const name = sources.texts.length > 0 ? "quantize-calibrated" : "quantize-by-file";
   const run = () =>
-    isolate<CalibratedJobInput, CalibratedJobOutput>("fit/allocate/quantize-calibrated.job", job, {
+    isolate<CalibratedJobInput, CalibratedJobOutput>(`fit/allocate/${name}.job`, job, {
       ...options,
       what: `quantizing "${input}"`,
     });
   const done = await diagnosing([input], run);
-  if (isSized && request.table !== undefined) {
-    await keepMeasurements(request.table, table, settingOf(request, source, texts, done, effort), done);
+  if (request.table !== undefined && sources.texts.length > 0) {
+    await keepMeasurements(request.table, table, settingOf(job, prepared, done), done);
   }
-  const { sizeBytes, tensors, cache: cacheDone, measured: _measured, cachesMeasured: _caches, ...calibration } = done;
+  const { sizeBytes, tensors, cache, warnings, ...rest } = done;
+  const { measured: _measured, cachesMeasured: _caches, textWindows: _windows, ...calibration } = rest;
   const result: CalibratedResult = {
     sizeBytes,
     bitsPerWeight: bitsPerWeightOf(tensors),
     seconds: (performance.now() - startMs) / 1000,
     types: countTypes(tensors),
     tensors,
-    warnings,
-    ...(cacheDone && { cache: cacheDone }),
-    calibration: { ...calibration, ...(isSized && request.table !== undefined && { table: request.table }) },
+    warnings: [...prepared.warnings, ...warnings],
+    ...(cache && { cache }),
+    calibration: {
+      ...calibration,
+      ...optional("table", request.table),
+      ...optional("statistics", sources.statistics?.path),
+    },
   };
   if (saveRecipe !== undefined) {
     const origin = { name: model.spec.name, sha256: source.sha256 };
-    await writeCalibratedRecipe(saveRecipe, { request, result, source: origin, textHashes: texts.map(sha256) });
+    await writeCalibratedRecipe(saveRecipe, { request, result, source: origin, sources });
   }
   return result;
+}
+
+/** All that is known before a model runs. */
+interface Preparation {
+  sources: CalibrationSources;
+  goal: { options: QuantizeOptions } | SizeGoal;
+  /** The KV cache that is asked for, if one is. */
+  cache: CacheBudget | CacheTypes | undefined;
+  /** The model's file; its hash only where a table or a recipe wants it. */
+  source: { sha256: string; sizeBytes: number };
+  table: Measurements | undefined;
+  warnings: string[];
+}
+
+/** Reads and checks what the request names, alike for a run and a dry run. */
+async function prepare(request: CalibratedRequest, model: Model, { signal }: RunOptions): Promise<Preparation> {
+  const { calibrate = [], size, without, saveRecipe, contextLength, parseSpecial = false } = request;
+  const sources = await readCalibrationSources(calibrate, signal);
+  const goal =
+    size === undefined ? { options: presetOptions(request) } : await sizeGoal(size, model, { signal, without });
+  const cache = cacheWish(request, model);
+  const isHashed = request.table !== undefined || saveRecipe !== undefined;
+  const source = { sha256: isHashed ? await sha256File(model.parts!, signal) : "", sizeBytes: model.fileSizeBytes! };
+  const table = await knownTable(request, source);
+  const wanted = {
+    isSized: size !== undefined,
+    hasTable: table !== undefined,
+    writesTable: request.table !== undefined && table === undefined,
+    readsText: contextLength !== undefined || parseSpecial,
+    choosesCache: cache !== undefined || "memory" in goal,
+  };
+  const warnings = [...warningsOf(model.tensors.values()), ...(await checkSources(sources, model, wanted))];
+  return { sources, goal, cache, source, table, warnings };
+}
+
+function jobOf(
+  request: CalibratedRequest,
+  output: string,
+  { sources, goal, cache, table }: Preparation,
+): CalibratedJobInput {
+  return {
+    input: request.input,
+    output,
+    texts: sources.texts.map(({ text }) => text),
+    statistics: sources.statistics?.path,
+    contextLength: request.contextLength,
+    parseSpecial: request.parseSpecial ?? false,
+    goal,
+    cache,
+    pins: request.size === undefined ? [] : pinsOf(request),
+    minimize: request.minimize ?? "size",
+    effort: request.effort ?? "default",
+    without: [...(request.without ?? [])],
+    threads: request.threads,
+    table,
+  };
 }
 
 /** What the table says the mix would be, in a second or two: another size needs no model to run. */
 async function foresee(request: CalibratedRequest, options: RunOptions): Promise<CalibratedResult> {
   const startMs = performance.now();
-  const { input, size, table: path, minimize = "size", effort = "default" } = request;
+  const { size, table: path, minimize = "size", effort = "default" } = request;
   if (size === undefined || path === undefined || !(await stat(path).catch(() => undefined))) {
     throw new UsageError("A dry run with --calibrate needs measurements that are there already", {
       hint: "Add --size and --table FILE, where FILE is what an earlier run wrote",
     });
   }
-  await using model = await openModel(input, options);
-  const table = (await knownTable(request, {
-    sha256: await sha256File(model.parts!, options.signal),
-  }))!;
-  const goal = await sizeGoal(size, model, { signal: options.signal, without: request.without });
+  await using model = await openModel(request.input, options);
+  const prepared = await prepare(request, model, options);
+  const [goal, table] = [prepared.goal as SizeGoal, prepared.table!]; // as there are a size and a table
   const meter = new CacheMeter({
     spec: model.spec,
     windowTokens: table.evaluation.contextLength,
     known: table.kvCache,
   });
   const mix = await solveMix(model, table.tensors, { goal, pins: pinsOf(request), minimize, effort }, meter);
-  const wish = cacheWish(request, model);
-  const cache = mix.cache ?? (wish && (await chooseCache(wish, meter)));
+  const cache = mix.cache ?? (prepared.cache && (await chooseCache(prepared.cache, meter)));
   const tensors = outcomes(model, mix.assignments);
   return {
     sizeBytes: mix.sizeBytes,
@@ -214,7 +255,7 @@ async function foresee(request: CalibratedRequest, options: RunOptions): Promise
     seconds: (performance.now() - startMs) / 1000,
     types: countTypes(tensors),
     tensors,
-    warnings: warningsOf(model.tensors.values()),
+    warnings: prepared.warnings,
     ...(cache && { cache }),
     calibration: { predictedDivergence: mix.predictedDivergence, table: path },
   };
@@ -312,7 +353,7 @@ async function keepMeasurements(
   path: string,
   known: Measurements | undefined,
   setting: MeasurementSetting,
-  { measured, cachesMeasured }: CalibratedJobOutput,
+  { measured, cachesMeasured = [] }: CalibratedJobOutput,
 ): Promise<void> {
   if (!known && !measured) return;
   const before = known ?? { ...emptyMeasurements(setting), tensors: measured! };
@@ -321,18 +362,16 @@ async function keepMeasurements(
 }
 
 function settingOf(
-  { input, calibrate }: CalibratedRequest,
-  source: { sha256: string; sizeBytes: number },
-  texts: readonly string[],
+  { input, effort }: CalibratedJobInput,
+  { source, sources }: Preparation,
   done: CalibratedJobOutput,
-  effort: Effort,
 ): MeasurementSetting {
-  const hashes = texts.map((text, i) => ({ name: calibrate![i]!, sha256: sha256(text) }));
-  const { contextLength, statisticsTokens, measurementWindows } = done;
+  const texts = sources.texts.map(({ path, sha256 }) => ({ name: path, sha256 }));
+  const { contextLength, measurementWindows, textWindows } = done as Required<CalibratedJobOutput>; // as there is a text
   return {
     source: { ...source, name: input },
-    calibration: { texts: hashes, contextLength, windows: statisticsTokens / contextLength },
-    evaluation: { texts: hashes, contextLength, windows: measurementWindows },
+    calibration: { texts, contextLength, windows: textWindows },
+    evaluation: { texts, contextLength, windows: measurementWindows },
     rounding: { effort, rows: EFFORTS[effort].sampleRows },
     seeds: {},
     versions: versions(),

@@ -1,6 +1,10 @@
 // Rounds a model's tensors to chosen types from the first layer to the last. Layers are taken in groups; from the second
 // on, targets follow the inputs that the rounded layers before really produce, measured with both models side by side.
-import { type PairedStatisticsOptions, PairedStatistics } from "../../calibrate/paired-statistics.js";
+import {
+  type InputStatistics,
+  type PairedStatisticsOptions,
+  PairedStatistics,
+} from "../../calibrate/paired-statistics.js";
 import type { DistinctInput } from "../../calibrate/distinct-inputs.js";
 import { cutIntoGroups } from "../../calibrate/statistics-memory.js";
 import type { GgmlType } from "../../formats/gguf/ggml-types.js";
@@ -29,6 +33,8 @@ export interface RoundInOrderRequest {
   driftShare: number;
   effort: Effort;
   sumsBytes: number;
+  /** Is shown what each input's sums are made of. */
+  onInput?: (input: InputStatistics) => void;
   onProgress: OnProgress;
   breathe: () => Promise<void>;
 }
@@ -60,6 +66,7 @@ export async function roundInOrder(request: RoundInOrderRequest): Promise<Map<st
       { onProgress: request.onProgress },
     );
     for (const input of found.inputs) {
+      request.onInput?.(input);
       const rounding = roundingInputs(input, request.driftShare);
       for (const name of input.weights.filter((weight) => types.has(weight))) await take(name, rounding);
     }

@@ -1,6 +1,5 @@
 // From sums over calibration tokens to what a rounding is given: means, damping, and the drift of the inputs.
-import { inputMeans } from "../../calibrate/input-means.js";
-import type { InputStatistics } from "../../calibrate/paired-sums.js";
+import { type SumsOfSquares, inputMeans } from "../../calibrate/input-means.js";
 import { driftOf } from "../../passes/quantize/round/retarget.js";
 import type { RoundingInput } from "../../passes/quantize/round/rounding-pool.js";
 
@@ -26,11 +25,11 @@ let made = 0;
  * @param matrices which of the stack; all by default
  */
 export function roundingInputs(
-  statistics: InputStatistics,
+  statistics: SumsOfSquares & { readonly name: string; readonly weights: readonly string[] },
   driftShare: number,
   matrices?: readonly number[],
 ): RoundingInput[] {
-  const { columns, name, counts } = statistics;
+  const { columns, name, weights, counts } = statistics;
   if (counts.every((count) => count === 0)) return [plainInput(columns)];
   const means = inputMeans(statistics);
   const chosen = matrices ?? Array.from({ length: statistics.matrices }, (_, matrix) => matrix);
@@ -39,8 +38,24 @@ export function roundingInputs(
     const importance = Float32Array.from({ length: columns }, (_, i) => hessian[i * columns + i]!);
     const cross = driftShare > 0 ? means.cross(matrix) : undefined;
     const drift = cross && shared(driftOf(cross, hessian, columns));
-    damp(hessian, columns, statistics.weights.includes(EMBEDDING) ? TIED_DAMPING : DAMPING);
+    damp(hessian, columns, weights);
     return { key: `${name}/${matrix}/${made++}`, columns, hessian, importance, drift, driftShare };
+  });
+}
+
+/**
+ * The same where only mean squares are known: diagonal Hessians, one for each matrix.
+ *
+ * @param name of the weight
+ * @param means [columns × matrices] mean x² per column, as llama.cpp's quantizer takes them
+ */
+export function diagonalInputs(name: string, means: Float32Array, columns: number): RoundingInput[] {
+  return Array.from({ length: means.length / columns }, (_, matrix) => {
+    const importance = means.slice(matrix * columns, (matrix + 1) * columns);
+    const hessian = sharedFloats(columns * columns);
+    for (let i = 0; i < columns; i++) hessian[i * columns + i] = importance[i]!;
+    damp(hessian, columns, [name]);
+    return { key: `${name}/${matrix}/${made++}`, columns, hessian, importance };
   });
 }
 
@@ -51,7 +66,9 @@ export function plainInput(columns: number): RoundingInput {
   return { key: `plain/${columns}`, columns, hessian, importance: new Float32Array(columns).fill(1) };
 }
 
-function damp(hessian: Float32Array, columns: number, share: number): void {
+/** @param weights all that are multiplied with the input */
+function damp(hessian: Float32Array, columns: number, weights: readonly string[]): void {
+  const share = weights.includes(EMBEDDING) ? TIED_DAMPING : DAMPING;
   let trace = 0;
   for (let i = 0; i < columns; i++) trace += hessian[i * columns + i]!;
   const added = trace > 0 ? (share * trace) / columns : 1; // a layer that saw nothing is rounded plainly

@@ -30,6 +30,7 @@ const CODEBOOK_BITS = 3.6;
 /**
  * Chooses a type for every tensor, and where memory is shared those of the KV cache.
  *
+ * @param meter wanted where memory is shared
  * @throws {UnreachableSizeError} when no mix is as small; it has the size of the smallest
  * @throws {ResourceError} when no mix and no cache fit the memory that they share
  */
@@ -37,12 +38,12 @@ export async function solveMix(
   model: Model,
   measured: Measurements["tensors"],
   { goal, pins, minimize, effort }: MixRequest,
-  meter: CacheMeter,
+  meter?: CacheMeter,
 ): Promise<Allocation & { cache?: CacheOutcome }> {
   const types = openTypes(model, goal, effort);
   const request = { model, table: { tensors: measured }, pins, types, minimize };
   if ("fileBytes" in goal) return allocate({ ...request, ...goal });
-  const { cache, fileBytes } = await shareDeviceMemory(request, goal.memory, meter);
+  const { cache, fileBytes } = await shareDeviceMemory(request, goal.memory, meter!);
   return { ...allocate({ ...request, fileBytes }), cache };
 }
 

@@ -4,6 +4,7 @@ import { closeSync, openSync, readSync } from "node:fs";
 
 import { FormatError, PareError } from "../../errors.js";
 import { type GgufFile, type GgufTensor, readGguf } from "../../formats/gguf/read.js";
+import { elementCount } from "../../model/model.js";
 import type { GgmlLibrary } from "../../native/engine.js";
 import { dequantize, validateRows } from "../../native/ggml.js";
 
@@ -67,6 +68,13 @@ export class SourceWeights implements Disposable {
       buffer ??= new Float32Array(count);
       yield { start, values: dequantize(ggml, type, bytes, count, buffer.subarray(0, count)) };
     }
+  }
+
+  /** All values of a tensor, in the order in which they lie. @throws {PareError} as `values` */
+  floats(ggml: GgmlLibrary, name: string): Float32Array {
+    const out = new Float32Array(elementCount(this.tensor(name).shape));
+    for (const { start, values } of this.values(ggml, name)) out.set(values, start);
+    return out;
   }
 
   /** @throws {PareError} when bytes of a tensor hold a NaN or an infinity */

@@ -15,6 +15,11 @@ export interface RecipeOrigin {
   importance?: string | undefined;
 }
 
+interface HashedFile {
+  file: string;
+  sha256?: string | undefined;
+}
+
 /** @throws {UsageError} when the recipe was made for another model */
 export async function requireSource(origin: RecipeOrigin, path: string, options: RunOptions): Promise<void> {
   if (origin.source === undefined) return;
@@ -33,15 +38,18 @@ export async function requireImportance(origin: RecipeOrigin, path: string, opti
   if (origin.importance !== undefined) await requireSame(origin.importance, [path], complaint, options);
 }
 
-/** @throws {UsageError} when the recipe was made with another text */
-export async function requireTexts(
+/** @throws {UsageError} when the recipe was made with another text, or with other statistics */
+export async function requireCalibration(
   recipe: string,
-  texts: readonly { file: string; sha256?: string | undefined }[],
+  { texts = [], statistics }: { texts?: readonly HashedFile[] | undefined; statistics?: HashedFile | undefined },
   options: RunOptions,
 ): Promise<void> {
-  for (const { file, sha256: wanted } of texts) {
-    if (wanted !== undefined)
-      await requireSame(wanted, [file], `Recipe "${recipe}" was made with another text`, options);
+  const files = [
+    ...texts.map((text) => ({ ...text, what: "another text" })),
+    ...(statistics ? [{ ...statistics, what: "other statistics" }] : []),
+  ];
+  for (const { file, sha256: wanted, what } of files) {
+    if (wanted !== undefined) await requireSame(wanted, [file], `Recipe "${recipe}" was made with ${what}`, options);
   }
 }
 

@@ -1,5 +1,5 @@
 // Rounds rows to a type in the best of the ways there are: error feedback with descent, and descent from where ggml's own
-// encoder ends. Each row keeps whichever lies nearer, so that no row is ever worse than ggml's, wherever ggml's is tried.
+// encoder ends. Each row keeps whichever lies nearer, so that no row is ever worse than ggml's, whatever the type and effort.
 import { type GgmlType, rowSizeBytes } from "../../../formats/gguf/ggml-types.js";
 import type { GgmlLibrary } from "../../../native/engine.js";
 import { dequantize, quantizeRows } from "../../../native/ggml.js";
@@ -28,9 +28,9 @@ export function isSolvable(type: GgmlType): boolean {
 }
 
 /**
- * Rounds rows under the kernel's present Hessian.
+ * Rounds rows under the kernel's present Hessian; to a type without a solver as ggml does.
  *
- * @throws {RangeError} when there is no solver for the type, or a row is not a whole number of its blocks
+ * @throws {RangeError} when a row is not a whole number of the type's blocks
  * @throws {PareError} when memory is short
  */
 export function roundRows(ggml: GgmlLibrary, kernel: RoundingKernel, work: RowsToRound): RoundingSolution {
@@ -38,22 +38,30 @@ export function roundRows(ggml: GgmlLibrary, kernel: RoundingKernel, work: RowsT
   if (format) return roundScalarRows(ggml, kernel, format, work);
   const codebook = codebookFormat(work.type);
   if (codebook) return roundCodebookRows(ggml, kernel, codebook, work);
-  throw new RangeError(`Type ${work.type} has no solver`);
+  return roundAsGgml(ggml, kernel, work);
 }
 
-/** ggml's encoders of iq2 build tables for seconds, once per process: they are compared with only where time is no matter. */
+function roundAsGgml(
+  ggml: GgmlLibrary,
+  kernel: RoundingKernel,
+  { type, weights, rows, columns, importance }: RowsToRound,
+): RoundingSolution {
+  const bytes = quantizeRows(ggml, type, weights, columns, importance);
+  const values = dequantize(ggml, type, bytes, rows * columns);
+  const errors = weights.map((weight, at) => weight - values[at]!);
+  return { bytes, losses: kernel.powers(errors, rows) };
+}
+
+/** ggml's rounding is only compared with: that takes half of the solver's time, or all of it, after seconds of building tables, once. */
 function roundCodebookRows(
   ggml: GgmlLibrary,
   kernel: RoundingKernel,
   format: CodebookFormat,
-  { type, weights, rows, columns, importance, effort }: RowsToRound,
+  work: RowsToRound,
 ): RoundingSolution {
+  const { type, weights, rows, columns, effort } = work;
   const solution = CodebookKernel.beside(kernel).round(ggml, format, weights, rows, effort);
-  if (effort !== "high") return solution;
-  const bytes = quantizeRows(ggml, type, weights, columns, importance);
-  const values = dequantize(ggml, type, bytes, rows * columns);
-  const errors = weights.map((weight, at) => weight - values[at]!);
-  return keepBetterRows(solution, { bytes, losses: kernel.powers(errors, rows) }, rowSizeBytes(type, columns));
+  return keepBetterRows(solution, roundAsGgml(ggml, kernel, work), rowSizeBytes(type, columns));
 }
 
 function roundScalarRows(
@@ -64,8 +72,7 @@ function roundScalarRows(
 ): RoundingSolution {
   const fed = kernel.round(format, weights, rows, effort);
   const solution = { bytes: packRows(format, fed.state, rows, columns), losses: fed.losses };
-  if (effort === "fast") return solution;
-  // By default ggml's rounding is only compared, as descent from there ends better for few rows and takes as long again.
+  // But for high effort ggml's rounding is only compared, as descent from there ends better for few rows and takes as long again.
   const own = finite(unpackRows(format, quantizeRows(ggml, type, weights, columns, importance), rows, columns));
   const descended = kernel.round(format, weights, rows, effort === "high" ? "high" : "fast", own);
   const other = { bytes: packRows(format, descended.state, rows, columns), losses: descended.losses };

@@ -69,7 +69,7 @@ test("round() rejects a task that can't be done, with the error's class and hint
     pool.round(taskOf(sound, 1)),
     pool.round(broken),
     pool.round(taskOf(unsound, 2)),
-    pool.round({ ...taskOf(sound, 4), types: ["f16"] }),
+    pool.round({ ...taskOf(sound, 4), types: ["q4_K"] }),
     pool.round(taskOf(sound, 1)),
   ]);
   const reasons = results.map((result) => (result.status === "rejected" ? (result.reason as Error) : undefined));
@@ -77,7 +77,7 @@ test("round() rejects a task that can't be done, with the error's class and hint
     undefined,
     "A weight of column 6 is NaN",
     expect.stringMatching(/^The Hessian is not positive definite: column 63 /),
-    "Type f16 has no solver",
+    "A row of 64 elements is not a multiple of the 256 in a block of q4_K",
     undefined,
   ]);
   expect(reasons[1]).toBeInstanceOf(PareError);

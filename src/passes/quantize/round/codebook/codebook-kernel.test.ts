@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { correlatedHessian, diagonalOf, rowLosses, total, trainedRows } from "../../../../../test/rounding-problems.js";
 import { rowSizeBytes } from "../../../../formats/gguf/ggml-types.js";
@@ -61,20 +61,22 @@ for (const type of CODEBOOK_TYPES) {
   });
 }
 
-test("roundRows() with most effort is in no row worse than ggml's own rounding to a codebook", () => {
-  const [rows, columns] = [4, 256];
-  const weights = trainedRows(new Random(4), rows, columns);
-  weights[columns + 9] = 40; // a row of which one weight is nearly all
-  const { hessian } = roundAll("iq3_xxs", weights, rows, columns, "high");
-  const importance = diagonalOf(hessian, columns);
-  const work = { weights, rows, columns, importance, effort: "high" as const };
-  for (const type of ["iq3_xxs", "iq3_s"] as const) {
-    const { losses } = roundRows(ggml, kernel, { ...work, type });
+describe.each(CODEBOOK_TYPES)("roundRows() to %s", (type) => {
+  test.each(["fast", "default", "high"] as const)("with %s effort is in no row worse than ggml's own", (effort) => {
+    const columns = 256;
+    const weights = oddRows(new Random(4), columns);
+    const rows = weights.length / columns;
+    const hessian = correlatedHessian(new Random(5), columns, { outlier: 100, samples: 8 });
+    kernel.setHessian(hessian, columns);
+    const importance = diagonalOf(hessian, columns);
+    const { bytes, losses } = roundRows(ggml, kernel, { type, weights, rows, columns, importance, effort });
+    const own = rowLosses(weights, dequantize(ggml, type, bytes, weights.length), hessian, columns);
     const theirs = dequantize(ggml, type, quantizeRows(ggml, type, weights, columns, importance), weights.length);
-    rowLosses(weights, theirs, hessian, columns).forEach((loss, row) =>
-      expect(losses[row]).toBeLessThanOrEqual(loss * (1 + 1e-5)),
-    );
-  }
+    rowLosses(weights, theirs, hessian, columns).forEach((loss, row) => {
+      expect(own[row], `row ${row}`).toBeLessThanOrEqual(loss * (1 + 1e-5));
+      expect(Math.abs(losses[row]! / own[row]! - 1)).toBeLessThan(1e-4);
+    });
+  });
 });
 
 test("round() refuses rows that are not whole blocks", () => {
@@ -86,4 +88,17 @@ function roundAll(type: CodebookType, weights: Float32Array, rows: number, colum
   kernel.setHessian(hessian, columns);
   const solution = CodebookKernel.beside(kernel).round(ggml, codebookFormat(type)!, weights, rows, effort);
   return { solution, hessian };
+}
+
+/** Rows on which a solver may stumble: one weight is nearly all, most are zero, all are of one sign, or of one size. */
+function oddRows(random: Random, columns: number): Float32Array {
+  const rows = trainedRows(random, 40, columns);
+  for (let row = 0; row < 40; row++) {
+    const own = rows.subarray(row * columns, (row + 1) * columns);
+    if (row % 4 === 0) own[random.integer(columns)]! *= 1000;
+    if (row % 4 === 1) own.forEach((value, j) => (own[j] = random.integer(8) ? 0 : value));
+    if (row % 4 === 2) own.forEach((value, j) => (own[j] = Math.abs(value)));
+    if (row % 4 === 3) own.forEach((value, j) => (own[j] = 0.02 * Math.sign(value)));
+  }
+  return rows;
 }
