@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { ResourceError } from "../errors.js";
 import type { DistinctInput } from "./distinct-inputs.js";
-import { batchTokensMax, cutIntoGroups, productRows, statisticsBytes } from "./statistics-memory.js";
+import { batchTokensMax, cutIntoGroups, productRows, statisticsBytes, sumsBudget } from "./statistics-memory.js";
 
 function input(layer: number | undefined, part: string, columns: number, matrices = 1): DistinctInput {
   const name = layer === undefined ? "output.weight" : `blk.${layer}.${part}.weight`;
@@ -28,7 +28,7 @@ test("statisticsBytes() counts one square per input, two and the kept batch with
 
 test("batchTokensMax() shortens batches of which much is kept", () => {
   expect(batchTokensMax(model(2), { isPaired: false })).toBeUndefined();
-  expect(batchTokensMax([input(0, "attn_q", 2 ** 14), input(0, "ffn_down", 2 ** 14)], paired)).toBe(1024);
+  expect(batchTokensMax([input(0, "attn_q", 2 ** 14), input(0, "ffn_down", 2 ** 14)], paired)).toBe(768);
 });
 
 test("productRows() are a multiple of 32 and bounded", () => {
@@ -56,4 +56,15 @@ test("cutIntoGroups() cuts a layer that does not fit between its inputs, and ref
   ]);
   expect(() => cutIntoGroups(model(1), bytesMax - 1, paired)).toThrow(ResourceError);
   expect(() => cutIntoGroups(model(1), bytesMax - 1, paired)).toThrow('enters "blk.0.ffn_down.weight": its sums take');
+});
+
+test("sumsBudget() follows the width of the layers, not their number, and memory, but has room for each input", () => {
+  const free = { bytesMin: 1000, availableBytes: 2 ** 40 };
+  const budget = sumsBudget(model(4), paired, free);
+  expect(sumsBudget(model(40), paired, free)).toBe(budget);
+  expect(cutIntoGroups(model(40), budget, paired).length).toBeLessThanOrEqual(11);
+  expect(sumsBudget(model(4), paired, { ...free, bytesMin: 2 ** 30 })).toBe(2 ** 30);
+  const scarce = sumsBudget(model(4), paired, { bytesMin: 1000, availableBytes: 1000 });
+  expect(scarce).toBe(statisticsBytes([input(0, "ffn_down", 300)], paired).totalBytes);
+  expect(() => cutIntoGroups(model(4), scarce, paired)).not.toThrow();
 });

@@ -22,7 +22,11 @@ export interface StatisticsMemory {
 }
 
 /** Room for kept inputs; a batch may not get shorter for them than `windows.ts` allows. */
-const KEPT_BYTES_MAX = 128 * 2 ** 20;
+const KEPT_BYTES_MAX = 96 * 2 ** 20;
+/** Layers of a wide model whose sums are there at once: each group of layers costs a pass over the text. */
+const WIDE_LAYERS_AT_ONCE = 4;
+/** Of the memory that is free. */
+const MEMORY_SHARE_MAX = 0.5;
 /** Rows of one product: more would hardly save time, and cost memory for each width of input. */
 const PRODUCT_ROWS_MAX = 1024;
 /** ggml's fast products want a summed dimension that is a multiple of a vector register. */
@@ -51,6 +55,25 @@ export function statisticsBytes(
   const { sumsBytes, workBytes } = hessianBytes(inputs, productRows(batchTokens), shape.isPaired);
   const keptBytes = shape.isPaired ? batchTokens * tokenBytes(inputs) : 0;
   return { sumsBytes, keptBytes, workBytes, totalBytes: sumsBytes + keptBytes + workBytes };
+}
+
+/**
+ * The bound for `cutIntoGroups`: it follows the width of the layers and not their number.
+ *
+ * @param bytesMin room for the layers of a narrow model
+ * @param availableBytes memory that is free
+ * @returns `bytesMin`, or what a few of the widest layers take, where memory has it; in any case enough for each single input
+ */
+export function sumsBudget(
+  inputs: readonly DistinctInput[],
+  shape: StatisticsShape & { contextLength: number },
+  { bytesMin, availableBytes }: { bytesMin: number; availableBytes: number },
+): number {
+  const bytesOf = (group: readonly DistinctInput[]): number => statisticsBytes(group, shape).totalBytes;
+  const widest = Math.max(0, ...byLayer(inputs).map(bytesOf));
+  const largest = Math.max(0, ...inputs.map((input) => bytesOf([input])));
+  const wanted = Math.max(bytesMin, WIDE_LAYERS_AT_ONCE * widest);
+  return Math.max(largest, Math.min(wanted, MEMORY_SHARE_MAX * availableBytes));
 }
 
 /**

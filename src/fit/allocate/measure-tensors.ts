@@ -1,6 +1,6 @@
 // What a model's table of measurements is filled with: for every tensor the layer error that each type leaves, and the
 // divergence that one rounding of it causes. Group by group of layers, so that only a few Hessians are there at a time.
-import { cutIntoGroups } from "../../calibrate/statistics-memory.js";
+import { cutIntoGroups, sumsBudget } from "../../calibrate/statistics-memory.js";
 import type { InputStatistics } from "../../calibrate/paired-sums.js";
 import type { PairedStatistics } from "../../calibrate/paired-statistics.js";
 import { GGML_TYPES, type GgmlType } from "../../formats/gguf/ggml-types.js";
@@ -26,7 +26,7 @@ export interface MeasureRequest {
   /** Substitutions at most. */
   substitutions: number;
   effort: Effort;
-  /** Memory for sums. */
+  /** Memory for sums; a wide model's take more, see `sumsBudget`. */
   sumsBytes: number;
   onProgress: OnProgress;
   breathe: () => Promise<void>;
@@ -63,7 +63,8 @@ export async function measureTensors(request: MeasureRequest): Promise<Measureme
     await measure([name], () => [plainInput(lab.source.tensor(name).shape[0]!)]);
   }
   const shape = { isPaired: false, contextLength: request.contextLength };
-  for (const group of cutIntoGroups(inputs, request.sumsBytes, shape)) {
+  const budget = { bytesMin: request.sumsBytes, availableBytes: process.availableMemory() };
+  for (const group of cutIntoGroups(inputs, sumsBudget(inputs, shape, budget), shape)) {
     const wanted = group.flatMap(({ weights }) => weights);
     using found = await statistics.collect(request.windows, wanted, { onProgress: request.onProgress });
     for (const layer of byLayer(found.inputs)) {

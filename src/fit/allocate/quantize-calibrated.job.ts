@@ -80,8 +80,8 @@ export interface CalibratedJobOutput {
   warnings: string[];
 }
 
-/** Memory for the sums of one group of layers. */
-const SUMS_BYTES = 320 * 2 ** 20;
+/** Memory for the sums of one group of layers; a wide model's take more, see `sumsBudget`. */
+const SUMS_BYTES = 400 * 2 ** 20;
 const DRIFT_SHARE = 0.25;
 
 export async function run(job: CalibratedJobInput, context: JobContext): Promise<CalibratedJobOutput> {

@@ -6,7 +6,7 @@ import {
   PairedStatistics,
 } from "../../calibrate/paired-statistics.js";
 import type { DistinctInput } from "../../calibrate/distinct-inputs.js";
-import { cutIntoGroups } from "../../calibrate/statistics-memory.js";
+import { cutIntoGroups, sumsBudget } from "../../calibrate/statistics-memory.js";
 import type { GgmlType } from "../../formats/gguf/ggml-types.js";
 import type { LlamaModel } from "../../native/llama-model.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
@@ -59,7 +59,8 @@ export async function roundInOrder(request: RoundInOrderRequest): Promise<Map<st
     lab.substituteBytes(name, types.get(name)!, result.get(name)!);
   }
   const shape = { isPaired: original !== undefined, contextLength };
-  for (const group of cut(inputs, request.groups, shape, request.sumsBytes)) {
+  const budget = { bytesMin: request.sumsBytes, availableBytes: process.availableMemory() };
+  for (const group of cut(inputs, request.groups, shape, sumsBudget(inputs, shape, budget))) {
     using found = await statistics.collect(
       request.windows,
       group.flatMap(({ weights }) => weights),
