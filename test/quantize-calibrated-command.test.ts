@@ -91,6 +91,16 @@ test(
   },
 );
 
+test("quantize --dry-run refuses to save a recipe of a file that it does not make", async () => {
+  using folder = temporaryFolder();
+  const recipe = folder.path("recipe.yaml");
+  const args = ["quantize", model, "--size", "5bpw", ...calibrated, "--dry-run", "--save-recipe", recipe, "--json"];
+  const outcome = await pare(args);
+  expect(failureOf(outcome).message).toContain("recipe");
+  expect(outcome.exitCode).toBe(2);
+  expect(existsSync(recipe)).toBe(false);
+});
+
 test("quantize --dry-run with text refuses where there are no measurements yet, and writes nothing", async () => {
   using folder = temporaryFolder();
   const output = folder.path("out.gguf");

@@ -1,5 +1,5 @@
-// Measures how fast a model file runs on this machine, the way llama.cpp's own bench does: random tokens, one warm-up, a
-// fresh cache for each repeat, medians. In a child process, because a bad file can end it.
+// Measures how fast a model file runs on this machine, the way llama.cpp's own bench does: random tokens, warm-up, a
+// fresh cache for each repeat, medians; prefill first, then decode. In a child process, because a bad file can end it.
 import { isolate } from "../native/isolate.js";
 import type { Backend } from "../native/platform.js";
 import type { RunOptions } from "../support/progress.js";
@@ -19,7 +19,7 @@ export interface SpeedRequest {
   repack?: boolean;
   /** Choose each token greedily instead of at random: adds the search through the logits. Off by default. */
   greedy?: boolean;
-  /** No new repeat starts after this many seconds; 30 by default. */
+  /** No new repeat of prefill starts after half of so many seconds, none of decode after all of them; 30 by default. */
   secondsMax?: number;
   seed?: number;
   backend?: Backend;

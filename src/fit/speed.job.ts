@@ -26,11 +26,11 @@ export async function run(request: SpeedRequest, job: JobContext): Promise<Speed
     threads,
   });
   const pace = new Pacer(context, new Random(request.seed ?? 0), greedy);
-  const repeated = async (stage: string, measure: () => number): Promise<number[]> => {
+  const start = performance.now();
+  const repeated = async (stage: string, seconds: number, measure: () => number): Promise<number[]> => {
     const samples: number[] = [];
-    const start = performance.now();
     for (let repeat = 0; repeat < repeats; repeat++) {
-      if (repeat > 0 && performance.now() - start > (secondsMax / 2) * 1000) break;
+      if (repeat > 0 && performance.now() - start > seconds * 1000) break;
       samples.push(measure());
       job.progress({ stage, done: repeat + 1, total: repeats, unit: "repeats" });
       await job.flush();
@@ -38,10 +38,14 @@ export async function run(request: SpeedRequest, job: JobContext): Promise<Speed
     return samples;
   };
   pace.prefill(promptTokens);
-  const prefillSamples = await repeated("measuring prefill", () => promptTokens / pace.prefill(promptTokens));
+  const prefillSamples = await repeated(
+    "measuring prefill",
+    secondsMax / 2,
+    () => promptTokens / pace.prefill(promptTokens),
+  );
   // After a prompt the engine plans its graph anew: once per answer, which is no part of a token's time.
   pace.decode(Math.min(decodeTokens, WARM_UP_DECODE_TOKENS));
-  const decodeSamples = await repeated("measuring decode", () => decodeTokens / pace.decode(decodeTokens));
+  const decodeSamples = await repeated("measuring decode", secondsMax, () => decodeTokens / pace.decode(decodeTokens));
   return {
     prefillTokensPerSecond: median(prefillSamples),
     decodeTokensPerSecond: median(decodeSamples),

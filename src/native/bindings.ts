@@ -18,7 +18,7 @@ type Result<T extends string> = T extends "void"
       : T extends "const char *"
         ? string | null
         : T extends StructName
-          ? Struct<T>
+          ? FieldsOf<T>
           : number;
 
 type Argument<T extends string> = T extends "bool"
@@ -33,7 +33,7 @@ type Argument<T extends string> = T extends "bool"
 
 type Arguments<T extends readonly string[]> = { [K in keyof T]: Argument<T[K]> };
 
-/** A struct's fields by name, or its words. */
+/** A struct as it is handed over: its fields by name, or its words. What comes back has fields always. */
 export type Struct<N extends StructName> = N extends StructInWords ? { words: BigInt64Array } : FieldsOf<N>;
 
 type FieldsOf<N extends StructName> = {

@@ -3,6 +3,10 @@ import { expect, test } from "vitest";
 import { argmax, argmaxInPlainLoop } from "./argmax.js";
 import { Random } from "./random.js";
 
+test("argmax() of nothing is 0, also as the first that is searched", () => {
+  expect(argmax(new Float32Array(0))).toBe(0);
+});
+
 test("argmax() finds what a plain search finds, for every length and sign", () => {
   const random = new Random(5);
   for (let length = 1; length < 40; length++) {

@@ -11,18 +11,19 @@ let kernel: ArgmaxKernel | undefined;
 /** The kernel's whole memory; made anew when the memory has grown. */
 let cells = new Float32Array(0);
 
-/** Index of the highest value, the first of equals; a NaN is never higher. 0 where nothing is a number. */
+/** Index of the highest value, the first of equals; a NaN is never higher. 0 where nothing is a number, or nothing at all. */
 export function argmax(values: Float32Array): number {
-  if (values.length > cells.length) makeRoom(values.length);
+  if (!kernel || values.length > cells.length) kernel = loadWithRoom(values.length);
   cells.set(values);
-  return Math.max(0, kernel!.argmax(0, values.length));
+  return Math.max(0, kernel.argmax(0, values.length));
 }
 
-function makeRoom(count: number): void {
-  kernel ??= loadKernel<ArgmaxKernel>("argmax");
-  const missingBytes = count * 4 - kernel.memory.buffer.byteLength;
-  if (missingBytes > 0) kernel.memory.grow(Math.ceil(missingBytes / 65_536));
-  cells = new Float32Array(kernel.memory.buffer);
+function loadWithRoom(count: number): ArgmaxKernel {
+  const loaded = kernel ?? loadKernel<ArgmaxKernel>("argmax");
+  const missingBytes = count * 4 - loaded.memory.buffer.byteLength;
+  if (missingBytes > 0) loaded.memory.grow(Math.ceil(missingBytes / 65_536));
+  cells = new Float32Array(loaded.memory.buffer);
+  return loaded;
 }
 
 /** The kernel's twin, which the tests compare it to. */

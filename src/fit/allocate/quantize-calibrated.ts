@@ -281,6 +281,9 @@ function checkRequest({ size, type, calibrate = [], ...request }: CalibratedRequ
       { hint: "Add --size 4.2bpw, or --type q4_K_M" },
     );
   }
+  if (request.dryRun && request.saveRecipe !== undefined) {
+    throw new UsageError("A dry run makes no file that a recipe could be of", { hint: "Leave --save-recipe out" });
+  }
   if (typeof request.kvCache === "string") parseCacheBudget(request.kvCache);
   if (size !== undefined) {
     if (parseSizeTarget(size).kind !== "device" || request.kvCache === undefined) return;
