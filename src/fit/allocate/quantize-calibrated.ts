@@ -134,9 +134,9 @@ export async function quantizeCalibrated(
   if (request.dryRun) return foresee(request, options);
   const { input, output, calibrate = [], saveRecipe } = request;
   if (output === undefined) throw new UsageError("No output path is given", { hint: "Name the file to write" });
-  await refuseTarget(output, [input, ...calibrate]);
-  if (saveRecipe !== undefined) await refuseRecipeTarget(saveRecipe, output, request);
   await using model = await openModel(input, options);
+  await refuseTarget(output, [...model.parts!, ...calibrate]);
+  if (saveRecipe !== undefined) await refuseRecipeTarget(saveRecipe, output, model.parts!, request);
   const prepared = await prepare(request, model, options);
   const { sources, source, table } = prepared;
   const job = jobOf(request, output, prepared);
@@ -308,13 +308,18 @@ async function refuseTarget(output: string, sources: readonly string[]): Promise
 }
 
 /** A recipe takes the place of nothing that it speaks of. */
-async function refuseRecipeTarget(path: string, output: string, { input, calibrate = [], table }: CalibratedRequest) {
+async function refuseRecipeTarget(
+  path: string,
+  output: string,
+  parts: readonly string[],
+  { calibrate = [], table }: CalibratedRequest,
+): Promise<void> {
   if (resolve(path) === resolve(output)) {
     throw new UsageError(`Model and recipe are the same file: "${path}"`, {
       hint: "Choose another path for the recipe",
     });
   }
-  await refuseTarget(path, [input, output, ...calibrate, ...(table === undefined ? [] : [table])]);
+  await refuseTarget(path, [...parts, output, ...calibrate, ...(table === undefined ? [] : [table])]);
 }
 
 function presetOptions(request: CalibratedRequest): QuantizeOptions {

@@ -1,0 +1,59 @@
+// What `quantizeCalibrated()` refuses before a model runs. What it writes is tested through the command.
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+import { writeSyntheticModel } from "../../../test/synthetic-model.js";
+import { readGguf } from "../../formats/gguf/read.js";
+import { splitPath } from "../../formats/gguf/split-path.js";
+import { writeGguf } from "../../formats/gguf/write.js";
+import { quantizeCalibrated } from "./quantize-calibrated.js";
+
+let folder: string;
+let input: string;
+let text: string;
+let parts: string[];
+const at = (name: string) => join(folder, name);
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "pare-quantize-calibrated-"));
+  [input, text] = [at("model.gguf"), at("text.txt")];
+  await writeSyntheticModel(input, { type: "f16", layers: 1 });
+  writeFileSync(text, Array.from({ length: 400 }, (_, i) => `word${(i * i * 7 + i) % 190}`).join(" "));
+  parts = await split(input);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test.each([
+  ["output", () => ({ output: parts[1]! })],
+  ["recipe", () => ({ output: at("out.gguf"), saveRecipe: parts[1]! })],
+])("quantizeCalibrated() writes no %s over another part of a split source", async (_what, targets) => {
+  const before = readFileSync(parts[1]!);
+  const request = { input: parts[0]!, type: "q4_0", calibrate: [text], effort: "fast", ...targets() } as const;
+  await expect(quantizeCalibrated(request)).rejects.toThrow("same file");
+  expect(readFileSync(parts[1]!).equals(before)).toBe(true);
+  expect(readdirSync(folder)).not.toContain("out.gguf");
+});
+
+/** The model in two files. */
+async function split(path: string): Promise<string[]> {
+  await using gguf = await readGguf(path);
+  const half = Math.floor(gguf.tensors.length / 2);
+  const shares = [gguf.tensors.slice(0, half), gguf.tensors.slice(half)];
+  const paths = shares.map((_, number) => splitPath(at("split"), number, shares.length));
+  for (const [number, share] of shares.entries()) {
+    const metadata = gguf.metadata.clone();
+    metadata.set("split.no", "uint16", number).set("split.count", "uint16", shares.length);
+    metadata.set("split.tensors.count", "int32", gguf.tensors.length);
+    const tensors = share.map((tensor) => ({
+      ...tensor,
+      chunks: async function* chunks() {
+        yield await gguf.readTensor(tensor);
+      },
+    }));
+    await writeGguf(paths[number]!, { metadata, tensors });
+  }
+  return paths;
+}
