@@ -9,6 +9,7 @@ import { writeSyntheticModel } from "../../../test/synthetic-model.js";
 import { readGguf } from "../../formats/gguf/read.js";
 import { splitPath } from "../../formats/gguf/split-path.js";
 import { writeGguf } from "../../formats/gguf/write.js";
+import { renderRecipe } from "../../passes/recipe.js";
 import { quantizeCalibrated } from "./quantize-calibrated.js";
 
 let folder: string;
@@ -35,6 +36,28 @@ test.each([
   await expect(quantizeCalibrated(request)).rejects.toThrow("same file");
   expect(readFileSync(parts[1]!).equals(before)).toBe(true);
   expect(readdirSync(folder)).not.toContain("out.gguf");
+});
+
+test.each([
+  ["table", () => ({ size: "5bpw", table: at("out.gguf") })],
+  ["recipe", () => ({ type: "q4_0", saveRecipe: at("out.gguf") })],
+])("quantizeCalibrated() refuses one path for its output and its %s, before there is either", async (what, how) => {
+  const work = quantizeCalibrated({ input, output: at("out.gguf"), calibrate: [text], effort: "fast", ...how() });
+  await expect(work).rejects.toThrow(`The ${what} and the output are the same file`);
+  expect(readdirSync(folder)).not.toContain("out.gguf");
+});
+
+test("quantizeCalibrated() keeps a table and a followed recipe that stand where its output is to go", async () => {
+  const [table, recipe] = [at("table.json"), at("recipe.yaml")];
+  const calibrate = { texts: [{ file: text }], effort: "fast" as const };
+  writeFileSync(table, "measured");
+  writeFileSync(recipe, renderRecipe({ passes: [{ quantize: { type: "q4_0", calibrate } }] }));
+  const before = readFileSync(recipe, "utf8");
+  const sized = { input, output: table, size: "5bpw", table, calibrate: [text] };
+  await expect(quantizeCalibrated(sized)).rejects.toThrow("The table and the output are the same file");
+  const followed = { input, output: recipe, recipe };
+  await expect(quantizeCalibrated(followed)).rejects.toThrow("The output and the recipe to follow are the same file");
+  expect([readFileSync(table, "utf8"), readFileSync(recipe, "utf8")]).toEqual(["measured", before]);
 });
 
 /** The model in two files. */

@@ -1,7 +1,6 @@
 // `quantize` with calibration: text runs through the model, every tensor is rounded so that what it does to that text
 // changes least, and where a size is asked for, each gets the type that its measured worth calls for.
 import { stat } from "node:fs/promises";
-import { resolve } from "node:path";
 
 import { UsageError } from "../../errors.js";
 import { GGML_TYPES } from "../../formats/gguf/ggml-types.js";
@@ -14,7 +13,7 @@ import { type TensorOutcome, bitsPerWeightOf, countTypes, outcomes } from "../..
 import { parseChoices } from "../../passes/quantize/parse-choices.js";
 import type { QuantizeOptions } from "../../passes/quantize/quantize-options.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
-import { refuseReplacing, sha256File } from "../../support/files.js";
+import { sha256File } from "../../support/files.js";
 import { optional } from "../../support/optional.js";
 import type { RunOptions } from "../../support/progress.js";
 import { versions } from "../versions.js";
@@ -34,6 +33,7 @@ import {
 } from "./measurement-table.js";
 import type { MethodPart } from "../../passes/quantize/method-parts.js";
 import type { CalibratedJobInput, CalibratedJobOutput } from "./quantize-calibrated.job.js";
+import { type RoledFile, refuseCollisions } from "./refuse-collisions.js";
 import { type SizeGoal, sizeGoal } from "./size-goal.js";
 import { parseSizeTarget } from "./size-target.js";
 import { solveMix } from "./solve-mix.js";
@@ -132,11 +132,10 @@ export async function quantizeCalibrated(
   const request = asked.recipe === undefined ? asked : await followedRequest(asked, options);
   checkRequest(request);
   if (request.dryRun) return foresee(request, options);
-  const { input, output, calibrate = [], saveRecipe } = request;
+  const { input, output, saveRecipe } = request;
   if (output === undefined) throw new UsageError("No output path is given", { hint: "Name the file to write" });
   await using model = await openModel(input, options);
-  await refuseTarget(output, [...model.parts!, ...calibrate]);
-  if (saveRecipe !== undefined) await refuseRecipeTarget(saveRecipe, output, model.parts!, request);
+  await refuseCollisions(filesWritten(request, output), filesRead(request, model.parts!, asked.recipe));
   const prepared = await prepare(request, model, options);
   const { sources, source, table } = prepared;
   const job = jobOf(request, output, prepared);
@@ -299,27 +298,21 @@ function checkRequest({ size, type, calibrate = [], ...request }: CalibratedRequ
   parseChoices({ ...request, type: type! });
 }
 
-async function refuseTarget(output: string, sources: readonly string[]): Promise<void> {
-  const target = await stat(output).catch(() => undefined);
-  if (target?.isDirectory()) {
-    throw new UsageError(`Cannot write "${output}": a folder stands there`, { hint: "Name the file in it, too" });
-  }
-  await refuseReplacing(output, sources);
+function filesWritten({ table, saveRecipe }: CalibratedRequest, output: string): RoledFile[] {
+  return [
+    { role: "output", path: output },
+    ...(table === undefined ? [] : [{ role: "table", path: table }]),
+    ...(saveRecipe === undefined ? [] : [{ role: "recipe", path: saveRecipe }]),
+  ];
 }
 
-/** A recipe takes the place of nothing that it speaks of. */
-async function refuseRecipeTarget(
-  path: string,
-  output: string,
-  parts: readonly string[],
-  { calibrate = [], table }: CalibratedRequest,
-): Promise<void> {
-  if (resolve(path) === resolve(output)) {
-    throw new UsageError(`Model and recipe are the same file: "${path}"`, {
-      hint: "Choose another path for the recipe",
-    });
-  }
-  await refuseTarget(path, [...parts, output, ...calibrate, ...(table === undefined ? [] : [table])]);
+/** A table that is there already counts as written: measurements of a KV cache are added to it. */
+function filesRead({ calibrate = [] }: CalibratedRequest, parts: readonly string[], recipe?: string): RoledFile[] {
+  return [
+    ...parts.map((path) => ({ role: "model", path })),
+    ...calibrate.map((path) => ({ role: "file to calibrate with", path })),
+    ...(recipe === undefined ? [] : [{ role: "recipe to follow", path: recipe }]),
+  ];
 }
 
 function presetOptions(request: CalibratedRequest): QuantizeOptions {
