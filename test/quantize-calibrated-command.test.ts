@@ -185,6 +185,30 @@ test("quantize --tensor-type pins a tensor", async () => {
 });
 
 test(
+  "quantize --table also measures pinned tensors, and a table that lacks some is refused with their names",
+  { timeout: SLOW },
+  async () => {
+    using folder = temporaryFolder();
+    const [output, table] = [folder.path("out.gguf"), folder.path("table.json")];
+    const args = ["quantize", model, output, "--size", "-60%", ...calibrated, "--effort", "fast", "--table", table];
+    const pin = ["--tensor-type", "attn_v=q8_0"];
+    const pinned = documentOf("quantize", await pare([...args, ...pin, "--json"]));
+    const foreseen = documentOf("quantize", await pare([...args, ...pin, "--dry-run", "--json"]));
+    expect([foreseen.tensors, foreseen.sizeBytes]).toEqual([pinned.tensors, pinned.sizeBytes]);
+    const { tensors, ...rest } = await readMeasurements(table);
+    const { "blk.0.attn_v.weight": first, "blk.1.attn_v.weight": second, ...others } = tensors;
+    expect(Object.keys({ ...first?.types, ...second?.types })).toContain("q4_K");
+    documentOf("quantize", await pare([...args, "--dry-run", "--json"]));
+    writeFileSync(table, JSON.stringify({ ...rest, tensors: others }));
+    for (const more of [[], ["--dry-run"]]) {
+      const outcome = await pare([...args, ...more, "--json"]);
+      expect(failureOf(outcome).message).toContain('say nothing of "blk.0.attn_v.weight", "blk.1.attn_v.weight"');
+      expect(outcome.exitCode).toBe(1);
+    }
+  },
+);
+
+test(
   "quantize --kv-cache chooses the types of a cache of that size, and says how to run it",
   { timeout: SLOW },
   async () => {

@@ -1,4 +1,4 @@
-// What `quantizeCalibrated()` refuses before a model runs. What it writes is tested through the command.
+// What `quantizeCalibrated()` refuses before a model runs, and what it has measured. What it writes is tested through the command.
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,10 +6,13 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 import { writeSyntheticModel } from "../../../test/synthetic-model.js";
+import type { GgmlType } from "../../formats/gguf/ggml-types.js";
 import { readGguf } from "../../formats/gguf/read.js";
 import { splitPath } from "../../formats/gguf/split-path.js";
 import { writeGguf } from "../../formats/gguf/write.js";
+import { openModel } from "../../model/open.js";
 import { renderRecipe } from "../../passes/recipe.js";
+import { chooseAssignments, evenMeasurements } from "./quantize-calibrated.job.js";
 import { quantizeCalibrated } from "./quantize-calibrated.js";
 
 let folder: string;
@@ -58,6 +61,26 @@ test("quantizeCalibrated() keeps a table and a followed recipe that stand where 
   const followed = { input, output: recipe, recipe };
   await expect(quantizeCalibrated(followed)).rejects.toThrow("The output and the recipe to follow are the same file");
   expect([readFileSync(table, "utf8"), readFileSync(recipe, "utf8")]).toEqual(["measured", before]);
+});
+
+test.each([
+  ["also those of pinned tensors, for a table", true],
+  ["none of pinned tensors, for this run alone", false],
+])("chooseAssignments() asks for measurements, %s", async (_what, writesTable) => {
+  await using model = await openModel(input);
+  const asked: ReadonlyMap<string, readonly GgmlType[]>[] = [];
+  const measure = async (types: ReadonlyMap<string, readonly GgmlType[]>) => {
+    asked.push(types);
+    return evenMeasurements(model.tensors, types.keys());
+  };
+  const how = { parseSpecial: false, minimize: "size", effort: "fast" } as const;
+  const goal = { fileBytes: Math.floor(0.4 * model.fileSizeBytes!) };
+  const pins = [{ pattern: "ffn_up", type: "q8_0" as const }];
+  const job = { ...how, texts: [], without: [], input, output: at("out.gguf"), goal, pins, writesTable };
+  const { assignments } = await chooseAssignments(job, model, measure);
+  expect(asked.map((types) => types.get("blk.0.ffn_up.weight")!.length > 1)).toEqual([writesTable]);
+  expect(asked[0]!.get("blk.0.ffn_down.weight")!.length).toBeGreaterThan(1);
+  expect(assignments.get("blk.0.ffn_up.weight")!.type).toBe("q8_0");
 });
 
 /** The model in two files. */

@@ -32,11 +32,13 @@ import {
   writeMeasurements,
 } from "./measurement-table.js";
 import type { MethodPart } from "../../passes/quantize/method-parts.js";
+import { pinnedTypes } from "./pinned-types.js";
 import type { CalibratedJobInput, CalibratedJobOutput } from "./quantize-calibrated.job.js";
 import { type RoledFile, refuseCollisions } from "./refuse-collisions.js";
+import { requireMeasured } from "./require-measured.js";
 import { type SizeGoal, sizeGoal } from "./size-goal.js";
 import { parseSizeTarget } from "./size-target.js";
-import { solveMix } from "./solve-mix.js";
+import { openTypes, solveMix } from "./solve-mix.js";
 
 /** What to quantize, and how. */
 export interface CalibratedRequest extends Omit<Partial<QuantizeOptions>, "type"> {
@@ -178,6 +180,8 @@ interface Preparation {
   goal: { options: QuantizeOptions } | SizeGoal;
   /** The KV cache that is asked for, if one is. */
   cache: CacheBudget | CacheTypes | undefined;
+  /** Types that are given where the others are chosen. */
+  pins: TypeOverride[];
   /** The model's file; its hash only where a table or a recipe wants it. */
   source: { sha256: string; sizeBytes: number };
   table: Measurements | undefined;
@@ -191,9 +195,14 @@ async function prepare(request: CalibratedRequest, model: Model, { signal }: Run
   const goal =
     size === undefined ? { options: presetOptions(request) } : await sizeGoal(size, model, { signal, without });
   const cache = cacheWish(request, model);
+  const pins = "options" in goal ? [] : pinsOf(request);
   const isHashed = request.table !== undefined || saveRecipe !== undefined;
   const source = { sha256: isHashed ? await sha256File(model.parts!, signal) : "", sizeBytes: model.fileSizeBytes! };
   const table = await knownTable(request, source);
+  if (table && !("options" in goal)) {
+    const types = openTypes(model, goal, request.effort ?? "default");
+    requireMeasured(request.table!, table, model.tensors.values(), { types, pinned: pinnedTypes(model, pins) });
+  }
   const wanted = {
     isSized: size !== undefined,
     hasTable: table !== undefined,
@@ -202,13 +211,13 @@ async function prepare(request: CalibratedRequest, model: Model, { signal }: Run
     choosesCache: cache !== undefined || "memory" in goal,
   };
   const warnings = [...warningsOf(model.tensors.values()), ...(await checkSources(sources, model, wanted))];
-  return { sources, goal, cache, source, table, warnings };
+  return { sources, goal, cache, pins, source, table, warnings };
 }
 
 function jobOf(
   request: CalibratedRequest,
   output: string,
-  { sources, goal, cache, table }: Preparation,
+  { sources, goal, cache, pins, table }: Preparation,
 ): CalibratedJobInput {
   return {
     input: request.input,
@@ -219,12 +228,13 @@ function jobOf(
     parseSpecial: request.parseSpecial ?? false,
     goal,
     cache,
-    pins: request.size === undefined ? [] : pinsOf(request),
+    pins,
     minimize: request.minimize ?? "size",
     effort: request.effort ?? "default",
     without: [...(request.without ?? [])],
     threads: request.threads,
     table,
+    writesTable: request.table !== undefined && table === undefined,
   };
 }
 
@@ -245,7 +255,7 @@ async function foresee(request: CalibratedRequest, options: RunOptions): Promise
     windowTokens: table.evaluation.contextLength,
     known: table.kvCache,
   });
-  const mix = await solveMix(model, table.tensors, { goal, pins: pinsOf(request), minimize, effort }, meter);
+  const mix = await solveMix(model, table.tensors, { goal, pins: prepared.pins, minimize, effort }, meter);
   const cache = mix.cache ?? (prepared.cache && (await chooseCache(prepared.cache, meter)));
   const tensors = outcomes(model, mix.assignments);
   return {
