@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 import { writeSyntheticModel } from "../../../test/synthetic-model.js";
+import { UsageError } from "../../errors.js";
 import type { GgmlType } from "../../formats/gguf/ggml-types.js";
 import { readGguf } from "../../formats/gguf/read.js";
 import { splitPath } from "../../formats/gguf/split-path.js";
@@ -81,6 +82,13 @@ test.each([
   expect(asked.map((types) => types.get("blk.0.ffn_up.weight")!.length > 1)).toEqual([writesTable]);
   expect(asked[0]!.get("blk.0.ffn_down.weight")!.length).toBeGreaterThan(1);
   expect(assignments.get("blk.0.ffn_up.weight")!.type).toBe("q8_0");
+});
+
+test.each([true, false])("quantizeCalibrated() refuses a table without allocation, dryRun %s", async (dryRun) => {
+  const how = { size: "5bpw", table: at("new.json"), effort: "fast", without: ["allocation"] } as const;
+  const work = quantizeCalibrated({ input, output: at("out.gguf"), calibrate: [text], ...how, dryRun });
+  await expect(work).rejects.toThrow(UsageError);
+  await expect(work).rejects.toThrow("Without allocation nothing is measured");
 });
 
 /** The model in two files. */

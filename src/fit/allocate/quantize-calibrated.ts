@@ -294,6 +294,11 @@ function checkRequest({ size, type, calibrate = [], ...request }: CalibratedRequ
     throw new UsageError("A dry run makes no file that a recipe could be of", { hint: "Leave --save-recipe out" });
   }
   if (typeof request.kvCache === "string") parseCacheBudget(request.kvCache);
+  if (request.table !== undefined && request.without?.includes("allocation")) {
+    throw new UsageError("Without allocation nothing is measured, and a table of measurements is given", {
+      hint: "Leave --table out, or --without allocation",
+    });
+  }
   if (size !== undefined) {
     if (parseSizeTarget(size).kind !== "device" || request.kvCache === undefined) return;
     throw new UsageError("A device is given, whose memory the KV cache shares, and room for a KV cache besides", {
