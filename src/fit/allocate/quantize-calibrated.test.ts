@@ -91,6 +91,18 @@ test.each([true, false])("quantizeCalibrated() refuses a table without allocatio
   await expect(work).rejects.toThrow("Without allocation nothing is measured");
 });
 
+test.each([
+  ["a dry run", () => ({ dryRun: true })],
+  ["a recipe to write", () => ({ saveRecipe: at("again.yaml") })],
+])("quantizeCalibrated() refuses %s beside a recipe to follow", async (what, more) => {
+  const recipe = at("recipe.yaml");
+  const calibrate = { texts: [{ file: text }], contextLength: 64, effort: "fast" as const };
+  writeFileSync(recipe, renderRecipe({ passes: [{ quantize: { type: "q4_0", calibrate } }] }));
+  const work = quantizeCalibrated({ input, output: at("out.gguf"), recipe, ...more() });
+  await expect(work).rejects.toThrow(new RegExp(`^${what} has no meaning beside a recipe to follow`, "i"));
+  expect(readdirSync(folder)).not.toContain("out.gguf");
+});
+
 /** The model in two files. */
 async function split(path: string): Promise<string[]> {
   await using gguf = await readGguf(path);
