@@ -13,6 +13,9 @@ import { splitPath } from "../../formats/gguf/split-path.js";
 import { writeGguf } from "../../formats/gguf/write.js";
 import { openModel } from "../../model/open.js";
 import { renderRecipe } from "../../passes/recipe.js";
+import { sha256File } from "../../support/files.js";
+import type { Measurements } from "./measurement-schema.js";
+import { emptyMeasurements, writeMeasurements } from "./measurement-table.js";
 import { chooseAssignments, evenMeasurements } from "./quantize-calibrated.job.js";
 import { quantizeCalibrated } from "./quantize-calibrated.js";
 
@@ -102,6 +105,28 @@ test.each([
   await expect(work).rejects.toThrow(new RegExp(`^${what} has no meaning beside a recipe to follow`, "i"));
   expect(readdirSync(folder)).not.toContain("out.gguf");
 });
+
+test.each([
+  ["it", {}, "q8_0"],
+  ["an embedding's own", { tokenEmbeddingType: "q6_K" }, "q6_K"],
+  ["a pattern's", { tensorTypes: [{ pattern: "^token_embd", type: "q5_K" }] }, "q5_K"],
+])("quantizeCalibrated() with an output type pins an embedding that is the output to %s", async (_what, more, type) => {
+  const [tied, table] = [at("tied.gguf"), at("tied.json")];
+  await writeSyntheticModel(tied, { type: "f16", layers: 1, tied: true });
+  await writeMeasurements(table, await evenTable(tied));
+  const request = { input: tied, size: "4.5bpw", calibrate: [text], table, dryRun: true, outputType: "q8_0", ...more };
+  const { tensors } = await quantizeCalibrated(request);
+  expect(tensors.find(({ name }) => name === "token_embd.weight")!.type).toBe(type);
+});
+
+/** A table as if every weight counted the same. */
+async function evenTable(path: string): Promise<Measurements> {
+  await using model = await openModel(path);
+  const texts = { texts: [], contextLength: 64, windows: 1 };
+  const source = { sha256: await sha256File(path), sizeBytes: model.fileSizeBytes! };
+  const setting = { source, calibration: texts, evaluation: texts, rounding: {}, seeds: {}, versions: {} };
+  return { ...emptyMeasurements(setting), tensors: evenMeasurements(model.tensors, model.tensors.keys()) };
+}
 
 /** The model in two files. */
 async function split(path: string): Promise<string[]> {

@@ -3,7 +3,7 @@
 import { stat } from "node:fs/promises";
 
 import { UsageError } from "../../errors.js";
-import { GGML_TYPES } from "../../formats/gguf/ggml-types.js";
+import { GGML_TYPES, type GgmlType } from "../../formats/gguf/ggml-types.js";
 import { diagnosing } from "../../model/diagnose.js";
 import type { Model } from "../../model/model.js";
 import { openModel } from "../../model/open.js";
@@ -195,7 +195,7 @@ async function prepare(request: CalibratedRequest, model: Model, { signal }: Run
   const goal =
     size === undefined ? { options: presetOptions(request) } : await sizeGoal(size, model, { signal, without });
   const cache = cacheWish(request, model);
-  const pins = "options" in goal ? [] : pinsOf(request);
+  const pins = "options" in goal ? [] : pinsOf(request, model);
   const isHashed = request.table !== undefined || saveRecipe !== undefined;
   const source = { sha256: isHashed ? await sha256File(model.parts!, signal) : "", sizeBytes: model.fileSizeBytes! };
   const table = await knownTable(request, source);
@@ -335,17 +335,21 @@ function presetOptions(request: CalibratedRequest): QuantizeOptions {
   return { type: request.type!, tensorTypes, outputType, tokenEmbeddingType, pure, keepOutput, allowRequantize: true };
 }
 
-function pinsOf(request: CalibratedRequest): TypeOverride[] {
+/** Where the token embedding is the output, too, it gets the output's type, unless something else gives it one. */
+function pinsOf(request: CalibratedRequest, { tensors }: Pick<Model, "tensors">): TypeOverride[] {
   if (request.keepOutput) {
     throw new UsageError("With a size, an output to leave as it is has no type to count with", {
       hint: "Give it a type: --output-tensor-type f16",
     });
   }
   const { choices } = parseChoices({ ...presetOptions(request), type: "f16" }); // for its reading of names
+  const pin = (name: string, type?: GgmlType) => (type ? [{ pattern: `^${name}\\.weight$`, type }] : []);
+  const isTied = !tensors.has("output.weight");
   return [
-    ...(choices.tokenEmbeddingType ? [{ pattern: "^token_embd\\.weight$", type: choices.tokenEmbeddingType }] : []),
-    ...(choices.outputType ? [{ pattern: "^output\\.weight$", type: choices.outputType }] : []),
+    ...pin("token_embd", choices.tokenEmbeddingType),
+    ...pin("output", choices.outputType),
     ...(choices.overrides ?? []),
+    ...(isTied ? pin("token_embd", choices.outputType) : []),
   ];
 }
 
