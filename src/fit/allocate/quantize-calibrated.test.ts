@@ -119,6 +119,17 @@ test.each([
   expect(tensors.find(({ name }) => name === "token_embd.weight")!.type).toBe(type);
 });
 
+test.each([
+  ["a table", () => ({ size: "5bpw", table: at("remote.json") })],
+  ["a recipe to write", () => ({ type: "q4_0", saveRecipe: at("remote.yaml") })],
+  ["a dry run", () => ({ size: "5bpw", table: text, dryRun: true })],
+  ["a recipe to follow", () => ({ calibrate: undefined, recipe: at("nowhere.yaml") })],
+])("quantizeCalibrated() says to download a remote model before it reads it for %s", async (_what, more) => {
+  const address = "http://127.0.0.1:1/model.gguf"; // nothing answers there
+  const work = quantizeCalibrated({ input: address, output: at("out.gguf"), calibrate: [text], ...more() });
+  await expect(work).rejects.toThrow(`Cannot measure weights of "${address}": download the file first`);
+});
+
 /** A table as if every weight counted the same. */
 async function evenTable(path: string): Promise<Measurements> {
   await using model = await openModel(path);

@@ -2,8 +2,9 @@
 // changes least, and where a size is asked for, each gets the type that its measured worth calls for.
 import { stat } from "node:fs/promises";
 
-import { UsageError } from "../../errors.js";
+import { PareError, UsageError } from "../../errors.js";
 import { GGML_TYPES, type GgmlType } from "../../formats/gguf/ggml-types.js";
+import { isRemote } from "../../formats/gguf/bytes.js";
 import { diagnosing } from "../../model/diagnose.js";
 import type { Model } from "../../model/model.js";
 import { openModel } from "../../model/open.js";
@@ -120,7 +121,7 @@ export interface CalibrationFacts extends Partial<
  *
  * @throws {UsageError} when size and type are given or neither, a size can't be reached, or a name is unknown
  * @throws {FormatError} when a file to calibrate with is neither a text nor statistics
- * @throws {PareError} when the text is too short, or statistics are of another model
+ * @throws {PareError} when the text is too short, statistics are of another model, or the model is not on this machine
  * @throws {EngineError} when llama.cpp can't run the model, or an activation is NaN or infinite
  * @throws {ResourceError} when memory or disk have no room
  * @example
@@ -131,6 +132,9 @@ export async function quantizeCalibrated(
   options: RunOptions = {},
 ): Promise<CalibratedResult> {
   const startMs = performance.now();
+  if (isRemote(asked.input)) {
+    throw new PareError(`Cannot measure weights of "${asked.input}": download the file first`);
+  }
   const request = asked.recipe === undefined ? asked : await followedRequest(asked, options);
   checkRequest(request);
   if (request.dryRun) return foresee(request, options);
