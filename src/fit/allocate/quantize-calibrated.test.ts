@@ -130,6 +130,14 @@ test.each([
   await expect(work).rejects.toThrow(`Cannot measure weights of "${address}": download the file first`);
 });
 
+test("quantizeCalibrated() asks for an output before it hashes what a recipe was made with", async () => {
+  const recipe = at("recipe.yaml");
+  const calibrate = { texts: [{ file: text, sha256: "0".repeat(64) }], effort: "fast" as const };
+  const passes = [{ quantize: { type: "q4_0", calibrate } }];
+  writeFileSync(recipe, renderRecipe({ source: { sha256: "0".repeat(64) }, passes }));
+  await expect(quantizeCalibrated({ input, recipe })).rejects.toThrow("No output path is given");
+});
+
 /** A table as if every weight counted the same. */
 async function evenTable(path: string): Promise<Measurements> {
   await using model = await openModel(path);

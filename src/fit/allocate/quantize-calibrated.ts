@@ -132,14 +132,12 @@ export async function quantizeCalibrated(
   options: RunOptions = {},
 ): Promise<CalibratedResult> {
   const startMs = performance.now();
-  if (isRemote(asked.input)) {
-    throw new PareError(`Cannot measure weights of "${asked.input}": download the file first`);
-  }
+  checkPaths(asked);
   const request = asked.recipe === undefined ? asked : await followedRequest(asked, options);
   checkRequest(request);
   if (request.dryRun) return foresee(request, options);
-  const { input, output, saveRecipe } = request;
-  if (output === undefined) throw new UsageError("No output path is given", { hint: "Name the file to write" });
+  const { input, saveRecipe } = request;
+  const output = request.output!; // as the paths are checked
   await using model = await openModel(input, options);
   await refuseCollisions(filesWritten(request, output), filesRead(request, model.parts!, asked.recipe));
   const prepared = await prepare(request, model, options);
@@ -282,6 +280,14 @@ function cacheWish(
   const wish = typeof kvCache === "string" ? parseCacheBudget(kvCache) : kvCache;
   if (wish && "bytesMax" in wish) requireCacheRoom(spec, wish);
   return wish;
+}
+
+/** What can be told before a file is read or hashed. */
+function checkPaths({ input, output, dryRun }: CalibratedRequest): void {
+  if (output === undefined && !dryRun) {
+    throw new UsageError("No output path is given", { hint: "Name the file to write" });
+  }
+  if (isRemote(input)) throw new PareError(`Cannot measure weights of "${input}": download the file first`);
 }
 
 function checkRequest({ size, type, calibrate = [], ...request }: CalibratedRequest): void {
