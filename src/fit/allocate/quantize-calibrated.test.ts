@@ -1,4 +1,5 @@
-// What `quantizeCalibrated()` refuses before a model runs, and what it has measured. What it writes is tested through the command.
+// What `quantizeCalibrated()` refuses before a model runs, and what it has measured. What it writes is tested through the
+// command.
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

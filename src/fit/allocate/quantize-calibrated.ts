@@ -2,9 +2,8 @@
 // changes least, and where a size is asked for, each gets the type that its measured worth calls for.
 import { stat } from "node:fs/promises";
 
-import { PareError, UsageError } from "../../errors.js";
+import { UsageError } from "../../errors.js";
 import { GGML_TYPES, type GgmlType } from "../../formats/gguf/ggml-types.js";
-import { isRemote } from "../../formats/gguf/bytes.js";
 import { diagnosing } from "../../model/diagnose.js";
 import type { Model } from "../../model/model.js";
 import { openModel } from "../../model/open.js";
@@ -21,6 +20,7 @@ import { versions } from "../versions.js";
 import { type CacheBudget, type CacheTypes, parseCacheBudget, requireCacheRoom } from "./cache-budget.js";
 import { CacheMeter } from "./cache-meter.js";
 import { followedRequest, writeCalibratedRecipe } from "./calibrated-recipe.js";
+import { checkPaths, checkRequest } from "./check-calibrated-request.js";
 import { type CalibrationSources, checkSources, readCalibrationSources } from "./calibration-sources.js";
 import { type CacheOutcome, chooseCache } from "./choose-cache.js";
 import { EFFORTS } from "./effort.js";
@@ -38,7 +38,6 @@ import type { CalibratedJobInput, CalibratedJobOutput } from "./quantize-calibra
 import { type RoledFile, refuseCollisions } from "./refuse-collisions.js";
 import { requireMeasured } from "./require-measured.js";
 import { type SizeGoal, sizeGoal } from "./size-goal.js";
-import { parseSizeTarget } from "./size-target.js";
 import { openTypes, solveMix } from "./solve-mix.js";
 
 /** What to quantize, and how. */
@@ -280,47 +279,6 @@ function cacheWish(
   const wish = typeof kvCache === "string" ? parseCacheBudget(kvCache) : kvCache;
   if (wish && "bytesMax" in wish) requireCacheRoom(spec, wish);
   return wish;
-}
-
-/** What can be told before a file is read or hashed. */
-function checkPaths({ input, output, dryRun }: CalibratedRequest): void {
-  if (output === undefined && !dryRun) {
-    throw new UsageError("No output path is given", { hint: "Name the file to write" });
-  }
-  if (isRemote(input)) throw new PareError(`Cannot measure weights of "${input}": download the file first`);
-}
-
-function checkRequest({ size, type, calibrate = [], ...request }: CalibratedRequest): void {
-  if (calibrate.length === 0) {
-    throw new UsageError("No text to calibrate on is given", { hint: "Add --calibrate text.txt" });
-  }
-  if ((size === undefined) === (type === undefined)) {
-    throw new UsageError(
-      size === undefined ? "Neither a size nor a type is given" : "A size and a type are given, one is wanted",
-      { hint: "Add --size 4.2bpw, or --type q4_K_M" },
-    );
-  }
-  if (request.dryRun && request.saveRecipe !== undefined) {
-    throw new UsageError("A dry run makes no file that a recipe could be of", { hint: "Leave --save-recipe out" });
-  }
-  if (typeof request.kvCache === "string") parseCacheBudget(request.kvCache);
-  if (request.table !== undefined && request.without?.includes("allocation")) {
-    throw new UsageError("Without allocation nothing is measured, and a table of measurements is given", {
-      hint: "Leave --table out, or --without allocation",
-    });
-  }
-  if (size !== undefined) {
-    if (parseSizeTarget(size).kind !== "device" || request.kvCache === undefined) return;
-    throw new UsageError("A device is given, whose memory the KV cache shares, and room for a KV cache besides", {
-      hint: "Leave --kv-cache out, or give the size in bytes",
-    });
-  }
-  if (request.table !== undefined || request.minimize !== undefined) {
-    throw new UsageError("Measurements and what to minimize matter only where types are chosen", {
-      hint: "Add --size",
-    });
-  }
-  parseChoices({ ...request, type: type! });
 }
 
 function filesWritten({ table, saveRecipe }: CalibratedRequest, output: string): RoledFile[] {
