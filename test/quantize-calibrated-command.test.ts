@@ -56,41 +56,6 @@ test(
   },
 );
 
-test(
-  "quantize --table solves another size without measuring again, and the same size to the same types",
-  { timeout: SLOW },
-  async () => {
-    using folder = temporaryFolder();
-    const table = folder.path("table.json");
-    const args = (output: string, size: string) => [
-      "quantize",
-      model,
-      folder.path(output),
-      "--size",
-      size,
-      ...calibrated,
-      "--effort",
-      "fast",
-      "--table",
-      table,
-      "--json",
-    ];
-    const first = documentOf("quantize", await pare(args("a.gguf", "5bpw")));
-    const measured = readFileSync(table, "utf8");
-    const again = documentOf("quantize", await pare(args("b.gguf", "5bpw")));
-    expect(again.tensors).toEqual(first.tensors);
-    expect(readFileSync(folder.path("b.gguf")).equals(readFileSync(folder.path("a.gguf")))).toBe(true);
-    const smaller = documentOf("quantize", await pare(args("c.gguf", "4.3bpw")));
-    expect(smaller.sizeBytes).toBeLessThan(first.sizeBytes);
-    expect(readFileSync(table, "utf8")).toBe(measured);
-    const dry = ["quantize", model, "--size", "4.3bpw", "--calibrate", text, "--table", table, "--dry-run", "--json"];
-    const foreseen = documentOf("quantize", await pare([...dry, "--effort", "fast"]));
-    expect(foreseen).toMatchObject({ sizeBytes: smaller.sizeBytes, tensors: smaller.tensors });
-    expect(foreseen.calibration!.predictedDivergence).toBe(smaller.calibration!.predictedDivergence);
-    expect(readdirSync(folder.path("")).sort()).toEqual(["a.gguf", "b.gguf", "c.gguf", "table.json"]);
-  },
-);
-
 test("quantize --dry-run refuses to save a recipe of a file that it does not make", async () => {
   using folder = temporaryFolder();
   const recipe = folder.path("recipe.yaml");
@@ -247,28 +212,6 @@ test(
     expect(readFileSync(table, "utf8")).toBe(before);
     const foreseen = documentOf("quantize", await pare([...args, "--dry-run"]));
     expect([foreseen.cache, foreseen.tensors]).toEqual([first.cache, first.tensors]);
-  },
-);
-
-test(
-  "quantize --table takes measurements of the cache into a table of weights alone, and measures no cache again",
-  { timeout: SLOW },
-  async () => {
-    using folder = temporaryFolder();
-    const table = folder.path("table.json");
-    const size = ["--size", "5bpw", "--table", table, "--effort", "fast", ...calibrated, "--threads", "1"];
-    const run = (...more: string[]) =>
-      pare(["quantize", model, folder.path("out.gguf"), ...size, ...more, "--json", "--verbose"]);
-    await run();
-    expect((await readMeasurements(table)).kvCache).toEqual([]);
-    const unforeseen = await run("--kv-cache", "200kB@512", "--dry-run");
-    expect(failureOf(unforeseen).message).toContain("nothing of KV caches");
-    const first = await run("--kv-cache", "200kB@512");
-    expect(first.stderr).toContain("measuring KV-cache types");
-    expect((await readMeasurements(table)).kvCache.length).toBeGreaterThanOrEqual(13);
-    const again = await run("--kv-cache", "200kB@512");
-    expect(documentOf("quantize", again).cache).toEqual(documentOf("quantize", first).cache);
-    expect(again.stderr).not.toContain("measuring KV-cache types");
   },
 );
 

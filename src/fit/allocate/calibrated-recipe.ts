@@ -55,7 +55,7 @@ export async function writeCalibratedRecipe(
 /**
  * The request that a recipe stands for.
  *
- * @param request the model, the output, and the recipe; nothing that the recipe says itself
+ * @param request the model, the output, and the recipe; nothing that the recipe says itself, and no dry run
  * @throws {UsageError} when more is given, the recipe has no calibration or several passes, or was made for another model or
  *   with other texts or statistics
  * @throws {FormatError} when it is no recipe
@@ -98,6 +98,12 @@ export async function isCalibratedRecipe(path: string): Promise<boolean> {
 }
 
 function refuseMore(request: CalibratedRequest, recipe: string): void {
+  if (request.dryRun || request.saveRecipe !== undefined) {
+    const what = request.dryRun ? "A dry run" : "A recipe to write";
+    throw new UsageError(`${what} has no meaning beside a recipe to follow, which says all that it would`, {
+      hint: "Leave one of them out",
+    });
+  }
   const { calibrate, size, kvCache, table, minimize, effort, contextLength, parseSpecial, without } = request;
   const more = [calibrate, size, kvCache, table, minimize, effort, contextLength, parseSpecial, without];
   if (more.every((one) => one === undefined)) return;

@@ -58,6 +58,8 @@ export interface CalibratedJobInput {
   threads?: number | undefined;
   /** Measurements of an earlier run, from which types are chosen without measuring again. */
   table?: Pick<Measurements, "tensors" | "kvCache"> | undefined;
+  /** What is measured is kept for other runs, which may pin other tensors: pinned ones are measured, too. */
+  writesTable: boolean;
 }
 
 export interface CalibratedJobOutput {
@@ -182,14 +184,12 @@ export async function chooseAssignments(
   }
   const solvable = openTypes(model, goal, job.effort);
   const pinned = pinnedTypes(model, pins);
-  const types = new Map(
-    [...model.tensors.values()].map((tensor) => [
-      tensor.name,
-      pinned.has(tensor.name) ? [pinned.get(tensor.name)!.type] : candidateTypes(tensor, { types: solvable }),
-    ]),
+  const open = new Map(
+    [...model.tensors.values()].map((tensor) => [tensor.name, candidateTypes(tensor, { types: solvable })]),
   );
+  const types = new Map([...open].map(([name, list]) => [name, pinned.has(name) ? [pinned.get(name)!.type] : list]));
   if ("memory" in goal) requireRoom(goal.memory, model, types);
-  const measured = job.table?.tensors ?? (await measure(types));
+  const measured = job.table?.tensors ?? (await measure(job.writesTable ? open : types));
   const mix = await solveMix(model, measured, { ...job, goal }, meter);
   if (job.without.includes("allocation")) return { assignments: mix.assignments };
   return {

@@ -1,10 +1,9 @@
 // `quantize` with calibration: text runs through the model, every tensor is rounded so that what it does to that text
 // changes least, and where a size is asked for, each gets the type that its measured worth calls for.
 import { stat } from "node:fs/promises";
-import { resolve } from "node:path";
 
 import { UsageError } from "../../errors.js";
-import { GGML_TYPES } from "../../formats/gguf/ggml-types.js";
+import { GGML_TYPES, type GgmlType } from "../../formats/gguf/ggml-types.js";
 import { diagnosing } from "../../model/diagnose.js";
 import type { Model } from "../../model/model.js";
 import { openModel } from "../../model/open.js";
@@ -14,13 +13,14 @@ import { type TensorOutcome, bitsPerWeightOf, countTypes, outcomes } from "../..
 import { parseChoices } from "../../passes/quantize/parse-choices.js";
 import type { QuantizeOptions } from "../../passes/quantize/quantize-options.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
-import { refuseReplacing, sha256File } from "../../support/files.js";
+import { sha256File } from "../../support/files.js";
 import { optional } from "../../support/optional.js";
 import type { RunOptions } from "../../support/progress.js";
 import { versions } from "../versions.js";
 import { type CacheBudget, type CacheTypes, parseCacheBudget, requireCacheRoom } from "./cache-budget.js";
 import { CacheMeter } from "./cache-meter.js";
 import { followedRequest, writeCalibratedRecipe } from "./calibrated-recipe.js";
+import { checkPaths, checkRequest } from "./check-calibrated-request.js";
 import { type CalibrationSources, checkSources, readCalibrationSources } from "./calibration-sources.js";
 import { type CacheOutcome, chooseCache } from "./choose-cache.js";
 import { EFFORTS } from "./effort.js";
@@ -33,10 +33,12 @@ import {
   writeMeasurements,
 } from "./measurement-table.js";
 import type { MethodPart } from "../../passes/quantize/method-parts.js";
+import { pinnedTypes } from "./pinned-types.js";
 import type { CalibratedJobInput, CalibratedJobOutput } from "./quantize-calibrated.job.js";
+import { type RoledFile, refuseCollisions } from "./refuse-collisions.js";
+import { requireMeasured } from "./require-measured.js";
 import { type SizeGoal, sizeGoal } from "./size-goal.js";
-import { parseSizeTarget } from "./size-target.js";
-import { solveMix } from "./solve-mix.js";
+import { openTypes, solveMix } from "./solve-mix.js";
 
 /** What to quantize, and how. */
 export interface CalibratedRequest extends Omit<Partial<QuantizeOptions>, "type"> {
@@ -118,7 +120,7 @@ export interface CalibrationFacts extends Partial<
  *
  * @throws {UsageError} when size and type are given or neither, a size can't be reached, or a name is unknown
  * @throws {FormatError} when a file to calibrate with is neither a text nor statistics
- * @throws {PareError} when the text is too short, or statistics are of another model
+ * @throws {PareError} when the text is too short, statistics are of another model, or the model is not on this machine
  * @throws {EngineError} when llama.cpp can't run the model, or an activation is NaN or infinite
  * @throws {ResourceError} when memory or disk have no room
  * @example
@@ -129,14 +131,14 @@ export async function quantizeCalibrated(
   options: RunOptions = {},
 ): Promise<CalibratedResult> {
   const startMs = performance.now();
+  checkPaths(asked);
   const request = asked.recipe === undefined ? asked : await followedRequest(asked, options);
   checkRequest(request);
   if (request.dryRun) return foresee(request, options);
-  const { input, output, calibrate = [], saveRecipe } = request;
-  if (output === undefined) throw new UsageError("No output path is given", { hint: "Name the file to write" });
-  await refuseTarget(output, [input, ...calibrate]);
-  if (saveRecipe !== undefined) await refuseRecipeTarget(saveRecipe, output, request);
+  const { input, saveRecipe } = request;
+  const output = request.output!; // as the paths are checked
   await using model = await openModel(input, options);
+  await refuseCollisions(filesWritten(request, output), filesRead(request, model.parts!, asked.recipe));
   const prepared = await prepare(request, model, options);
   const { sources, source, table } = prepared;
   const job = jobOf(request, output, prepared);
@@ -179,6 +181,8 @@ interface Preparation {
   goal: { options: QuantizeOptions } | SizeGoal;
   /** The KV cache that is asked for, if one is. */
   cache: CacheBudget | CacheTypes | undefined;
+  /** Types that are given where the others are chosen. */
+  pins: TypeOverride[];
   /** The model's file; its hash only where a table or a recipe wants it. */
   source: { sha256: string; sizeBytes: number };
   table: Measurements | undefined;
@@ -192,9 +196,14 @@ async function prepare(request: CalibratedRequest, model: Model, { signal }: Run
   const goal =
     size === undefined ? { options: presetOptions(request) } : await sizeGoal(size, model, { signal, without });
   const cache = cacheWish(request, model);
+  const pins = "options" in goal ? [] : pinsOf(request, model);
   const isHashed = request.table !== undefined || saveRecipe !== undefined;
   const source = { sha256: isHashed ? await sha256File(model.parts!, signal) : "", sizeBytes: model.fileSizeBytes! };
   const table = await knownTable(request, source);
+  if (table && !("options" in goal)) {
+    const types = openTypes(model, goal, request.effort ?? "default");
+    requireMeasured(request.table!, table, model.tensors.values(), { types, pinned: pinnedTypes(model, pins) });
+  }
   const wanted = {
     isSized: size !== undefined,
     hasTable: table !== undefined,
@@ -203,13 +212,13 @@ async function prepare(request: CalibratedRequest, model: Model, { signal }: Run
     choosesCache: cache !== undefined || "memory" in goal,
   };
   const warnings = [...warningsOf(model.tensors.values()), ...(await checkSources(sources, model, wanted))];
-  return { sources, goal, cache, source, table, warnings };
+  return { sources, goal, cache, pins, source, table, warnings };
 }
 
 function jobOf(
   request: CalibratedRequest,
   output: string,
-  { sources, goal, cache, table }: Preparation,
+  { sources, goal, cache, pins, table }: Preparation,
 ): CalibratedJobInput {
   return {
     input: request.input,
@@ -220,12 +229,13 @@ function jobOf(
     parseSpecial: request.parseSpecial ?? false,
     goal,
     cache,
-    pins: request.size === undefined ? [] : pinsOf(request),
+    pins,
     minimize: request.minimize ?? "size",
     effort: request.effort ?? "default",
     without: [...(request.without ?? [])],
     threads: request.threads,
     table,
+    writesTable: request.table !== undefined && table === undefined,
   };
 }
 
@@ -246,7 +256,7 @@ async function foresee(request: CalibratedRequest, options: RunOptions): Promise
     windowTokens: table.evaluation.contextLength,
     known: table.kvCache,
   });
-  const mix = await solveMix(model, table.tensors, { goal, pins: pinsOf(request), minimize, effort }, meter);
+  const mix = await solveMix(model, table.tensors, { goal, pins: prepared.pins, minimize, effort }, meter);
   const cache = mix.cache ?? (prepared.cache && (await chooseCache(prepared.cache, meter)));
   const tensors = outcomes(model, mix.assignments);
   return {
@@ -271,50 +281,21 @@ function cacheWish(
   return wish;
 }
 
-function checkRequest({ size, type, calibrate = [], ...request }: CalibratedRequest): void {
-  if (calibrate.length === 0) {
-    throw new UsageError("No text to calibrate on is given", { hint: "Add --calibrate text.txt" });
-  }
-  if ((size === undefined) === (type === undefined)) {
-    throw new UsageError(
-      size === undefined ? "Neither a size nor a type is given" : "A size and a type are given, one is wanted",
-      { hint: "Add --size 4.2bpw, or --type q4_K_M" },
-    );
-  }
-  if (request.dryRun && request.saveRecipe !== undefined) {
-    throw new UsageError("A dry run makes no file that a recipe could be of", { hint: "Leave --save-recipe out" });
-  }
-  if (typeof request.kvCache === "string") parseCacheBudget(request.kvCache);
-  if (size !== undefined) {
-    if (parseSizeTarget(size).kind !== "device" || request.kvCache === undefined) return;
-    throw new UsageError("A device is given, whose memory the KV cache shares, and room for a KV cache besides", {
-      hint: "Leave --kv-cache out, or give the size in bytes",
-    });
-  }
-  if (request.table !== undefined || request.minimize !== undefined) {
-    throw new UsageError("Measurements and what to minimize matter only where types are chosen", {
-      hint: "Add --size",
-    });
-  }
-  parseChoices({ ...request, type: type! });
+function filesWritten({ table, saveRecipe }: CalibratedRequest, output: string): RoledFile[] {
+  return [
+    { role: "output", path: output },
+    ...(table === undefined ? [] : [{ role: "table", path: table }]),
+    ...(saveRecipe === undefined ? [] : [{ role: "recipe", path: saveRecipe }]),
+  ];
 }
 
-async function refuseTarget(output: string, sources: readonly string[]): Promise<void> {
-  const target = await stat(output).catch(() => undefined);
-  if (target?.isDirectory()) {
-    throw new UsageError(`Cannot write "${output}": a folder stands there`, { hint: "Name the file in it, too" });
-  }
-  await refuseReplacing(output, sources);
-}
-
-/** A recipe takes the place of nothing that it speaks of. */
-async function refuseRecipeTarget(path: string, output: string, { input, calibrate = [], table }: CalibratedRequest) {
-  if (resolve(path) === resolve(output)) {
-    throw new UsageError(`Model and recipe are the same file: "${path}"`, {
-      hint: "Choose another path for the recipe",
-    });
-  }
-  await refuseTarget(path, [input, output, ...calibrate, ...(table === undefined ? [] : [table])]);
+/** A table that is there already counts as written: measurements of a KV cache are added to it. */
+function filesRead({ calibrate = [] }: CalibratedRequest, parts: readonly string[], recipe?: string): RoledFile[] {
+  return [
+    ...parts.map((path) => ({ role: "model", path })),
+    ...calibrate.map((path) => ({ role: "file to calibrate with", path })),
+    ...(recipe === undefined ? [] : [{ role: "recipe to follow", path: recipe }]),
+  ];
 }
 
 function presetOptions(request: CalibratedRequest): QuantizeOptions {
@@ -322,17 +303,21 @@ function presetOptions(request: CalibratedRequest): QuantizeOptions {
   return { type: request.type!, tensorTypes, outputType, tokenEmbeddingType, pure, keepOutput, allowRequantize: true };
 }
 
-function pinsOf(request: CalibratedRequest): TypeOverride[] {
+/** Where the token embedding is the output, too, it gets the output's type, unless something else gives it one. */
+function pinsOf(request: CalibratedRequest, { tensors }: Pick<Model, "tensors">): TypeOverride[] {
   if (request.keepOutput) {
     throw new UsageError("With a size, an output to leave as it is has no type to count with", {
       hint: "Give it a type: --output-tensor-type f16",
     });
   }
   const { choices } = parseChoices({ ...presetOptions(request), type: "f16" }); // for its reading of names
+  const pin = (name: string, type?: GgmlType) => (type ? [{ pattern: `^${name}\\.weight$`, type }] : []);
+  const isTied = !tensors.has("output.weight");
   return [
-    ...(choices.tokenEmbeddingType ? [{ pattern: "^token_embd\\.weight$", type: choices.tokenEmbeddingType }] : []),
-    ...(choices.outputType ? [{ pattern: "^output\\.weight$", type: choices.outputType }] : []),
+    ...pin("token_embd", choices.tokenEmbeddingType),
+    ...pin("output", choices.outputType),
     ...(choices.overrides ?? []),
+    ...(isTied ? pin("token_embd", choices.outputType) : []),
   ];
 }
 
