@@ -70,17 +70,13 @@ export class HessianFile implements AsyncDisposable {
     const file = await readGguf(path, options);
     const weights = file.metadata.array("hessian.weights")?.strings() ?? [];
     const stored = file.metadata.array("hessian.stored_as")?.strings() ?? [];
-    if (weights.length === 0 || weights.length !== stored.length) {
-      await file.close();
-      throw new FormatError(
-        path,
-        `Cannot read Hessians "${path}": it lists ${weights.length} weights under ${stored.length} names`,
-        {
-          hint: "Make it with `pare calibrate --hessians FILE`",
-        },
-      );
-    }
-    return new HessianFile(file, new Map(weights.map((weight, i) => [weight, stored[i]!])));
+    const storedAs = new Map(weights.map((weight, i) => [weight, stored[i]!]));
+    const fault = listFault(weights, stored, storedAs);
+    if (fault === undefined) return new HessianFile(file, storedAs);
+    await file.close();
+    throw new FormatError(path, `Cannot read Hessians "${path}": ${fault}`, {
+      hint: "Make it with `pare calibrate --hessians FILE`",
+    });
   }
 
   /** All weights that have a Hessian. */
@@ -141,6 +137,22 @@ export class HessianFile implements AsyncDisposable {
     const { path } = this.#file;
     return new FormatError(path, `Cannot read Hessians "${path}": ${reason}`);
   }
+}
+
+/** What is wrong with the lists, if anything: a name that others are stored under has to be stored under itself. */
+function listFault(
+  weights: readonly string[],
+  stored: readonly string[],
+  storedAs: ReadonlyMap<string, string>,
+): string | undefined {
+  if (weights.length === 0 || weights.length !== stored.length) {
+    return `it lists ${weights.length} weights under ${stored.length} names`;
+  }
+  const stray = weights.find((weight) => storedAs.get(storedAs.get(weight)!) !== storedAs.get(weight));
+  if (stray === undefined) return undefined;
+  const name = storedAs.get(stray)!;
+  const found = storedAs.get(name);
+  return `"${stray}" is stored as "${name}", which is ${found === undefined ? "not listed" : `stored as "${found}"`}`;
 }
 
 const PIECE_BYTES = 1 << 24;

@@ -6,7 +6,7 @@ import { type Hessian, HessianFile, writeHessians } from "../../calibrate/hessia
 import { importanceEntry } from "../../calibrate/importance.js";
 import { writeImportance } from "../../calibrate/write-imatrix.js";
 import { FormatError, PareError } from "../../errors.js";
-import { Metadata } from "../../formats/gguf/metadata.js";
+import { Metadata, MetadataArray } from "../../formats/gguf/metadata.js";
 import { writeGguf } from "../../formats/gguf/write.js";
 import {
   type FinishedInputs,
@@ -153,6 +153,31 @@ test.each([
   await using file = await HessianFile.open(path);
   await expect(file.read(QUERY)).rejects.toThrow(message);
   await expect(file.read(QUERY)).rejects.toBeInstanceOf(FormatError);
+});
+
+test.each([
+  ["a name that is not listed", [QUERY], [KEY], `"${QUERY}" is stored as "${KEY}", which is not listed`],
+  [
+    "a chain of names",
+    [QUERY, KEY, EXPERTS],
+    [KEY, EXPERTS, EXPERTS],
+    `"${QUERY}" is stored as "${KEY}", which is stored as "${EXPERTS}"`,
+  ],
+  ["names that are stored as each other", [QUERY, KEY], [KEY, QUERY], `which is stored as "${QUERY}"`],
+  ["fewer names than weights", [QUERY, KEY], [QUERY], "it lists 2 weights under 1 names"],
+])("HessianFile.open() refuses %s", async (_what, weights, storedAs, message) => {
+  const path = folder.path("listed.gguf");
+  const metadata = new Metadata()
+    .set("general.type", "string", "hessian")
+    .set("hessian.weights", "array", MetadataArray.of("string", weights))
+    .set("hessian.stored_as", "array", MetadataArray.of("string", storedAs));
+  const tensors = [QUERY, KEY, EXPERTS].flatMap((name) => [
+    { name: `${name}.hessian`, shape: [2, 2], type: "f32" as const, chunks: () => [new Uint8Array(16)] },
+    { name: `${name}.counts`, shape: [1, 1], type: "f32" as const, chunks: () => [new Uint8Array(4)] },
+  ]);
+  await writeGguf(path, { metadata, tensors });
+  await expect(HessianFile.open(path)).rejects.toThrow(message);
+  await expect(HessianFile.open(path)).rejects.toBeInstanceOf(FormatError);
 });
 
 test("statisticsKind() is none for a text, and an error for a GGUF file of another kind", async () => {
