@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+
 import { afterAll, expect, test } from "vitest";
 
 import { temporaryFolder } from "../../../test/command.js";
@@ -186,6 +188,26 @@ test("statisticsKind() is none for a text, and an error for a GGUF file of anoth
   const path = folder.path("adapter.gguf");
   await writeGguf(path, { metadata: new Metadata().set("general.type", "string", "adapter"), tensors: [] });
   await expect(statisticsKind(path)).rejects.toThrow('it is of type "adapter", neither a text nor statistics');
+});
+
+test.each(["", "GGUF", "GGUF\x03\0\0", "GGUF is a file format, and this is a text about it"])(
+  "statisticsKind() is none for a text that is %j",
+  async (text) => {
+    const path = folder.path("text.txt");
+    writeFileSync(path, text);
+    expect(await statisticsKind(path)).toBeUndefined();
+  },
+);
+
+test("statisticsKind() names the form to give in place of importance data in the older one", async () => {
+  const path = folder.path("imatrix.dat");
+  const entry = importanceEntry(Float32Array.of(8, 4), Float32Array.of(2));
+  await writeImportance(path, { entries: new Map([[QUERY, entry]]), chunkCount: 1, chunkSize: 2, datasets: [] });
+  const refused = statisticsKind(path);
+  await expect(refused).rejects.toThrow("it is importance data in the older form");
+  await expect(refused).rejects.toMatchObject({ hint: expect.stringContaining("-o imatrix.gguf") as string });
+  writeFileSync(path, "A text may be called .dat, too");
+  expect(await statisticsKind(path)).toBeUndefined();
 });
 
 interface Given {
