@@ -66,9 +66,17 @@ export function plainInput(columns: number): RoundingInput {
   return { key: `plain/${columns}`, columns, hessian, importance: new Float32Array(columns).fill(1) };
 }
 
-/** @param weights all that are multiplied with the input */
+/**
+ * The share of the mean square that is added.
+ *
+ * @param weights all that are multiplied with the input
+ */
+export function dampingOf(weights: readonly string[]): number {
+  return weights.includes(EMBEDDING) ? TIED_DAMPING : DAMPING;
+}
+
 function damp(hessian: Float32Array, columns: number, weights: readonly string[]): void {
-  const share = weights.includes(EMBEDDING) ? TIED_DAMPING : DAMPING;
+  const share = dampingOf(weights);
   let trace = 0;
   for (let i = 0; i < columns; i++) trace += hessian[i * columns + i]!;
   const added = trace > 0 ? (share * trace) / columns : 1; // a layer that saw nothing is rounded plainly
