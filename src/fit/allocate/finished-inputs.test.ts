@@ -10,6 +10,7 @@ import { writeImportance } from "../../calibrate/write-imatrix.js";
 import { FormatError, PareError } from "../../errors.js";
 import { Metadata, MetadataArray } from "../../formats/gguf/metadata.js";
 import { writeGguf } from "../../formats/gguf/write.js";
+import type { RoundingInput } from "../../passes/quantize/round/rounding-pool.js";
 import {
   type FinishedInputs,
   type TensorInputs,
@@ -17,7 +18,7 @@ import {
   requireSameModel,
   tensorInputs,
 } from "./finished-inputs.js";
-import { DAMPING, TIED_DAMPING } from "./rounding-input.js";
+import { DAMPING, type RoundingInputs, TIED_DAMPING } from "./rounding-input.js";
 
 const folder = temporaryFolder();
 afterAll(() => folder[Symbol.dispose]());
@@ -34,8 +35,8 @@ test("openFinishedInputs() reads Hessians as damped means, once for the weights 
   expect(finished.inputs).toEqual([{ weights: [QUERY, KEY], columns: 2, matrices: 1 }]);
   const { inputs, counts } = await finished.read(finished.inputs[0]!, 2);
   const damping = DAMPING * 3;
-  expect(inputs.map(({ hessian }) => [...hessian])).toEqual([[4 + damping, 1, 1, 2 + damping].map(Math.fround)]);
-  expect([...inputs[0]!.importance]).toEqual([4, 2]);
+  expect(made(inputs).map(({ hessian }) => [...hessian])).toEqual([[4 + damping, 1, 1, 2 + damping].map(Math.fround)]);
+  expect([...inputs.at(0)!.importance]).toEqual([4, 2]);
   expect([...counts]).toEqual([2]);
 });
 
@@ -43,7 +44,7 @@ test("openFinishedInputs() also weighs lookups where the embedding is the output
   await using finished = await hessians([{ weights: ["token_embd.weight"], matrix: [8, 2, 2, 4], counts: [2] }]);
   const { inputs } = await finished.read(finished.inputs[0]!, 2);
   const damping = TIED_DAMPING * 3;
-  expect(inputs.map(({ hessian }) => [...hessian])).toEqual([[4 + damping, 1, 1, 2 + damping]]);
+  expect(made(inputs).map(({ hessian }) => [...hessian])).toEqual([[4 + damping, 1, 1, 2 + damping]]);
 });
 
 test("openFinishedInputs() reads importance as diagonals, plain for an expert that saw nothing", async () => {
@@ -54,12 +55,12 @@ test("openFinishedInputs() reads importance as diagonals, plain for an expert th
   expect(finished.kind).toBe("imatrix");
   expect(finished.inputs).toEqual([{ weights: [EXPERTS], columns: 2, matrices: 2 }]);
   const { inputs } = await finished.read(finished.inputs[0]!, 2);
-  expect(inputs.map(({ importance }) => [...importance])).toEqual([
+  expect(made(inputs).map(({ importance }) => [...importance])).toEqual([
     [4, 2],
     [1, 1],
   ]);
   const [seen, unseen] = [3 * DAMPING, DAMPING];
-  expect(inputs.map(({ hessian }) => [...hessian])).toEqual([
+  expect(made(inputs).map(({ hessian }) => [...hessian])).toEqual([
     [4 + seen, 0, 0, 2 + seen].map(Math.fround),
     [1 + unseen, 0, 0, 1 + unseen].map(Math.fround),
   ]);
@@ -71,7 +72,7 @@ test("openFinishedInputs() takes one count for the matrices of a stack, as is wr
   expect(finished.inputs).toEqual([{ weights: [HEADS], columns: 2, matrices: 2 }]);
   const [{ inputs, watched }] = (await allOf(tensorInputs(finished, [HEADS], () => 2))) as [TensorInputs];
   const [first, second] = [3 * DAMPING, 2 * DAMPING];
-  expect(inputs.map(({ hessian }) => [...hessian])).toEqual([
+  expect(made(inputs).map(({ hessian }) => [...hessian])).toEqual([
     [4 + first, 1, 1, 2 + first].map(Math.fround),
     [1 + second, 0, 0, 3 + second].map(Math.fround),
   ]);
@@ -83,7 +84,7 @@ test("openFinishedInputs() pools the matrices that are counted apart", async () 
   const matrix = [8, 2, 2, 4, 2, 0, 0, 6];
   await using finished = await hessians([{ weights: [EXPERTS], matrices: 2, matrix, counts: [2, 2] }]);
   const [{ inputs, watched }] = (await allOf(tensorInputs(finished, [EXPERTS], () => 2))) as [TensorInputs];
-  expect(inputs[1]!.hessian[1]).toBeGreaterThan(0);
+  expect(inputs.at(1)!.hessian[1]).toBeGreaterThan(0);
   expect(watched).toMatchObject({ isRouted: true });
 });
 
@@ -95,7 +96,7 @@ test("tensorInputs() cuts importance of a stack that no router picks from into t
   expect(() => requireSameModel(finished, model([HEADS, 2, 8, 2]))).not.toThrow();
   expect(() => requireSameModel(finished, model([HEADS, 2, 8, 3]))).toThrow('4 columns of "blk.0.attn_k_b.weight"');
   const [{ inputs, watched }] = (await allOf(tensorInputs(finished, [HEADS], () => 2))) as [TensorInputs];
-  expect(inputs.map(({ columns, importance }) => [columns, ...importance])).toEqual([
+  expect(made(inputs).map(({ columns, importance }) => [columns, ...importance])).toEqual([
     [2, 4, 2],
     [2, 1, 3],
   ]);
@@ -111,7 +112,7 @@ test("tensorInputs() gives each wanted tensor once, those that share an input to
   const found = await allOf(tensorInputs(finished, ["token_embd.weight", KEY, QUERY], widths));
   expect(found.map(({ name }) => name)).toEqual([QUERY, KEY, "token_embd.weight"]);
   expect(found[1]!.inputs).toBe(found[0]!.inputs);
-  expect(found[2]!.inputs[0]!.columns).toBe(3);
+  expect(found[2]!.inputs.at(0)!.columns).toBe(3);
   expect(found[2]!.watched).toBeUndefined();
   expect(found[0]!.watched).toMatchObject({ name: QUERY, layer: 0, columns: 2, isRouted: false });
 });
@@ -229,6 +230,10 @@ async function written(given: readonly Given[]): Promise<string> {
 
 async function hessians(given: readonly Given[]): Promise<FinishedInputs> {
   return openFinishedInputs(await written(given));
+}
+
+function made(inputs: RoundingInputs): RoundingInput[] {
+  return Array.from({ length: inputs.length }, (_, matrix) => inputs.at(matrix)!);
 }
 
 async function allOf(generated: AsyncIterable<TensorInputs>): Promise<TensorInputs[]> {

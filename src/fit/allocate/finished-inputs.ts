@@ -6,10 +6,9 @@ import { type Importance, meanSquares } from "../../calibrate/importance.js";
 import { readImportance } from "../../calibrate/read-imatrix.js";
 import { FormatError, PareError } from "../../errors.js";
 import type { LazyTensor } from "../../model/model.js";
-import type { RoundingInput } from "../../passes/quantize/round/rounding-pool.js";
 import { layerOf } from "../../passes/quantize/tensor-role.js";
 import type { WatchedInput } from "./rank-watch.js";
-import { diagonalInputs, plainInput, roundingInputs } from "./rounding-input.js";
+import { type RoundingInputs, diagonalInputs, lazyInputs, plainInput } from "./rounding-input.js";
 
 /** An input as the file lists it. */
 export interface FinishedInput {
@@ -22,7 +21,7 @@ export interface FinishedInput {
 /** A tensor's rounding inputs, and what they were made of where the file has something on it. */
 export interface TensorInputs {
   name: string;
-  inputs: RoundingInput[];
+  inputs: RoundingInputs;
   watched?: WatchedInput;
 }
 
@@ -118,7 +117,7 @@ function hessianInputs(path: string, file: HessianFile): FinishedInputs {
       const isRouted = counts.length > 1;
       const each = Float64Array.from({ length: matrices }, (_, i) => counts[isRouted ? i : 0]!);
       const sums = { name, weights, columns, matrices, isRouted, hessian: matrix, cross: undefined };
-      return { inputs: roundingInputs({ ...sums, counts: each }, 0), counts };
+      return { inputs: lazyInputs({ ...sums, counts: each }), counts };
     },
     [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
   };
