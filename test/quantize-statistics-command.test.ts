@@ -156,6 +156,19 @@ test("quantize refuses a recipe with other statistics, and follows it with --all
   expect(calibration!.statistics).toBe(hessians);
 });
 
+test.each([
+  ["a text", () => text, "it holds none"],
+  ["what is not there", () => inputs.path("nowhere.gguf"), "there is no such file"],
+])("quantize refuses a recipe whose statistics are %s", async (_what, file, reason) => {
+  using folder = temporaryFolder();
+  const [output, recipe] = [folder.path("out.gguf"), folder.path("recipe.yaml")];
+  const calibrate = { texts: [{ file: text }], statistics: { file: file() }, effort: "fast" as const };
+  writeFileSync(recipe, renderRecipe({ passes: [{ quantize: { type: "q4_0", calibrate } }] }));
+  const refused = await pare(["quantize", model, output, "--recipe", recipe, "--json"]);
+  expect(failureOf(refused).message).toContain(`with "${file()}" as its statistics: ${reason}`);
+  expect(existsSync(output)).toBe(false);
+});
+
 test("quantize by importance data warns that there is no error feedback", async () => {
   using folder = temporaryFolder();
   const output = folder.path("out.gguf");

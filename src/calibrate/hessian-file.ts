@@ -1,6 +1,6 @@
 // Hessians on disk: a GGUF file of type "hessian". Each distinct input is stored once, as `<weight>.hessian`
-// [columns, columns] (a plane per expert where stacked) and `<weight>.counts` [1, matrices], both F32, named after the first
-// weight that reads it. `hessian.weights` lists all weights, `hessian.stored_as` the name under which each is stored.
+// [columns, columns] (a plane per matrix of a stack) and `<weight>.counts` [1, 1], or [1, matrices] where a router picks among
+// them, both F32, named after the first weight that reads it. `hessian.weights` lists all weights, `hessian.stored_as` the name under which each is stored.
 import { FormatError } from "../errors.js";
 import { Metadata, MetadataArray } from "../formats/gguf/metadata.js";
 import { type GgufFile, readGguf } from "../formats/gguf/read.js";
@@ -15,7 +15,7 @@ export interface Hessian {
   matrices: number;
   /** Σ x xᵀ, symmetric, [columns × columns × matrices]. */
   matrix: Float32Array;
-  /** Rows summed up: one count, or one per matrix of a routed layer. */
+  /** Rows summed up in each matrix: one count for all, or one per matrix of a routed layer. */
   counts: Float32Array;
 }
 
@@ -70,17 +70,13 @@ export class HessianFile implements AsyncDisposable {
     const file = await readGguf(path, options);
     const weights = file.metadata.array("hessian.weights")?.strings() ?? [];
     const stored = file.metadata.array("hessian.stored_as")?.strings() ?? [];
-    if (weights.length === 0 || weights.length !== stored.length) {
-      await file.close();
-      throw new FormatError(
-        path,
-        `Cannot read Hessians "${path}": it lists ${weights.length} weights under ${stored.length} names`,
-        {
-          hint: "Make it with `pare calibrate --hessians FILE`",
-        },
-      );
-    }
-    return new HessianFile(file, new Map(weights.map((weight, i) => [weight, stored[i]!])));
+    const storedAs = new Map(weights.map((weight, i) => [weight, stored[i]!]));
+    const fault = listFault(weights, stored, storedAs);
+    if (fault === undefined) return new HessianFile(file, storedAs);
+    await file.close();
+    throw new FormatError(path, `Cannot read Hessians "${path}": ${fault}`, {
+      hint: "Make it with `pare calibrate --hessians FILE`",
+    });
   }
 
   /** All weights that have a Hessian. */
@@ -91,7 +87,7 @@ export class HessianFile implements AsyncDisposable {
   /**
    * All distinct inputs, in the order in which they are listed.
    *
-   * @throws {FormatError} when one is no square of f32 with a count for each matrix
+   * @throws {FormatError} when one is no square of f32 with one count, or one for each matrix
    */
   get shapes(): HessianShape[] {
     return [...new Set(this.#storedAs.values())].map((stored) => this.#shapeOf(stored));
@@ -122,8 +118,9 @@ export class HessianFile implements AsyncDisposable {
       throw this.#failure(`"${stored}.hessian" is no square matrix of f32`);
     }
     const counts = this.#file.tensor(`${stored}.counts`);
-    if (counts?.type !== "f32" || counts.sizeBytes !== matrices * Float32Array.BYTES_PER_ELEMENT) {
-      throw this.#failure(`"${stored}.counts" is not ${matrices} of f32`);
+    const countsTotal = (counts?.sizeBytes ?? 0) / Float32Array.BYTES_PER_ELEMENT;
+    if (counts?.type !== "f32" || (countsTotal !== 1 && countsTotal !== matrices)) {
+      throw this.#failure(`"${stored}.counts" is not ${matrices === 1 ? 1 : `1 or ${matrices}`} of f32`);
     }
     const weights = [stored, ...this.weights.filter((name) => name !== stored && this.#storedAs.get(name) === stored)];
     return { weights, columns, matrices };
@@ -140,6 +137,22 @@ export class HessianFile implements AsyncDisposable {
     const { path } = this.#file;
     return new FormatError(path, `Cannot read Hessians "${path}": ${reason}`);
   }
+}
+
+/** What is wrong with the lists, if anything: a name that others are stored under has to be stored under itself. */
+function listFault(
+  weights: readonly string[],
+  stored: readonly string[],
+  storedAs: ReadonlyMap<string, string>,
+): string | undefined {
+  if (weights.length === 0 || weights.length !== stored.length) {
+    return `it lists ${weights.length} weights under ${stored.length} names`;
+  }
+  const stray = weights.find((weight) => storedAs.get(storedAs.get(weight)!) !== storedAs.get(weight));
+  if (stray === undefined) return undefined;
+  const name = storedAs.get(stray)!;
+  const found = storedAs.get(name);
+  return `"${stray}" is stored as "${name}", which is ${found === undefined ? "not listed" : `stored as "${found}"`}`;
 }
 
 const PIECE_BYTES = 1 << 24;

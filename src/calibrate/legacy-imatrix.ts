@@ -7,6 +7,24 @@ import { type Importance, type ImportanceEntry, importanceEntry, largestCount } 
 const ENTRIES_MAX = 1_000_000;
 const NAME_BYTES_MAX = 1024;
 
+/** Bytes that tell such a file from others: the entry count and the first entry's name. */
+export const LEGACY_HEAD_BYTES = 8 + NAME_BYTES_MAX;
+
+/**
+ * True where a file starts as a `.dat` file does: counts in bounds and a printable name. No text does, as the upper bytes
+ * of the counts are 0.
+ *
+ * @param head its first `LEGACY_HEAD_BYTES`, or all where it has less
+ */
+export function isLegacyImatrix(head: Uint8Array): boolean {
+  if (head.length < 8) return false;
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+  const [entries, nameBytes] = [view.getInt32(0, true), view.getInt32(4, true)];
+  if (entries < 1 || entries > ENTRIES_MAX || nameBytes < 1 || nameBytes > NAME_BYTES_MAX) return false;
+  const name = head.subarray(8, 8 + nameBytes);
+  return name.length === nameBytes && name.every((byte) => byte > 0x20 && byte < 0x7f);
+}
+
 /**
  * Decodes a `.dat` file. Its counts are in chunks (`chunkSize` 0), one for all matrices of a stack.
  *

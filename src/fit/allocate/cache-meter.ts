@@ -75,9 +75,15 @@ export class CacheMeter {
     }
   }
 
-  /** Measures a pair. @throws {EngineError} when the engine can't run it */
+  /**
+   * Measures a pair. Where no model runs, the sum of its halves stands in for it.
+   *
+   * @throws {EngineError} when the engine can't run it
+   * @throws {UsageError} when no model runs, and neither the pair nor both of its halves are known
+   */
   async measurePair(typeK: GgmlType, typeV: GgmlType): Promise<void> {
     if (this.find(typeK, typeV)) return;
+    if (!this.measures) return this.#requireHalves(typeK, typeV);
     this.#report(typeK, typeV, { done: 0, total: 1 });
     this.#measure(typeK, typeV);
     await this.#request.breathe?.();
@@ -85,9 +91,14 @@ export class CacheMeter {
 
   #requireKnown(): void {
     if (this.#known.length > 0 || halves(this.spec).length === 0) return;
-    throw new UsageError("The measurements have nothing of KV caches, whose types are to be chosen", {
-      hint: "Run the same once without --dry-run",
-    });
+    throw unknown("KV caches, whose types are to be chosen");
+  }
+
+  #requireHalves(typeK: GgmlType, typeV: GgmlType): void {
+    const { keys, values } = keptHalves(this.spec);
+    const hasKeys = !keys || typeK === "f16" || this.find(typeK, "f16") !== undefined;
+    const hasValues = !values || typeV === "f16" || this.find("f16", typeV) !== undefined;
+    if (!hasKeys || !hasValues) throw unknown(`a KV cache of K ${typeK} and V ${typeV}, nor of both halves`);
   }
 
   #measure(typeK: GgmlType, typeV: GgmlType): void {
@@ -107,12 +118,21 @@ export class CacheMeter {
 }
 
 /** The pairs of which one half is f16; none for halves that the model does not keep, as with latent attention. */
-function halves({ cache, headLengthK, headLengthV }: ModelSpec): [typeK: GgmlType, typeV: GgmlType][] {
-  const keys = cache.some(({ keyLength }) => keyLength > 0) ? cacheTypes(headLengthK) : [];
-  const values = cache.some(({ valueLength }) => valueLength > 0) ? cacheTypes(headLengthV) : [];
+function halves(spec: ModelSpec): [typeK: GgmlType, typeV: GgmlType][] {
+  const kept = keptHalves(spec);
+  const keys = kept.keys ? cacheTypes(spec.headLengthK) : [];
+  const values = kept.values ? cacheTypes(spec.headLengthV) : [];
   const isSmall = (type: GgmlType) => type !== "f16";
   return [
     ...keys.filter(isSmall).map((type): [GgmlType, GgmlType] => [type, "f16"]),
     ...values.filter(isSmall).map((type): [GgmlType, GgmlType] => ["f16", type]),
   ];
+}
+
+function keptHalves({ cache }: ModelSpec): { keys: boolean; values: boolean } {
+  return { keys: cache.some(({ keyLength }) => keyLength > 0), values: cache.some(({ valueLength }) => valueLength > 0) };
+}
+
+function unknown(what: string): UsageError {
+  return new UsageError(`The measurements have nothing of ${what}`, { hint: "Run the same once without --dry-run" });
 }

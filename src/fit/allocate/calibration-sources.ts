@@ -15,7 +15,7 @@ export interface CalibrationSources {
 /**
  * Reads the texts and recognises statistics.
  *
- * @throws {FormatError} when a file is neither, such as a model
+ * @throws {FormatError} when a file is neither, such as a model, or importance data in the older form
  * @throws {UsageError} when two files of statistics are given
  * @throws {PareError} when a text can't be read
  */

@@ -144,3 +144,27 @@ test("chooseCache() without a model takes the sum of halves for a pair that no t
   const full = { bytesMax: bytesOf("f16", "f16"), contextLength: CONTEXT };
   expect(await chooseCache(full, new CacheMeter(unmeasured))).toMatchObject({ typeK: "f16", typeV: "f16" });
 });
+
+test("chooseCache() without a model takes the sum of halves for types that are given, and wants both halves", async () => {
+  const { meter } = meterOf();
+  await meter.measureHalves();
+  const given = { typeK: "q8_0", typeV: "q5_1", contextLength: CONTEXT } as const;
+  const unmeasured = (known: typeof meter.added) => new CacheMeter({ spec, windowTokens: 64, known });
+  const cache = await chooseCache(given, unmeasured(meter.added));
+  expect(cache).toMatchObject({ typeK: "q8_0", typeV: "q5_1", sizeBytes: bytesOf("q8_0", "q5_1") });
+  expect(cache.divergence.mean).toBeCloseTo(0.013, 12);
+  const keys = meter.added.filter(({ typeV }) => typeV === "f16");
+  const lacking = chooseCache(given, unmeasured(keys));
+  await expect(lacking).rejects.toThrow("nothing of a KV cache of K q8_0 and V q5_1, nor of both halves");
+  await expect(lacking).rejects.toBeInstanceOf(UsageError);
+  expect(await chooseCache({ ...given, typeV: "f16" }, unmeasured(keys))).toMatchObject({ divergence: { mean: 0.003 } });
+});
+
+test("chooseCache() without a model asks for no half that a model does not keep", async () => {
+  const latent = { ...spec, cache: spec.cache.map((layer) => ({ ...layer, valueLength: 0 })) };
+  const { meter } = meterOf({ spec: latent });
+  await meter.measureHalves();
+  const given = { typeK: "q8_0", typeV: "q8_0", contextLength: CONTEXT } as const;
+  const unmeasured = new CacheMeter({ spec: latent, windowTokens: 64, known: meter.added });
+  expect(await chooseCache(given, unmeasured)).toMatchObject({ divergence: { mean: 0.003 } });
+});

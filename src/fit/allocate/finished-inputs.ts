@@ -6,10 +6,9 @@ import { type Importance, meanSquares } from "../../calibrate/importance.js";
 import { readImportance } from "../../calibrate/read-imatrix.js";
 import { FormatError, PareError } from "../../errors.js";
 import type { LazyTensor } from "../../model/model.js";
-import type { RoundingInput } from "../../passes/quantize/round/rounding-pool.js";
 import { layerOf } from "../../passes/quantize/tensor-role.js";
 import type { WatchedInput } from "./rank-watch.js";
-import { diagonalInputs, plainInput, roundingInputs } from "./rounding-input.js";
+import { type RoundingInputs, diagonalInputs, lazyInputs, plainInput } from "./rounding-input.js";
 
 /** An input as the file lists it. */
 export interface FinishedInput {
@@ -22,7 +21,7 @@ export interface FinishedInput {
 /** A tensor's rounding inputs, and what they were made of where the file has something on it. */
 export interface TensorInputs {
   name: string;
-  inputs: RoundingInput[];
+  inputs: RoundingInputs;
   watched?: WatchedInput;
 }
 
@@ -31,8 +30,13 @@ export interface FinishedInputs extends AsyncDisposable {
   readonly path: string;
   readonly kind: StatisticsKind;
   readonly inputs: readonly FinishedInput[];
-  /** What rows that read an input are rounded with. */
-  read(input: FinishedInput): Promise<Pick<TensorInputs, "inputs"> & { counts: Float32Array }>;
+  /**
+   * What rows that read an input are rounded with, for each matrix of a stack, and how many rows each saw: one count for all
+   * where no router picks.
+   *
+   * @param columns row length in the model; importance files keep a stack that no router picks from as one long row
+   */
+  read(input: FinishedInput, columns: number): Promise<Pick<TensorInputs, "inputs"> & { counts: Float32Array }>;
 }
 
 /**
@@ -62,7 +66,7 @@ export async function openFinishedInputs(
  * @throws {PareError} naming a weight that the model lacks, or has in another size
  */
 export function requireSameModel(
-  { path, inputs }: Pick<FinishedInputs, "path" | "inputs">,
+  { path, kind, inputs }: Pick<FinishedInputs, "path" | "kind" | "inputs">,
   tensors: ReadonlyMap<string, Pick<LazyTensor, "shape">>,
 ): void {
   for (const { weights, columns, matrices } of inputs) {
@@ -71,6 +75,7 @@ export function requireSameModel(
       if (!shape) throw otherModel(path, `they have "${name}", which the model lacks`);
       const [width, , stacked = 1] = shape;
       if (width === columns && (matrices === 1 || matrices === stacked)) continue;
+      if (kind === "imatrix" && matrices === 1 && columns === width! * stacked) continue;
       const found = `${matrices === 1 ? "" : `${matrices} times `}${columns} columns of "${name}"`;
       throw otherModel(path, `they have ${found}, the model has ${stacked === 1 ? "" : `${stacked} times `}${width}`);
     }
@@ -91,10 +96,10 @@ export async function* tensorInputs(
   for (const input of finished.inputs) {
     const wanted = input.weights.filter((name) => left.delete(name));
     if (wanted.length === 0) continue;
-    const { inputs, counts } = await finished.read(input);
-    const { columns, matrices } = input;
+    const columns = columnsOf(wanted[0]!);
+    const { inputs, counts } = await finished.read(input, columns);
     const first = input.weights[0]!;
-    const watched = { name: first, layer: layerOf(first), columns, isRouted: matrices > 1, counts };
+    const watched = { name: first, weights: input.weights, layer: layerOf(first), columns, isRouted: counts.length > 1, counts };
     for (const name of wanted) yield { name, inputs, watched };
   }
   for (const name of left) yield { name, inputs: [plainInput(columnsOf(name))] };
@@ -108,10 +113,11 @@ function hessianInputs(path: string, file: HessianFile): FinishedInputs {
     async read({ weights, columns, matrices }) {
       const name = weights[0]!;
       const { matrix, counts } = (await file.read(name))!;
-      // A stack is one of experts, and those that saw little are drawn to their mean.
-      const isRouted = matrices > 1;
+      // Experts are counted apart, and those that saw little are drawn to their mean; heads all see the same rows.
+      const isRouted = counts.length > 1;
+      const each = Float64Array.from({ length: matrices }, (_, i) => counts[isRouted ? i : 0]!);
       const sums = { name, weights, columns, matrices, isRouted, hessian: matrix, cross: undefined };
-      return { inputs: roundingInputs({ ...sums, counts: Float64Array.from(counts) }, 0), counts };
+      return { inputs: lazyInputs({ ...sums, counts: each }), counts };
     },
     [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
   };
@@ -122,7 +128,7 @@ function importanceInputs(path: string, { entries }: Importance): FinishedInputs
     path,
     kind: "imatrix",
     inputs: [...entries].map(([name, { columns, matrices }]) => ({ weights: [name], columns, matrices })),
-    async read({ weights, columns }) {
+    async read({ weights }, columns) {
       const entry = entries.get(weights[0]!)!;
       return { inputs: diagonalInputs(weights[0]!, meanSquares(entry), columns), counts: entry.counts };
     },

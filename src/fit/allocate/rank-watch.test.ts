@@ -26,6 +26,17 @@ test("RankWatch warns once of all plain inputs, with the widest, the tokens, the
   expect(warnings[0]).toMatch(/2048 would do$/);
 });
 
+test("RankWatch names the damping of an embedding that is the output, too", () => {
+  const tied = { ...plain(-1, 64, 32), name: "token_embd.weight", weights: ["token_embd.weight"] };
+  const watch = new RankWatch();
+  watch.see(tied);
+  expect(watch.warnings(remedy)[0]).toContain("damping of 100 % of the mean square stands in");
+  watch.see(plain(0, 64, 32));
+  expect(watch.warnings(remedy)[0]).toContain(
+    'damping of 1 % of the mean square (100 % for "token_embd.weight") stands in',
+  );
+});
+
 test("RankWatch counts an expert once, whichever of its inputs it saw too little of", () => {
   const watch = new RankWatch();
   watch.see(experts(0, 64, [0, 63, 64, 200]));
@@ -56,11 +67,13 @@ test.each([1, 6, 7, 13, 14, 15, 40])("textRemedy() asks for text that leaves %i 
 });
 
 function plain(layer: number, columns: number, tokens: number): WatchedInput {
-  return { name: `blk.${layer}.ffn_down.weight`, layer, columns, isRouted: false, counts: [tokens] };
+  const name = `blk.${layer}.ffn_down.weight`;
+  return { name, weights: [name], layer, columns, isRouted: false, counts: [tokens] };
 }
 
 function experts(layer: number, columns: number, counts: number[]): WatchedInput {
-  return { name: `blk.${layer}.ffn_up_exps.weight`, layer, columns, isRouted: true, counts };
+  const name = `blk.${layer}.ffn_up_exps.weight`;
+  return { name, weights: [name], layer, columns, isRouted: true, counts };
 }
 
 /** A token per character. */

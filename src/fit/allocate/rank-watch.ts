@@ -5,10 +5,10 @@ import type { Effort } from "../../passes/quantize/round/problem.js";
 import { formatCount } from "../../support/units.js";
 import { windowsFor } from "./calibration-windows.js";
 import { EFFORTS } from "./effort.js";
-import { DAMPING } from "./rounding-input.js";
+import { DAMPING, dampingOf } from "./rounding-input.js";
 
-/** What is asked of an input: how wide it is, and how many rows each matrix's sums have. */
-export type WatchedInput = Pick<InputStatistics, "name" | "layer" | "columns" | "isRouted"> & {
+/** What is asked of an input: who reads it, how wide it is, and how many rows each matrix's sums have. */
+export type WatchedInput = Pick<InputStatistics, "name" | "weights" | "layer" | "columns" | "isRouted"> & {
   readonly counts: ArrayLike<number>;
 };
 
@@ -19,8 +19,8 @@ export type Remedy = (tokens: number) => string;
 export class RankWatch {
   readonly #inputs: WatchedInput[] = [];
 
-  see({ name, layer, columns, isRouted, counts }: WatchedInput): void {
-    this.#inputs.push({ name, layer, columns, isRouted, counts: Array.from(counts) });
+  see({ name, weights, layer, columns, isRouted, counts }: WatchedInput): void {
+    this.#inputs.push({ name, weights, layer, columns, isRouted, counts: Array.from(counts) });
   }
 
   /** Most rows that entered one matrix: all tokens, where a plain input is among them. */
@@ -61,8 +61,17 @@ function plainWarning(inputs: readonly WatchedInput[], remedy: Remedy): string[]
   return [
     `${formatCount(widest.counts[0]!)} tokens were looked at, fewer than the ${formatCount(widest.columns)} columns of the widest ` +
       `input ("${widest.name}"): of ${short.length} of ${inputs.length} inputs some directions were never seen, and damping of ` +
-      `${100 * DAMPING} % of the mean square stands in for what is not known of them. ${remedy(widest.columns)}`,
+      `${dampingText(short)} stands in for what is not known of them. ${remedy(widest.columns)}`,
   ];
+}
+
+/** An output matrix that is the embedding, too, has a share of its own. */
+function dampingText(inputs: readonly WatchedInput[]): string {
+  const own = inputs.find(({ weights }) => dampingOf(weights) !== DAMPING);
+  if (!own) return `${100 * DAMPING} % of the mean square`;
+  const share = `${100 * dampingOf(own.weights)} %`;
+  if (inputs.length === 1) return `${share} of the mean square`;
+  return `${100 * DAMPING} % of the mean square (${share} for "${own.name}")`;
 }
 
 function expertWarning(inputs: readonly WatchedInput[]): string[] {

@@ -4,8 +4,14 @@ import { correlatedHessian, diagonalOf, rowLosses, total, trainedRows } from "..
 import { PareError } from "../../errors.js";
 import { loadGgml } from "../../native/engine.js";
 import { dequantize } from "../../native/ggml.js";
-import { type RoundingInput, RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
+import {
+  type RoundedRows,
+  type RoundingInput,
+  RoundingPool,
+  type RoundingTask,
+} from "../../passes/quantize/round/rounding-pool.js";
 import { Random } from "../../support/random.js";
+import { LazyInputs } from "./rounding-input.js";
 import { type TensorToRound, roundTensor, sampleErrors } from "./round-tensor.js";
 
 const ggml = loadGgml();
@@ -44,6 +50,27 @@ test("roundTensor() in slabs gives each row its place", async () => {
     for (let j = row * COLUMNS; j < (row + 1) * COLUMNS; j++)
       expect(Math.abs(found[j]! - values[j]!)).toBeLessThan(0.01);
   }
+});
+
+test("roundTensor() makes the inputs of a stack on the way, a few ahead, and to the same bytes", async () => {
+  const inputs = Array.from({ length: 24 }, (_, seed) => inputOf(seed));
+  const tensor = stackOf(inputs, 4);
+  let [made, rounded, aheadMax] = [0, 0, 0];
+  await using pool = new (class extends RoundingPool {
+    override async round(task: RoundingTask): Promise<RoundedRows> {
+      const rows = await super.round(task);
+      rounded++;
+      return rows;
+    }
+  })(2);
+  const lazy = new LazyInputs(inputs.length, (matrix) => {
+    aheadMax = Math.max(aheadMax, ++made - rounded);
+    return inputs[matrix]!;
+  });
+  const { bytes } = await roundTensor(pool, { ...tensor, inputs: lazy }, "q4_0", "fast");
+  expect([made, rounded]).toEqual([24, 24]);
+  expect(aheadMax).toBeLessThanOrEqual(4);
+  expect(bytes).toEqual((await roundTensor(pool, tensor, "q4_0", "fast")).bytes);
 });
 
 test("roundTensor() names the tensor whose weights or inputs hold what is no number", async () => {

@@ -3,17 +3,20 @@ import { PareError, messageOf } from "../../errors.js";
 import { type GgmlType, rowSizeBytes } from "../../formats/gguf/ggml-types.js";
 import { rowCount } from "../../model/model.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
-import type { RoundingInput, RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
+import type { RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
+import { LazyInputs, type RoundingInputs } from "./rounding-input.js";
 
 /** Weights of one slab: few enough that workers end together. */
 const SLAB_WEIGHTS = 2 ** 18;
+/** Slabs under way for each worker where inputs are made on the way: the next lies ready, and memory holds few inputs. */
+const LAZY_SLABS = 2;
 
 /** A tensor and what its rows multiply: an input for each matrix of a stack. */
 export interface TensorToRound {
   name: string;
   shape: readonly number[];
   values: Float32Array;
-  inputs: readonly RoundingInput[];
+  inputs: RoundingInputs;
 }
 
 /** A rounded tensor. */
@@ -45,7 +48,7 @@ export async function roundTensor(
   const step = Math.max(4, Math.floor(SLAB_WEIGHTS / columns) & ~3);
   const roundSlab = async (start: number, end: number): Promise<void> => {
     const task = {
-      input: tensor.inputs[Math.floor(start / rowsPerMatrix)] ?? tensor.inputs[0]!,
+      input: tensor.inputs.at(Math.floor(start / rowsPerMatrix)) ?? tensor.inputs.at(0)!,
       weights: tensor.values.slice(start * columns, end * columns),
       rows: end - start,
       types: [type],
@@ -56,15 +59,26 @@ export async function roundTensor(
     total.loss += sum(solutions[0]!.losses);
     total.power += sum(powers);
   };
-  const work: Promise<void>[] = [];
+  const slabs = slabsOf(rows, rowsPerMatrix, step);
+  const atOnce = tensor.inputs instanceof LazyInputs ? LAZY_SLABS * pool.threads : slabs.length;
+  const left = slabs.values();
+  const work = Array.from({ length: Math.min(atOnce, slabs.length) }, async () => {
+    for (const [start, end] of left) await roundSlab(start, end);
+  });
+  await named(tensor, [type], Promise.all(work));
+  return total;
+}
+
+/** Rows from and to, none across two matrices. */
+function slabsOf(rows: number, rowsPerMatrix: number, step: number): [start: number, end: number][] {
+  const slabs: [number, number][] = [];
   for (let start = 0; start < rows;) {
     const matrixEnd = (Math.floor(start / rowsPerMatrix) + 1) * rowsPerMatrix;
     const end = Math.min(start + step, matrixEnd);
-    work.push(roundSlab(start, end));
+    slabs.push([start, end]);
     start = end;
   }
-  await named(tensor, [type], Promise.all(work));
-  return total;
+  return slabs;
 }
 
 /** Says which tensor it is when its rounding fails. */
@@ -106,7 +120,7 @@ export async function sampleErrors(
       const source = matrix * rowsPerMatrix + Math.floor(((row + 0.5) * rowsPerMatrix) / perMatrix);
       weights.set(tensor.values.subarray(source * columns, (source + 1) * columns), row * columns);
     }
-    const rounded = await pool.round({ input: tensor.inputs[matrix]!, weights, rows: perMatrix, types, effort });
+    const rounded = await pool.round({ input: tensor.inputs.at(matrix)!, weights, rows: perMatrix, types, effort });
     rounded.solutions.forEach((solution, type) => (losses[type]! += sum(solution.losses)));
     power += sum(rounded.powers);
   });

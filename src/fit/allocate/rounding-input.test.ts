@@ -5,7 +5,7 @@ import type { InputStatistics } from "../../calibrate/paired-sums.js";
 import { factorize } from "../../passes/quantize/round/ldl.js";
 import { retarget } from "../../passes/quantize/round/retarget.js";
 import { Random } from "../../support/random.js";
-import { DAMPING, TIED_DAMPING, plainInput, roundingInputs } from "./rounding-input.js";
+import { DAMPING, TIED_DAMPING, lazyInputs, plainInput, roundingInputs } from "./rounding-input.js";
 
 test("roundingInputs() are means, damped by a share of the mean diagonal; importance is not", () => {
   const [input, ...others] = roundingInputs(statisticsOf({ hessian: [8, 2, 2, 4], counts: [2] }), 0);
@@ -42,6 +42,21 @@ test("roundingInputs() of each matrix, or of some, each with a key of its own", 
   const [second] = roundingInputs(statistics, 0, [1]);
   expect(second!.hessian).toEqual(both[1]!.hessian);
   expect(new Set([...both, second!].map(({ key }) => key)).size).toBe(3);
+});
+
+test("lazyInputs() are those of roundingInputs(), made when asked for, under one key each", () => {
+  const statistics = statisticsOf({ matrices: 2, hessian: [1, 0, 0, 1, 6, 0, 0, 3], counts: [1, 3] });
+  const lazy = lazyInputs(statistics);
+  expect(lazy.length).toBe(2);
+  const [first, second] = [lazy.at(0)!, lazy.at(1)!];
+  expect([first, second].map(({ hessian }) => hessian)).toEqual(
+    roundingInputs(statistics, 0).map(({ hessian }) => hessian),
+  );
+  expect(lazy.at(1)).toBe(second);
+  expect(lazy.at(0)).not.toBe(first);
+  expect(lazy.at(0)!.key).toBe(first.key);
+  expect(first.key).not.toBe(second.key);
+  expect(lazy.at(2)).toBeUndefined();
 });
 
 test("roundingInputs() where nothing came in are plain: every column counts the same", () => {

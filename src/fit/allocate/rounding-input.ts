@@ -15,7 +15,32 @@ export const TIED_DAMPING = 1;
 
 const EMBEDDING = "token_embd.weight";
 
+/** An input for each matrix of a stack; where there is one alone, it serves all matrices. */
+export type RoundingInputs = readonly RoundingInput[] | LazyInputs;
+
+/** Inputs that are made as they are asked for: those of all experts of a layer may be more than memory holds. */
+export class LazyInputs {
+  readonly length: number;
+  readonly #make: (matrix: number) => RoundingInput;
+  #last: { matrix: number; input: RoundingInput } | undefined;
+
+  /** @param make gives the same key whenever it makes the same matrix's */
+  constructor(length: number, make: (matrix: number) => RoundingInput) {
+    this.length = length;
+    this.#make = make;
+  }
+
+  /** The last one is kept, so that it is made once where matrices are taken in order. */
+  at(matrix: number): RoundingInput | undefined {
+    if (matrix >= this.length) return undefined;
+    if (this.#last?.matrix !== matrix) this.#last = { matrix, input: this.#make(matrix) };
+    return this.#last.input;
+  }
+}
+
 let made = 0;
+
+type NamedSums = SumsOfSquares & { readonly name: string; readonly weights: readonly string[] };
 
 /**
  * What rows that read one input are rounded with, for each matrix of a stack. Arrays lie in shared memory, so that workers
@@ -25,37 +50,35 @@ let made = 0;
  * @param matrices which of the stack; all by default
  */
 export function roundingInputs(
-  statistics: SumsOfSquares & { readonly name: string; readonly weights: readonly string[] },
+  statistics: NamedSums,
   driftShare: number,
   matrices?: readonly number[],
 ): RoundingInput[] {
-  const { columns, name, weights, counts } = statistics;
-  if (counts.every((count) => count === 0)) return [plainInput(columns)];
-  const means = inputMeans(statistics);
+  if (sawNothing(statistics)) return [plainInput(statistics.columns)];
   const chosen = matrices ?? Array.from({ length: statistics.matrices }, (_, matrix) => matrix);
-  return chosen.map((matrix) => {
-    const hessian = means.hessian(matrix, sharedFloats(columns * columns));
-    const importance = Float32Array.from({ length: columns }, (_, i) => hessian[i * columns + i]!);
-    const cross = driftShare > 0 ? means.cross(matrix) : undefined;
-    const drift = cross && shared(driftOf(cross, hessian, columns));
-    damp(hessian, columns, weights);
-    return { key: `${name}/${matrix}/${made++}`, columns, hessian, importance, drift, driftShare };
-  });
+  return chosen.map(inputMaker(statistics, driftShare));
+}
+
+/** The same of sums that stay where they are, one matrix at a time. */
+export function lazyInputs(statistics: NamedSums): RoundingInputs {
+  if (sawNothing(statistics)) return [plainInput(statistics.columns)];
+  return new LazyInputs(statistics.matrices, inputMaker(statistics, 0));
 }
 
 /**
- * The same where only mean squares are known: diagonal Hessians, one for each matrix.
+ * The same where only mean squares are known: diagonal Hessians.
  *
  * @param name of the weight
  * @param means [columns × matrices] mean x² per column, as llama.cpp's quantizer takes them
  */
-export function diagonalInputs(name: string, means: Float32Array, columns: number): RoundingInput[] {
-  return Array.from({ length: means.length / columns }, (_, matrix) => {
+export function diagonalInputs(name: string, means: Float32Array, columns: number): LazyInputs {
+  const stamp = made++;
+  return new LazyInputs(means.length / columns, (matrix) => {
     const importance = means.slice(matrix * columns, (matrix + 1) * columns);
     const hessian = sharedFloats(columns * columns);
     for (let i = 0; i < columns; i++) hessian[i * columns + i] = importance[i]!;
     damp(hessian, columns, [name]);
-    return { key: `${name}/${matrix}/${made++}`, columns, hessian, importance };
+    return { key: `${name}/${matrix}/${stamp}`, columns, hessian, importance };
   });
 }
 
@@ -66,9 +89,35 @@ export function plainInput(columns: number): RoundingInput {
   return { key: `plain/${columns}`, columns, hessian, importance: new Float32Array(columns).fill(1) };
 }
 
-/** @param weights all that are multiplied with the input */
+function sawNothing({ counts }: NamedSums): boolean {
+  return counts.every((count) => count === 0);
+}
+
+function inputMaker(statistics: NamedSums, driftShare: number): (matrix: number) => RoundingInput {
+  const { columns, name, weights } = statistics;
+  const means = inputMeans(statistics);
+  const stamp = made++;
+  return (matrix) => {
+    const hessian = means.hessian(matrix, sharedFloats(columns * columns));
+    const importance = Float32Array.from({ length: columns }, (_, i) => hessian[i * columns + i]!);
+    const cross = driftShare > 0 ? means.cross(matrix) : undefined;
+    const drift = cross && shared(driftOf(cross, hessian, columns));
+    damp(hessian, columns, weights);
+    return { key: `${name}/${matrix}/${stamp}`, columns, hessian, importance, drift, driftShare };
+  };
+}
+
+/**
+ * The share of the mean square that is added.
+ *
+ * @param weights all that are multiplied with the input
+ */
+export function dampingOf(weights: readonly string[]): number {
+  return weights.includes(EMBEDDING) ? TIED_DAMPING : DAMPING;
+}
+
 function damp(hessian: Float32Array, columns: number, weights: readonly string[]): void {
-  const share = weights.includes(EMBEDDING) ? TIED_DAMPING : DAMPING;
+  const share = dampingOf(weights);
   let trace = 0;
   for (let i = 0; i < columns; i++) trace += hessian[i * columns + i]!;
   const added = trace > 0 ? (share * trace) / columns : 1; // a layer that saw nothing is rounded plainly

@@ -1,5 +1,8 @@
 // Is a recipe followed with what it was made with? Its hashes tell; a recipe that has none suits any model.
-import { UsageError } from "../../errors.js";
+import { stat } from "node:fs/promises";
+
+import { statisticsKind } from "../../calibrate/finished-statistics.js";
+import { FormatError, UsageError } from "../../errors.js";
 import { isRemote } from "../../formats/gguf/bytes.js";
 import { readGguf } from "../../formats/gguf/read.js";
 import { sha256File } from "../../support/files.js";
@@ -38,7 +41,10 @@ export async function requireImportance(origin: RecipeOrigin, path: string, opti
   if (origin.importance !== undefined) await requireSame(origin.importance, [path], complaint, options);
 }
 
-/** @throws {UsageError} when the recipe was made with another text, or with other statistics */
+/**
+ * @throws {UsageError} when the recipe was made with another text, or with other statistics
+ * @throws {FormatError} when what it names as statistics holds none
+ */
 export async function requireCalibration(
   recipe: string,
   { texts = [], statistics }: { texts?: readonly HashedFile[] | undefined; statistics?: HashedFile | undefined },
@@ -51,6 +57,20 @@ export async function requireCalibration(
   for (const { file, sha256: wanted, what } of files) {
     if (wanted !== undefined) await requireSame(wanted, [file], `Recipe "${recipe}" was made with ${what}`, options);
   }
+  if (statistics) await requireStatistics(recipe, statistics.file, options);
+}
+
+/** A text among the statistics would be taken for one more text. */
+async function requireStatistics(recipe: string, file: string, { signal }: RunOptions): Promise<void> {
+  if ((await statisticsKind(file, { signal })) !== undefined) return;
+  const isThere = await stat(file).then(
+    () => true,
+    () => false,
+  );
+  const reason = isThere ? "it holds none" : "there is no such file";
+  throw new FormatError(file, `Cannot follow recipe "${recipe}" with "${file}" as its statistics: ${reason}`, {
+    hint: "Name what `pare calibrate MODEL TEXT -o imatrix.gguf --hessians FILE.gguf` writes; list a text under texts",
+  });
 }
 
 async function requireSame(

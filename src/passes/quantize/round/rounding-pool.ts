@@ -51,7 +51,8 @@ interface Pending {
 
 /** So many workers at most, each with a kernel of its own. They start with the first tasks. */
 export class RoundingPool implements AsyncDisposable {
-  readonly #threads: number;
+  /** Workers at most. */
+  readonly threads: number;
   readonly #worker: URL;
   readonly #workers = new Set<Worker>();
   readonly #idle: Worker[] = [];
@@ -62,7 +63,7 @@ export class RoundingPool implements AsyncDisposable {
 
   /** @param worker module that runs in each thread; the rounding's own by default */
   constructor(threads: number, worker = workerUrl()) {
-    this.#threads = Math.max(1, threads);
+    this.threads = Math.max(1, threads);
     this.#worker = worker;
   }
 
@@ -89,7 +90,7 @@ export class RoundingPool implements AsyncDisposable {
   #dispatch(): void {
     while (this.#queue.length > 0) {
       if (this.#closed) return void this.#queue.splice(0).forEach(({ reject }) => reject(this.#closed));
-      const worker = this.#idle.pop() ?? (this.#workers.size < this.#threads ? this.#start() : undefined);
+      const worker = this.#idle.pop() ?? (this.#workers.size < this.threads ? this.#start() : undefined);
       if (!worker) return;
       const pending = this.#queue.shift()!;
       try {
