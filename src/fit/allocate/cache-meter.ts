@@ -130,7 +130,10 @@ function halves(spec: ModelSpec): [typeK: GgmlType, typeV: GgmlType][] {
 }
 
 function keptHalves({ cache }: ModelSpec): { keys: boolean; values: boolean } {
-  return { keys: cache.some(({ keyLength }) => keyLength > 0), values: cache.some(({ valueLength }) => valueLength > 0) };
+  return {
+    keys: cache.some(({ keyLength }) => keyLength > 0),
+    values: cache.some(({ valueLength }) => valueLength > 0),
+  };
 }
 
 function unknown(what: string): UsageError {

@@ -157,7 +157,9 @@ test("chooseCache() without a model takes the sum of halves for types that are g
   const lacking = chooseCache(given, unmeasured(keys));
   await expect(lacking).rejects.toThrow("nothing of a KV cache of K q8_0 and V q5_1, nor of both halves");
   await expect(lacking).rejects.toBeInstanceOf(UsageError);
-  expect(await chooseCache({ ...given, typeV: "f16" }, unmeasured(keys))).toMatchObject({ divergence: { mean: 0.003 } });
+  expect(await chooseCache({ ...given, typeV: "f16" }, unmeasured(keys))).toMatchObject({
+    divergence: { mean: 0.003 },
+  });
 });
 
 test("chooseCache() without a model asks for no half that a model does not keep", async () => {

@@ -148,7 +148,7 @@ test.each([
   ["counts for other matrices", { counts: [1, 1] }, `"${QUERY}.counts" is not 1 of f32`],
   [
     "neither one count nor one for each matrix",
-    { matrices: 3, matrix: new Array<number>(12).fill(1), counts: [1, 1] },
+    { matrices: 3, matrix: Array.from({ length: 12 }, () => 1), counts: [1, 1] },
     `"${QUERY}.counts" is not 1 or 3 of f32`,
   ],
 ])("HessianFile refuses %s", async (_what, fault, message) => {

@@ -99,7 +99,14 @@ export async function* tensorInputs(
     const columns = columnsOf(wanted[0]!);
     const { inputs, counts } = await finished.read(input, columns);
     const first = input.weights[0]!;
-    const watched = { name: first, weights: input.weights, layer: layerOf(first), columns, isRouted: counts.length > 1, counts };
+    const watched = {
+      name: first,
+      weights: input.weights,
+      layer: layerOf(first),
+      columns,
+      isRouted: counts.length > 1,
+      counts,
+    };
     for (const name of wanted) yield { name, inputs, watched };
   }
   for (const name of left) yield { name, inputs: [plainInput(columnsOf(name))] };
