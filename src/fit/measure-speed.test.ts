@@ -7,17 +7,18 @@ import { measureSpeed } from "./measure-speed.js";
 const model = sharedModel("stories260K-f32.gguf");
 
 test.skipIf(!model)("measureSpeed() takes medians of as many samples as asked for", async () => {
-  const seen: number[] = [];
+  const seen: string[] = [];
   const result = await measureSpeed(
     { model: model!, promptTokens: 32, decodeTokens: 8, repeats: 3, threads: 1 },
-    { onProgress: ({ done }) => seen.push(done) },
+    { onProgress: ({ stage, done, total }) => seen.push(`${stage} ${done}/${total}`) },
   );
   expect(result.prefillSamples).toHaveLength(3);
   expect(result.decodeSamples).toHaveLength(3);
   expect(result.decodeTokensPerSecond).toBe([...result.decodeSamples].sort((a, b) => a - b)[1]);
   expect(result.decodeTokensPerSecond).toBeGreaterThan(0);
   expect(result.prefillTokensPerSecond).toBeGreaterThan(0);
-  expect(seen).toEqual([1, 2, 3]);
+  const stages = ["measuring prefill", "measuring decode"];
+  expect(seen).toEqual(stages.flatMap((stage) => [1, 2, 3].map((done) => `${stage} ${done}/3`)));
 });
 
 test.skipIf(!model)("measureSpeed() stays within the length that the model was trained for", async () => {
