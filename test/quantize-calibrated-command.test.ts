@@ -20,8 +20,6 @@ const ggml = loadGgml();
 const inputs = temporaryFolder();
 const model = inputs.path("model.gguf");
 const text = inputs.path("text.txt");
-/** Several whole quantizations, on a machine that may be busy. */
-const SLOW = 180_000;
 const calibrated = ["--calibrate", text, "--context", "64", "--threads", "1"];
 const SMALL = ["--effort", "fast", "--context", "64", "--threads", "1"];
 
@@ -32,29 +30,25 @@ beforeAll(async () => {
 });
 afterAll(() => inputs[Symbol.dispose]());
 
-test(
-  "quantize --size writes a file of at most that size, with types of its choice, and says how far it is",
-  { timeout: SLOW },
-  async () => {
-    using folder = temporaryFolder();
-    const output = folder.path("out.gguf");
-    const args = ["quantize", model, output, "--size", "-70%", ...calibrated, "--json"];
-    const outcome = await pare(args);
-    expect(outcome).toMatchObject({ exitCode: 0, stderr: "" });
-    const document = documentOf("quantize", outcome);
-    const size = statSync(output).size;
-    expect(document.sizeBytes).toBe(size);
-    expect(size).toBeLessThanOrEqual(0.3 * statSync(model).size);
-    expect(size).toBeGreaterThan(0.98 * 0.3 * statSync(model).size);
-    expect(document.calibration!.divergence!.mean).toBeGreaterThan(0);
-    expect(document.calibration!.divergence!.mean).toBeLessThan(5);
-    await using gguf = await readGguf(output);
-    expect(gguf.tensors.map(({ name, type }) => ({ name, type }))).toEqual(
-      document.tensors.map(({ name, type }) => ({ name, type })),
-    );
-    expect(readdirSync(folder.path(""))).toEqual(["out.gguf"]);
-  },
-);
+test("quantize --size writes a file of at most that size, with types of its choice, and says how far it is", async () => {
+  using folder = temporaryFolder();
+  const output = folder.path("out.gguf");
+  const args = ["quantize", model, output, "--size", "-70%", ...calibrated, "--json"];
+  const outcome = await pare(args);
+  expect(outcome).toMatchObject({ exitCode: 0, stderr: "" });
+  const document = documentOf("quantize", outcome);
+  const size = statSync(output).size;
+  expect(document.sizeBytes).toBe(size);
+  expect(size).toBeLessThanOrEqual(0.3 * statSync(model).size);
+  expect(size).toBeGreaterThan(0.98 * 0.3 * statSync(model).size);
+  expect(document.calibration!.divergence!.mean).toBeGreaterThan(0);
+  expect(document.calibration!.divergence!.mean).toBeLessThan(5);
+  await using gguf = await readGguf(output);
+  expect(gguf.tensors.map(({ name, type }) => ({ name, type }))).toEqual(
+    document.tensors.map(({ name, type }) => ({ name, type })),
+  );
+  expect(readdirSync(folder.path(""))).toEqual(["out.gguf"]);
+});
 
 test("quantize --dry-run refuses to save a recipe of a file that it does not make", async () => {
   using folder = temporaryFolder();
@@ -75,35 +69,31 @@ test("quantize --dry-run with text refuses where there are no measurements yet, 
   expect(existsSync(output)).toBe(false);
 });
 
-test(
-  "quantize --type --calibrate keeps the preset's types and comes nearer than the preset with importance data",
-  { timeout: SLOW },
-  async () => {
-    using folder = temporaryFolder();
-    const [ours, theirs, importance] = ["ours.gguf", "theirs.gguf", "imatrix.gguf"].map(folder.path) as [
-      string,
-      string,
-      string,
-    ];
-    const solved = documentOf(
-      "quantize",
-      await pare(["quantize", model, ours, "--type", "q4_K_S", ...calibrated, "--json"]),
-    );
-    await pare(["calibrate", model, text, "-o", importance, "--context", "64", "--threads", "1"]);
-    const plain = documentOf(
-      "quantize",
-      await pare(["quantize", model, theirs, "--type", "q4_K_S", "--imatrix", importance, "--json"]),
-    );
-    expect(solved.tensors.map(({ name, type }) => [name, type])).toEqual(
-      plain.tensors.map(({ name, type }) => [name, type]),
-    );
-    const divergence = async (path: string) => {
-      const args = ["eval", path, "--against", model, "--text", text, "--context", "64", "--threads", "1", "--json"];
-      return documentOf("eval-text", await pare(args)).klDivergence!.mean;
-    };
-    expect(await divergence(ours)).toBeLessThan(0.8 * (await divergence(theirs)));
-  },
-);
+test("quantize --type --calibrate keeps the preset's types and comes nearer than the preset with importance data", async () => {
+  using folder = temporaryFolder();
+  const [ours, theirs, importance] = ["ours.gguf", "theirs.gguf", "imatrix.gguf"].map(folder.path) as [
+    string,
+    string,
+    string,
+  ];
+  const solved = documentOf(
+    "quantize",
+    await pare(["quantize", model, ours, "--type", "q4_K_S", ...calibrated, "--json"]),
+  );
+  await pare(["calibrate", model, text, "-o", importance, "--context", "64", "--threads", "1"]);
+  const plain = documentOf(
+    "quantize",
+    await pare(["quantize", model, theirs, "--type", "q4_K_S", "--imatrix", importance, "--json"]),
+  );
+  expect(solved.tensors.map(({ name, type }) => [name, type])).toEqual(
+    plain.tensors.map(({ name, type }) => [name, type]),
+  );
+  const divergence = async (path: string) => {
+    const args = ["eval", path, "--against", model, "--text", text, "--context", "64", "--threads", "1", "--json"];
+    return documentOf("eval-text", await pare(args)).klDivergence!.mean;
+  };
+  expect(await divergence(ours)).toBeLessThan(0.8 * (await divergence(theirs)));
+});
 
 test("quantize --calibrate writes types that have no solver as ggml rounds them", async () => {
   using folder = temporaryFolder();
@@ -149,105 +139,89 @@ test("quantize --tensor-type pins a tensor", async () => {
   expect(typesOf("token_embd")).toEqual(["q6_K"]);
 });
 
-test(
-  "quantize --kv-cache chooses the types of a cache of that size, and says how to run it",
-  { timeout: SLOW },
-  async () => {
-    using folder = temporaryFolder();
-    const output = folder.path("out.gguf");
-    const args = ["quantize", model, output, "--type", "q8_0", ...calibrated, "--effort", "fast"];
-    const fullBytes = 2 * 2 * 2 * 2 * 64 * 512; // bytes, halves, layers, heads, elements of one, tokens
-    const budget = Math.floor(0.45 * fullBytes);
-    const document = documentOf("quantize", await pare([...args, "--kv-cache", `${budget}B@512`, "--json"]));
-    const cache = document.cache!;
-    expect(cache.sizeBytes).toBeLessThanOrEqual(budget);
-    expect(cache.sizeBytes).toBeGreaterThan(0.8 * budget);
-    expect(cache).toMatchObject({ contextLength: 512, divergence: { contextLength: 64, tokens: expect.any(Number) } });
-    expect(cache.divergence.tokens).toBe(document.calibration!.divergence!.tokens);
-    expect(cache.divergence.mean).toBeGreaterThan(0);
-    const less = documentOf(
-      "quantize",
-      await pare([...args, "--kv-cache", `${Math.ceil(0.3 * fullBytes)}B@512`, "--json"]),
-    );
-    expect(less.cache!.sizeBytes).toBeLessThanOrEqual(0.3 * fullBytes);
-    expect(less.cache!.divergence.mean).toBeGreaterThan(cache.divergence.mean);
-    const text = await pare([...args, "--kv-cache", `${budget}B@512`]);
-    expect(text.stdout).toContain(`K ${cache.typeK}, V ${cache.typeV}`);
-    expect(text.stdout).toContain(`llama-cli -m ${output} -c 512 -ctk ${cache.typeK} -ctv ${cache.typeV} -fa on`);
-    const full = await pare([...args, "--kv-cache", `${fullBytes}B@512`, "--json"]);
-    expect(documentOf("quantize", full).cache).toMatchObject({ typeK: "f16", typeV: "f16", sizeBytes: fullBytes });
-    expect(documentOf("quantize", await pare([...args, "--json"])).cache).toBeUndefined();
-  },
-);
+test("quantize --kv-cache chooses the types of a cache of that size, and says how to run it", async () => {
+  using folder = temporaryFolder();
+  const output = folder.path("out.gguf");
+  const args = ["quantize", model, output, "--type", "q8_0", ...calibrated, "--effort", "fast"];
+  const fullBytes = 2 * 2 * 2 * 2 * 64 * 512; // bytes, halves, layers, heads, elements of one, tokens
+  const budget = Math.floor(0.45 * fullBytes);
+  const document = documentOf("quantize", await pare([...args, "--kv-cache", `${budget}B@512`, "--json"]));
+  const cache = document.cache!;
+  expect(cache.sizeBytes).toBeLessThanOrEqual(budget);
+  expect(cache.sizeBytes).toBeGreaterThan(0.8 * budget);
+  expect(cache).toMatchObject({ contextLength: 512, divergence: { contextLength: 64, tokens: expect.any(Number) } });
+  expect(cache.divergence.tokens).toBe(document.calibration!.divergence!.tokens);
+  expect(cache.divergence.mean).toBeGreaterThan(0);
+  const less = documentOf(
+    "quantize",
+    await pare([...args, "--kv-cache", `${Math.ceil(0.3 * fullBytes)}B@512`, "--json"]),
+  );
+  expect(less.cache!.sizeBytes).toBeLessThanOrEqual(0.3 * fullBytes);
+  expect(less.cache!.divergence.mean).toBeGreaterThan(cache.divergence.mean);
+  const text = await pare([...args, "--kv-cache", `${budget}B@512`]);
+  expect(text.stdout).toContain(`K ${cache.typeK}, V ${cache.typeV}`);
+  expect(text.stdout).toContain(`llama-cli -m ${output} -c 512 -ctk ${cache.typeK} -ctv ${cache.typeV} -fa on`);
+  const full = await pare([...args, "--kv-cache", `${fullBytes}B@512`, "--json"]);
+  expect(documentOf("quantize", full).cache).toMatchObject({ typeK: "f16", typeV: "f16", sizeBytes: fullBytes });
+  expect(documentOf("quantize", await pare([...args, "--json"])).cache).toBeUndefined();
+});
 
-test(
-  "quantize --size DEVICE@N shares its memory between weights and cache, and a table keeps what was measured of both",
-  { timeout: SLOW },
-  async () => {
-    using folder = temporaryFolder();
-    const [device, output, table] = ["board.json", "out.gguf", "table.json"].map(folder.path) as [
-      string,
-      string,
-      string,
-    ];
-    const context = 4096;
-    const { spec } = await openedModel();
-    const { compute, kvCache } = memoryBytes({ spec, tensors: new Map() }, { contextLength: context });
-    const memory = compute + Math.floor(0.5 * (kvCache + statSync(model).size));
-    writeFileSync(device, JSON.stringify({ name: "Board", memoryBytes: memory }));
-    const size = ["--size", `${device}@${context}`, "--table", table, "--effort", "fast"];
-    const args = ["quantize", model, output, ...size, ...calibrated, "--json"];
-    const first = documentOf("quantize", await pare(args));
-    const cache = first.cache!;
-    expect(`${cache.typeK}/${cache.typeV}`).not.toBe("f16/f16");
-    const tensorBytes = first.tensors.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-    expect(tensorBytes + cache.sizeBytes + compute).toBeLessThanOrEqual(memory);
-    expect(tensorBytes + cache.sizeBytes + compute).toBeGreaterThan(0.97 * memory);
-    const kept = await readMeasurements(table);
-    expect(kept.kvCache.length).toBeGreaterThanOrEqual(13);
-    expect(kept.kvCache).toContainEqual(expect.objectContaining({ typeK: cache.typeK, typeV: cache.typeV }));
-    const before = readFileSync(table, "utf8");
-    const again = documentOf("quantize", await pare(args));
-    expect([again.cache, again.tensors]).toEqual([first.cache, first.tensors]);
-    expect(readFileSync(table, "utf8")).toBe(before);
-    const foreseen = documentOf("quantize", await pare([...args, "--dry-run"]));
-    expect([foreseen.cache, foreseen.tensors]).toEqual([first.cache, first.tensors]);
-  },
-);
+test("quantize --size DEVICE@N shares its memory between weights and cache, and a table keeps what was measured of both", async () => {
+  using folder = temporaryFolder();
+  const [device, output, table] = ["board.json", "out.gguf", "table.json"].map(folder.path) as [string, string, string];
+  const context = 4096;
+  const { spec } = await openedModel();
+  const { compute, kvCache } = memoryBytes({ spec, tensors: new Map() }, { contextLength: context });
+  const memory = compute + Math.floor(0.5 * (kvCache + statSync(model).size));
+  writeFileSync(device, JSON.stringify({ name: "Board", memoryBytes: memory }));
+  const size = ["--size", `${device}@${context}`, "--table", table, "--effort", "fast"];
+  const args = ["quantize", model, output, ...size, ...calibrated, "--json"];
+  const first = documentOf("quantize", await pare(args));
+  const cache = first.cache!;
+  expect(`${cache.typeK}/${cache.typeV}`).not.toBe("f16/f16");
+  const tensorBytes = first.tensors.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  expect(tensorBytes + cache.sizeBytes + compute).toBeLessThanOrEqual(memory);
+  expect(tensorBytes + cache.sizeBytes + compute).toBeGreaterThan(0.97 * memory);
+  const kept = await readMeasurements(table);
+  expect(kept.kvCache.length).toBeGreaterThanOrEqual(13);
+  expect(kept.kvCache).toContainEqual(expect.objectContaining({ typeK: cache.typeK, typeV: cache.typeV }));
+  const before = readFileSync(table, "utf8");
+  const again = documentOf("quantize", await pare(args));
+  expect([again.cache, again.tensors]).toEqual([first.cache, first.tensors]);
+  expect(readFileSync(table, "utf8")).toBe(before);
+  const foreseen = documentOf("quantize", await pare([...args, "--dry-run"]));
+  expect([foreseen.cache, foreseen.tensors]).toEqual([first.cache, first.tensors]);
+});
 
-test(
-  "quantize --recipe makes the file again, byte for byte, that --save-recipe was written with",
-  { timeout: SLOW },
-  async () => {
-    using folder = temporaryFolder();
-    const [first, again, recipe] = ["first.gguf", "again.gguf", "recipe.yaml"].map(folder.path) as [
-      string,
-      string,
-      string,
-    ];
-    const wish = ["--size", "4.4bpw", "--kv-cache", "200kB@512", "--effort", "fast", "--tensor-type", "ffn_up=q5_K"];
-    const made = documentOf(
-      "quantize",
-      await pare(["quantize", model, first, ...wish, ...calibrated, "--save-recipe", recipe, "--json"]),
-    );
-    expect(Object.keys(made.types).length).toBeGreaterThan(3);
-    const { source, passes } = await readRecipe(recipe);
-    expect(source).toEqual({ name: "synthetic", sha256: sha256(readFileSync(model)) });
-    expect(passes[0]!.quantize.calibrate).toMatchObject({
-      texts: [{ file: text, sha256: sha256(readFileSync(text)) }],
-      contextLength: 64,
-      effort: "fast",
-      kvCache: { typeK: made.cache!.typeK, typeV: made.cache!.typeV, contextLength: 512 },
-    });
-    const args = ["quantize", model, again, "--recipe", recipe, "--threads", "2", "--json"]; // made with one
-    const followed = documentOf("quantize", await pare(args));
-    expect(readFileSync(again).equals(readFileSync(first))).toBe(true);
-    expect(followed.cache).toEqual(made.cache);
-    expect(followed.calibration).toEqual({ ...made.calibration, predictedDivergence: undefined });
-  },
-);
+test("quantize --recipe makes the file again, byte for byte, that --save-recipe was written with", async () => {
+  using folder = temporaryFolder();
+  const [first, again, recipe] = ["first.gguf", "again.gguf", "recipe.yaml"].map(folder.path) as [
+    string,
+    string,
+    string,
+  ];
+  const wish = ["--size", "4.4bpw", "--kv-cache", "200kB@512", "--effort", "fast", "--tensor-type", "ffn_up=q5_K"];
+  const made = documentOf(
+    "quantize",
+    await pare(["quantize", model, first, ...wish, ...calibrated, "--save-recipe", recipe, "--json"]),
+  );
+  expect(Object.keys(made.types).length).toBeGreaterThan(3);
+  const { source, passes } = await readRecipe(recipe);
+  expect(source).toEqual({ name: "synthetic", sha256: sha256(readFileSync(model)) });
+  expect(passes[0]!.quantize.calibrate).toMatchObject({
+    texts: [{ file: text, sha256: sha256(readFileSync(text)) }],
+    contextLength: 64,
+    effort: "fast",
+    kvCache: { typeK: made.cache!.typeK, typeV: made.cache!.typeV, contextLength: 512 },
+  });
+  const args = ["quantize", model, again, "--recipe", recipe, "--threads", "2", "--json"]; // made with one
+  const followed = documentOf("quantize", await pare(args));
+  expect(readFileSync(again).equals(readFileSync(first))).toBe(true);
+  expect(followed.cache).toEqual(made.cache);
+  expect(followed.calibration).toEqual({ ...made.calibration, predictedDivergence: undefined });
+});
 
-test("quantize --recipe keeps a preset's name and what was left out, too", { timeout: SLOW }, async () => {
+test("quantize --recipe keeps a preset's name and what was left out, too", async () => {
   using folder = temporaryFolder();
   const recipe = folder.path("recipe.yaml");
   const how = ["--type", "q4_K_M", "--effort", "fast", "--without", "descent", "--output-tensor-type", "q6_K"];

@@ -25,7 +25,6 @@ const text = inputs.path("text.txt");
 const others = inputs.path("others.txt");
 const hessians = inputs.path("hessians.gguf");
 const importance = inputs.path("imatrix.gguf");
-const SLOW = 180_000;
 const CONTEXT = 64;
 const context = ["--context", `${CONTEXT}`, "--threads", "1"];
 
@@ -77,7 +76,7 @@ test("quantize by Hessians of a model whose embedding is its output, too, gives 
   expect(readFileSync(byFile).equals(readFileSync(byText))).toBe(true);
 });
 
-test("quantize by Hessians with a text beside them measures on the text", { timeout: SLOW }, async () => {
+test("quantize by Hessians with a text beside them measures on the text", async () => {
   using folder = temporaryFolder();
   const both = ["--calibrate", hessians, "--calibrate", text, "--context", `${CONTEXT}`];
   const [alone, beside] = [folder.path("alone.gguf"), folder.path("beside.gguf")];

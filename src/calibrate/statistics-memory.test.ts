@@ -59,12 +59,12 @@ test("cutIntoGroups() cuts a layer that does not fit between its inputs, and ref
 });
 
 test("sumsBudget() follows the width of the layers, not their number, and memory, but has room for each input", () => {
-  const free = { bytesMin: 1000, availableBytes: 2 ** 40 };
-  const budget = sumsBudget(model(4), paired, free);
-  expect(sumsBudget(model(40), paired, free)).toBe(budget);
+  const free = 2 ** 40;
+  const budget = sumsBudget(model(4), paired, 1000, free);
+  expect(sumsBudget(model(40), paired, 1000, free)).toBe(budget);
   expect(cutIntoGroups(model(40), budget, paired).length).toBeLessThanOrEqual(11);
-  expect(sumsBudget(model(4), paired, { ...free, bytesMin: 2 ** 30 })).toBe(2 ** 30);
-  const scarce = sumsBudget(model(4), paired, { bytesMin: 1000, availableBytes: 1000 });
+  expect(sumsBudget(model(4), paired, 2 ** 30, free)).toBe(2 ** 30);
+  const scarce = sumsBudget(model(4), paired, 1000, 1000);
   expect(scarce).toBe(statisticsBytes([input(0, "ffn_down", 300)], paired).totalBytes);
   expect(() => cutIntoGroups(model(4), scarce, paired)).not.toThrow();
 });

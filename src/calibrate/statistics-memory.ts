@@ -61,13 +61,14 @@ export function statisticsBytes(
  * The bound for `cutIntoGroups`: it follows the width of the layers and not their number.
  *
  * @param bytesMin room for the layers of a narrow model
- * @param availableBytes memory that is free
+ * @param availableBytes memory that is free; of it half is taken at most
  * @returns `bytesMin`, or what a few of the widest layers take, where memory has it; in any case enough for each single input
  */
 export function sumsBudget(
   inputs: readonly DistinctInput[],
   shape: StatisticsShape & { contextLength: number },
-  { bytesMin, availableBytes }: { bytesMin: number; availableBytes: number },
+  bytesMin: number,
+  availableBytes = process.availableMemory(),
 ): number {
   const bytesOf = (group: readonly DistinctInput[]): number => statisticsBytes(group, shape).totalBytes;
   const widest = Math.max(0, ...byLayer(inputs).map(bytesOf));

@@ -63,8 +63,7 @@ export async function measureTensors(request: MeasureRequest): Promise<Measureme
     await measure([name], () => [plainInput(lab.source.tensor(name).shape[0]!)]);
   }
   const shape = { isPaired: false, contextLength: request.contextLength };
-  const budget = { bytesMin: request.sumsBytes, availableBytes: process.availableMemory() };
-  for (const group of cutIntoGroups(inputs, sumsBudget(inputs, shape, budget), shape)) {
+  for (const group of cutIntoGroups(inputs, sumsBudget(inputs, shape, request.sumsBytes), shape)) {
     const wanted = group.flatMap(({ weights }) => weights);
     using found = await statistics.collect(request.windows, wanted, { onProgress: request.onProgress });
     for (const layer of byLayer(found.inputs)) {

@@ -59,8 +59,7 @@ export async function roundInOrder(request: RoundInOrderRequest): Promise<Map<st
     lab.substituteBytes(name, types.get(name)!, result.get(name)!);
   }
   const shape = { isPaired: original !== undefined, contextLength };
-  const budget = { bytesMin: request.sumsBytes, availableBytes: process.availableMemory() };
-  for (const group of cut(inputs, request.groups, shape, sumsBudget(inputs, shape, budget))) {
+  for (const group of cut(inputs, request.groups, shape, sumsBudget(inputs, shape, request.sumsBytes))) {
     using found = await statistics.collect(
       request.windows,
       group.flatMap(({ weights }) => weights),
