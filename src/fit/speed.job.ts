@@ -10,7 +10,7 @@ import type { SpeedRequest, SpeedResult } from "./measure-speed.js";
 import { median } from "./speed.js";
 
 /** Enough to load weights into memory, to wake the threads and to have what runs in JavaScript compiled. */
-const WARM_UP_DECODE_TOKENS = 16;
+const WARM_UP_DECODE_TOKENS = 64;
 
 export async function run(request: SpeedRequest, job: JobContext): Promise<SpeedResult> {
   const { repeats = 3, threads = physicalCores(), repack = true, greedy = false, secondsMax = 30 } = request;
