@@ -39,7 +39,9 @@ const repack = !values["no-repack"];
 console.log(
   `threads ${threads}, prompt ${promptTokens}, decode ${decodeTokens}, rounds ${values.rounds}, repack ${repack}`,
 );
-console.log("| model | measure | Pare tokens/s, median | llama-bench tokens/s, median | ratio | ratio of best tenths |");
+console.log(
+  "| model | measure | Pare tokens/s, median | llama-bench tokens/s, median | ratio | ratio of best tenths |",
+);
 console.log("|---|---|---|---|---|---|");
 for (const model of positionals) await compare(model);
 

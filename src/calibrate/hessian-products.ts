@@ -1,11 +1,12 @@
 // The graphs behind Hessians: rows in, x xᵀ added to a sum, all in ggml. Its fastest product is Aᵀ B with rows of the summed
 // dimension, so rows are gathered, transposed and multiplied, a block of columns at a time:
 //   x [columns, rows] → t = cont(transpose(x)) [rows, columns] → mul_mat(t, t[block]) [columns, block] → added to the sum
+// Products may be of t in bf16, added up in f32: on processors that multiply it directly they take half as long.
 // A symmetric sum is formed on one side of the diagonal alone, which saves up to half of the multiplications, and one
 // block's memory serves all blocks: a graph's nodes run in the order in which they were added.
 import { EngineError } from "../errors.js";
 import type { CpuBackend } from "../native/matmul.js";
-import { F32, TensorArena } from "./tensor-arena.js";
+import { BF16, F32, TensorArena } from "./tensor-arena.js";
 
 /** What a sum is for: its name, and the shape of what enters. */
 export interface SumShape {
@@ -23,12 +24,24 @@ export interface Rows {
   offsets: Int32Array;
 }
 
+/** What products are computed in. bf16 keeps 8 bits of an input's every value, and their sum in f32. */
+export type ProductPrecision = "f32" | "bf16";
+
+/** What all products of a run have in common. */
+export interface ProductOptions {
+  /** Every input comes with a second model's rows of the same tokens. Default false. */
+  isPaired?: boolean;
+  /** Default f32. */
+  precision?: ProductPrecision;
+}
+
 /** Columns of one block: large enough for ggml's tiles, small enough to stay in a core's cache until it is added. */
 const BLOCK_COLUMNS = 256;
 
 /** Bytes of a workspace. */
-export function workspaceBytes(columns: number, rows: number, isPaired: boolean): number {
-  return 4 * columns * (Math.min(columns, BLOCK_COLUMNS) + (isPaired ? 4 : 2) * rows);
+export function workspaceBytes(columns: number, rows: number, { isPaired, precision }: ProductOptions): number {
+  const rowBytes = precision === "bf16" ? 4 + 4 + 2 : 4 + 4;
+  return columns * (4 * Math.min(columns, BLOCK_COLUMNS) + (isPaired ? 2 : 1) * rowBytes * rows);
 }
 
 /** One product of a workspace and where it goes: `height` lines of a sum from `start` on, `width` long. */
@@ -51,14 +64,14 @@ export class Workspace implements Disposable {
   readonly square: BlockProduct[] = [];
   readonly #arena: TensorArena;
 
-  constructor(backend: CpuBackend, columns: number, capacity: number, isPaired: boolean) {
+  constructor(backend: CpuBackend, columns: number, capacity: number, { isPaired, precision = "f32" }: ProductOptions) {
     this.capacity = capacity;
-    this.#arena = new TensorArena(backend.engine, 9 + 5 * blockStarts(columns).length);
+    this.#arena = new TensorArena(backend.engine, 11 + 5 * blockStarts(columns).length);
     const { ggml } = backend.engine;
     const context = this.#arena.pointer;
     const scratch = ggml.ggml_new_tensor_2d(context, F32, columns, Math.min(columns, BLOCK_COLUMNS))!;
-    this.input = new Side(this.#arena, columns, capacity);
-    this.original = isPaired ? new Side(this.#arena, columns, capacity) : undefined;
+    this.input = new Side(this.#arena, columns, capacity, precision);
+    this.original = isPaired ? new Side(this.#arena, columns, capacity, precision) : undefined;
     const cuts = blockStarts(columns).map((start) => {
       const end = Math.min(columns, start + BLOCK_COLUMNS);
       const [before, block] = [this.input.lines(0, end), this.input.lines(start, end)];
@@ -74,7 +87,7 @@ export class Workspace implements Disposable {
       const height = end - start;
       this.triangle.push({ tensor: multiply(before, block), width: end, start, height });
       if (other === undefined) continue;
-      this.square.push({ tensor: multiply(this.input.transposed, other), width: columns, start, height });
+      this.square.push({ tensor: multiply(this.input.factor, other), width: columns, start, height });
     }
   }
 
@@ -99,32 +112,35 @@ function blockStarts(columns: number): number[] {
 
 /** One model's rows, their transpose and their sum. */
 class Side {
-  readonly transposed: bigint;
+  /** The transpose as products take it, [rows, columns]. */
+  readonly factor: bigint;
   readonly sum: bigint;
   readonly #arena: TensorArena;
   readonly #columns: number;
-  readonly #capacity: number;
   readonly #rows: bigint;
+  readonly #lineBytes: number;
+  readonly #capacity: number;
   #filled = 0;
   #views: { rows: Float32Array; sum: Float32Array } | undefined;
 
-  constructor(arena: TensorArena, columns: number, capacity: number) {
+  constructor(arena: TensorArena, columns: number, capacity: number, precision: ProductPrecision) {
     const { ggml } = arena.engine;
     const context = arena.pointer;
     this.#arena = arena;
     this.#columns = columns;
     this.#capacity = capacity;
     this.#rows = ggml.ggml_new_tensor_2d(context, F32, columns, capacity)!; // [columns, rows]
-    this.transposed = ggml.ggml_cont(context, ggml.ggml_transpose(context, this.#rows))!; // [rows, columns]
-    this.sum = ggml.ggml_sum_rows(context, this.transposed)!; // [1, columns]
+    const transposed = ggml.ggml_cont(context, ggml.ggml_transpose(context, this.#rows))!; // [rows, columns]
+    this.sum = ggml.ggml_sum_rows(context, transposed)!; // [1, columns]
+    this.factor = precision === "f32" ? transposed : ggml.ggml_cast(context, transposed, BF16)!;
+    this.#lineBytes = capacity * (precision === "f32" ? 4 : 2);
   }
 
   /** Lines `start` to `end` of the transpose. */
   lines(start: number, end: number): bigint {
-    const lineBytes = this.#capacity * 4;
     const { ggml } = this.#arena.engine;
-    const [context, height] = [this.#arena.pointer, end - start];
-    return ggml.ggml_view_2d(context, this.transposed, this.#capacity, height, lineBytes, start * lineBytes)!;
+    const [context, height, lineBytes] = [this.#arena.pointer, end - start, this.#lineBytes];
+    return ggml.ggml_view_2d(context, this.factor, this.#capacity, height, lineBytes, start * lineBytes)!;
   }
 
   gather({ values, offsets }: Rows, standIn: Rows): void {

@@ -51,6 +51,24 @@ test.each([
   expect(found.subarray(0, matrix * columns ** 2).every((value) => value === 0)).toBe(true);
 });
 
+test("HessianSums of bf16 products are as near as 8 bits of each value allow", () => {
+  const [columns, rows, random, input] = [300, 64, new Random(5), group(300)];
+  const values = Float32Array.from({ length: rows * columns }, () => random.normal());
+  const offsets = Int32Array.from({ length: rows }, (__, row) => row * columns);
+  using backend = CpuBackend.create(loadEngine(), 1);
+  using sums = new HessianSums(backend, 48, { precision: "bf16" });
+  sums.add({ group: input, matrix: 0, values, offsets });
+  const found = sums.matrixOf(input)!;
+  const wanted = definition(values, offsets, columns);
+  // Both factors of a product are off by half a step of 2⁻⁸ at most, so the sum by 2⁻⁸ of the factors' norms.
+  const norms = Float64Array.from({ length: columns }, (__, i) => Math.sqrt(wanted[i * (columns + 1)]!));
+  const worst = wanted.map((value, at) => {
+    return Math.abs(found[at]! - value) / (norms[at % columns]! * norms[Math.floor(at / columns)]!);
+  });
+  expect(Math.max(...worst)).toBeLessThan(2 ** -8);
+  expect(Math.max(...worst)).toBeGreaterThan(0);
+});
+
 test("HessianSums keeps layers of the same width apart", () => {
   const [left, right] = [group(4), { ...group(4), name: "blk.1.test_4.weight" }];
   const values = Float32Array.of(1, 0, 0, 0, 0, 2, 0, 0);

@@ -4,7 +4,14 @@
 import { ResourceError } from "../errors.js";
 import type { CpuBackend } from "../native/matmul.js";
 import { formatBytes } from "../support/units.js";
-import { GroupSum, type Rows, type SumShape, Workspace, workspaceBytes } from "./hessian-products.js";
+import {
+  GroupSum,
+  type ProductOptions,
+  type Rows,
+  type SumShape,
+  Workspace,
+  workspaceBytes,
+} from "./hessian-products.js";
 
 /** Rows that one product takes for a routed layer: an expert sees few tokens of a batch. */
 const ROUTED_ROWS = 64;
@@ -15,19 +22,19 @@ const MEMORY_SHARE_MAX = 0.9;
  * Bytes that the Hessians of these layers take in memory and, nearly, on disk.
  *
  * @param rows rows gathered for one product
- * @param isPaired with a second model's rows, so with Σ x x̂ᵀ
+ * @param options with a second model's rows there is Σ x x̂ᵀ, too
  */
 export function hessianBytes(
   groups: Iterable<SumShape>,
   rows: number,
-  isPaired = false,
+  options: ProductOptions = {},
 ): { sumsBytes: number; workBytes: number } {
   let sumsBytes = 0;
   const workBytes = new Map<string, number>();
   for (const group of groups) {
-    sumsBytes += 4 * group.columns ** 2 * group.matrices * (isPaired ? 2 : 1);
+    sumsBytes += 4 * group.columns ** 2 * group.matrices * (options.isPaired ? 2 : 1);
     const capacity = rowCapacity(group, rows);
-    workBytes.set(`${group.columns}/${capacity}`, workspaceBytes(group.columns, capacity, isPaired));
+    workBytes.set(`${group.columns}/${capacity}`, workspaceBytes(group.columns, capacity, options));
   }
   return { sumsBytes, workBytes: [...workBytes.values()].reduce((total, bytes) => total + bytes, 0) };
 }
@@ -51,18 +58,15 @@ export function requireHessianMemory(groups: Iterable<SumShape>, rows: number, a
 export class HessianSums implements Disposable {
   readonly #backend: CpuBackend;
   readonly #rows: number;
-  readonly #isPaired: boolean;
+  readonly #options: ProductOptions;
   readonly #works = new Map<string, Workspace>();
   readonly #sums = new Map<string, GroupSum>();
 
-  /**
-   * @param rows rows gathered for one product: those of a whole batch keep ggml busiest
-   * @param options.isPaired every input comes with a second model's rows of the same tokens
-   */
-  constructor(backend: CpuBackend, rows: number, { isPaired = false }: { isPaired?: boolean } = {}) {
+  /** @param rows rows gathered for one product: those of a whole batch keep ggml busiest */
+  constructor(backend: CpuBackend, rows: number, options: ProductOptions = {}) {
     this.#backend = backend;
     this.#rows = rows;
-    this.#isPaired = isPaired;
+    this.#options = options;
   }
 
   /**
@@ -110,7 +114,7 @@ export class HessianSums implements Disposable {
     const capacity = rowCapacity(group, this.#rows);
     const key = `${group.columns}/${capacity}`;
     let work = this.#works.get(key);
-    if (!work) this.#works.set(key, (work = new Workspace(this.#backend, group.columns, capacity, this.#isPaired)));
+    if (!work) this.#works.set(key, (work = new Workspace(this.#backend, group.columns, capacity, this.#options)));
     return work;
   }
 }

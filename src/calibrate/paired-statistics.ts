@@ -10,13 +10,16 @@
 // for itself (x = x̂): for it the expert has no other aim than to answer as before. Where only the original does, the
 // rounded expert will never see the token, and it is left out.
 import type { LlamaModel } from "../native/llama-model.js";
+import type { Engine } from "../native/engine.js";
 import { ThreadPool } from "../native/thread-pool.js";
 import type { RunOptions } from "../support/progress.js";
 import { type DistinctInput, SILENT, findInputs, inputsOf } from "./distinct-inputs.js";
+import type { ProductPrecision } from "./hessian-products.js";
 import { type CollectedStatistics, PairedSums } from "./paired-sums.js";
 import { runShape, runWindows } from "./run-windows.js";
 import { batchTokensMax, productRows } from "./statistics-memory.js";
 
+export type { ProductPrecision } from "./hessian-products.js";
 export type { CollectedStatistics, InputStatistics } from "./paired-sums.js";
 
 export interface PairedStatisticsOptions {
@@ -26,6 +29,8 @@ export interface PairedStatisticsOptions {
   threads: number;
   /** Tokens of every window. */
   contextLength: number;
+  /** What products are computed in; f32 by default, see also `fastestPrecision`. */
+  precision?: ProductPrecision;
 }
 
 /** Collects statistics of chosen weights' inputs. Runs in a child process: native calls block, and llama.cpp may abort. */
@@ -60,7 +65,7 @@ export class PairedStatistics {
     weights: Iterable<string>,
     options: RunOptions = {},
   ): Promise<CollectedStatistics> {
-    const { original, candidate, threads, contextLength } = this.#options;
+    const { original, candidate, threads, contextLength, precision = "f32" } = this.#options;
     requireWindows(windows, contextLength);
     const all = await this.inputs();
     const inputs = inputsOf(all, weights);
@@ -72,7 +77,7 @@ export class PairedStatistics {
     };
     using threadPool = ThreadPool.create(original.engine, threads);
     const rows = productRows(runShape(models, windows, limits).batchTokens);
-    const sums = new PairedSums(inputs, models, { threads, threadPool, rows });
+    const sums = new PairedSums(inputs, models, { threads, threadPool, rows, precision });
     try {
       const context = { progress: options.onProgress ?? SILENT.progress, flush: () => breathe(options.signal) };
       await runWindows({
@@ -90,6 +95,11 @@ export class PairedStatistics {
       throw error;
     }
   }
+}
+
+/** bf16 where the processor multiplies it; elsewhere ggml's products of it take as long as those of f32, or longer. */
+export function fastestPrecision({ systemInfo }: Engine): ProductPrecision {
+  return systemInfo.includes("AVX512_BF16 = 1") ? "bf16" : "f32";
 }
 
 function requireWindows(windows: readonly Int32Array[], contextLength: number): void {

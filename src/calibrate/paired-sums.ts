@@ -4,7 +4,7 @@ import type { LlamaModel } from "../native/llama-model.js";
 import { CpuBackend } from "../native/matmul.js";
 import type { ThreadPool } from "../native/thread-pool.js";
 import type { DistinctInput } from "./distinct-inputs.js";
-import type { GroupSum, Rows } from "./hessian-products.js";
+import type { GroupSum, ProductPrecision, Rows } from "./hessian-products.js";
 import { HessianSums } from "./hessian-sums.js";
 import { InputWatcher, KeptInputs, type SeenInput, counterparts } from "./input-watcher.js";
 import { unsoundInput } from "./product-inputs.js";
@@ -48,6 +48,15 @@ export class CollectedStatistics implements Disposable {
   }
 }
 
+export interface PairedSumsOptions {
+  threads: number;
+  /** The threads that the models compute with. */
+  threadPool: ThreadPool | undefined;
+  /** Rows of one product. */
+  rows: number;
+  precision?: ProductPrecision;
+}
+
 /** Sums that grow while the models run: each keeps what it sees for the last, whose graph forms the products. */
 export class PairedSums implements Disposable {
   readonly watched: readonly WatchedModel[];
@@ -59,19 +68,17 @@ export class PairedSums implements Disposable {
 
   /**
    * @param models the original, and a candidate if there is one
-   * @param compute.rows rows of one product
-   * @param compute.threadPool the threads that the models compute with
    */
   constructor(
     inputs: readonly DistinctInput[],
     models: readonly LlamaModel[],
-    { threads, threadPool, rows }: { threads: number; threadPool: ThreadPool | undefined; rows: number },
+    { threads, threadPool, rows, precision = "f32" }: PairedSumsOptions,
   ) {
     const [original, candidate] = models;
     this.#inputs = inputs;
     this.#paths = models.map(({ path }) => path);
     this.#backend = CpuBackend.create(original!.engine, threads, threadPool);
-    this.#sums = new HessianSums(this.#backend, rows, { isPaired: candidate !== undefined });
+    this.#sums = new HessianSums(this.#backend, rows, { isPaired: candidate !== undefined, precision });
     for (const input of inputs) {
       this.#counts.set(input, { all: new Float64Array(input.matrices), paired: new Float64Array(input.matrices) });
     }

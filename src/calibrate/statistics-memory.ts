@@ -52,7 +52,10 @@ export function statisticsBytes(
   shape: StatisticsShape & { contextLength: number },
 ): StatisticsMemory {
   const { batchTokens } = batchShape(shape.contextLength, 0, Infinity, batchTokensMax(inputs, shape));
-  const { sumsBytes, workBytes } = hessianBytes(inputs, productRows(batchTokens), shape.isPaired);
+  const { sumsBytes, workBytes } = hessianBytes(inputs, productRows(batchTokens), {
+    isPaired: shape.isPaired,
+    precision: "bf16", // which takes the most
+  });
   const keptBytes = shape.isPaired ? batchTokens * tokenBytes(inputs) : 0;
   return { sumsBytes, keptBytes, workBytes, totalBytes: sumsBytes + keptBytes + workBytes };
 }

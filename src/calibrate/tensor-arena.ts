@@ -6,6 +6,8 @@ import type { CpuBackend } from "../native/matmul.js";
 
 /** ggml's id of its 32-bit floats. */
 export const F32 = 0;
+/** And of those with the upper half of their bits. */
+export const BF16 = 30;
 
 export class TensorArena extends NativeHandle {
   #buffer: bigint | null = null;

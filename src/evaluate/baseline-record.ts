@@ -86,9 +86,18 @@ export function decodeWindow(bytes: Uint8Array, contextLength: number, vocabular
   return { tokens, distributions };
 }
 
-/** The second half of a window is scored, less its last token, which has no next one: as llama-perplexity does it. */
-export function scoredPerWindow(contextLength: number): number {
-  return contextLength - 1 - Math.floor(contextLength / 2);
+/**
+ * Scored tokens of a window: all from a position on, less the last, which has no next one.
+ *
+ * @param firstScored by default the middle, as llama-perplexity does it
+ */
+export function scoredPerWindow(contextLength: number, firstScored = middleOf(contextLength)): number {
+  return contextLength - 1 - firstScored;
+}
+
+/** Where a window's second half starts. */
+export function middleOf(contextLength: number): number {
+  return Math.floor(contextLength / 2);
 }
 
 function sampledOnly(distributions: CompactDistributions): {

@@ -3,7 +3,7 @@
 import type { CompactDistributions } from "./compact-distribution.js";
 import { CompactDistributionsBuilder } from "./compact-distribution-builder.js";
 import { type Comparison, compareDistribution } from "./compact-distribution.js";
-import { scoredPerWindow } from "./baseline-record.js";
+import { middleOf, scoredPerWindow } from "./baseline-record.js";
 import { requireWindows } from "./text-windows.js";
 import type { WindowRunner } from "./window-runner.js";
 import type { TokenMeasurements } from "./window-scorers.js";
@@ -11,14 +11,19 @@ import type { TokenMeasurements } from "./window-scorers.js";
 export class MemoryBaseline {
   readonly tokens: Int32Array;
   readonly contextLength: number;
+  /** Position of a window's first scored token. */
+  readonly firstScored: number;
+  readonly scoredPerWindow: number;
   /** Whole windows of the text, measured or not. */
   readonly available: number;
   readonly #distributions = new Map<number, CompactDistributions>();
 
   /** @throws {PareError} when the text has not one whole window */
-  constructor(tokens: Int32Array, contextLength: number) {
+  constructor(tokens: Int32Array, contextLength: number, firstScored = middleOf(contextLength)) {
     this.tokens = tokens;
     this.contextLength = contextLength;
+    this.firstScored = firstScored;
+    this.scoredPerWindow = scoredPerWindow(contextLength, firstScored);
     this.available = requireWindows(tokens.length, contextLength);
   }
 
@@ -45,7 +50,7 @@ export class MemoryBaseline {
     const wrong = missing.find((window) => !(Number.isInteger(window) && window >= 0 && window < this.available));
     if (wrong !== undefined) throw new RangeError(`The text has no window ${wrong}: it has ${this.available}`);
     for (const group of runner.groups(this.tokens, missing)) {
-      const builders = group.map(() => new CompactDistributionsBuilder(scoredPerWindow(this.contextLength)));
+      const builders = group.map(() => new CompactDistributionsBuilder(this.scoredPerWindow));
       const score = (
         slot: number,
         _: number,
@@ -64,7 +69,7 @@ export class MemoryBaseline {
    * @throws {RangeError} when one was not
    */
   compare(runner: WindowRunner, windows: readonly number[], signal?: AbortSignal): Required<TokenMeasurements> {
-    const scored = windows.length * scoredPerWindow(this.contextLength);
+    const scored = windows.length * this.scoredPerWindow;
     const negativeLogLikelihoods = new Float64Array(scored);
     const against = {
       negativeLogLikelihoods: new Float64Array(scored),

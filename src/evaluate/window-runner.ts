@@ -1,13 +1,13 @@
 // A context that computes groups of windows and hands the logits after every scored token to a scorer; made once, used for
 // many groups. Same windows as llama-perplexity: BOS in place of a window's first token where the vocabulary adds it, the
-// second half scored. Short windows are computed several at once, each as a sequence of its own. A group never makes
+// second half scored unless more is asked for. Short windows are computed several at once, each as a sequence of its own. A group never makes
 // llama.cpp cut a window into other micro batches than it would alone: its attention takes fewer than 64 queries through
 // another kernel, whose rounding, amplified by 8-bit activations, moves a window's likelihood by 0.1 %.
 import { EngineError } from "../errors.js";
 import { type ContextOptions, LlamaContext } from "../native/llama-context.js";
 import type { LlamaModel } from "../native/llama-model.js";
 import type { TokenBatch } from "../native/token-batch.js";
-import { scoredPerWindow } from "./baseline-record.js";
+import { middleOf, scoredPerWindow } from "./baseline-record.js";
 import { RowSoftmax } from "./row-softmax.js";
 
 /** Tokens that llama.cpp computes at once, its own default; short windows share them. */
@@ -22,6 +22,8 @@ const LOGITS_BYTES_MAX = 256 << 20;
 export interface WindowRunnerOptions extends Pick<ContextOptions, "typeK" | "typeV" | "flashAttention"> {
   /** Tokens per window. */
   contextLength: number;
+  /** Position of a window's first scored token; its middle by default. */
+  firstScored?: number;
   /** Most windows that will be asked for: no more than these are computed side by side. */
   windows: number;
   threads?: number | undefined;
@@ -60,14 +62,17 @@ export class WindowRunner implements Disposable {
   /** Windows of one group, at most. */
   readonly slots: number;
   readonly seconds: TextSeconds = { forward: 0, scoring: 0 };
+  readonly #firstScored: number;
   readonly #pieceLength: number;
   readonly #context: LlamaContext;
   readonly #softmax: RowSoftmax;
   readonly #batch: TokenBatch;
 
   /** @throws {EngineError} when llama.cpp can't make the context, mostly for want of memory */
-  constructor(model: LlamaModel, { contextLength, windows, ...options }: WindowRunnerOptions) {
-    const { slots, pieceLength } = chooseShape(model.vocabularySize, contextLength, windows);
+  constructor(model: LlamaModel, { contextLength, windows, firstScored, ...options }: WindowRunnerOptions) {
+    this.#firstScored = firstScored ?? middleOf(contextLength);
+    const scored = scoredPerWindow(contextLength, this.#firstScored);
+    const { slots, pieceLength } = chooseShape(model.vocabularySize, contextLength, windows, scored);
     this.contextLength = contextLength;
     this.slots = slots;
     this.#pieceLength = pieceLength;
@@ -90,7 +95,7 @@ export class WindowRunner implements Disposable {
   /** The windows at hand cut into groups, with their tokens. */
   *groups(tokens: Int32Array, windows: readonly number[]): Generator<GroupWindow[]> {
     const { contextLength, slots } = this;
-    const scored = scoredPerWindow(contextLength);
+    const scored = scoredPerWindow(contextLength, this.#firstScored);
     for (let first = 0; first < windows.length; first += slots) {
       yield windows.slice(first, first + slots).map((window, slot) => ({
         window,
@@ -116,7 +121,7 @@ export class WindowRunner implements Disposable {
       this.#context.decode(this.#batch);
       this.#context.synchronize();
       const decoded = performance.now();
-      if (rows > 0) this.#scoreRows(scorer, group, rows, scoredBefore(start, this.contextLength));
+      if (rows > 0) this.#scoreRows(scorer, group, rows, Math.max(0, start - this.#firstScored));
       this.seconds.forward += (decoded - began) / 1000;
       this.seconds.scoring += (performance.now() - decoded) / 1000;
     }
@@ -133,10 +138,9 @@ export class WindowRunner implements Disposable {
     this.#batch.clear();
     let rows = 0;
     for (const [slot, { tokens }] of group.entries()) {
-      const firstScored = Math.floor(tokens.length / 2);
       for (let position = start; position < end; position++) {
         const token = position === 0 && model.addsBos ? model.bosToken : tokens[position]!;
-        const isScored = position >= firstScored && position < tokens.length - 1;
+        const isScored = position >= this.#firstScored && position < tokens.length - 1;
         this.#batch.add(token, position, slot, isScored);
         if (isScored) rows++;
       }
@@ -162,7 +166,7 @@ export class WindowRunner implements Disposable {
           index,
           logits.subarray(row * columns, (row + 1) * columns),
           probabilities.subarray((row - block) * columns, (row - block + 1) * columns),
-          tokens[Math.floor(tokens.length / 2) + index + 1]!,
+          tokens[this.#firstScored + index + 1]!,
         );
         if (!Number.isFinite(value)) throw notNumbers(model.path, window, value);
       }
@@ -175,19 +179,15 @@ function chooseShape(
   vocabularySize: number,
   contextLength: number,
   windows: number,
+  scored: number,
 ): { slots: number; pieceLength: number } {
   const rowsMax = Math.max(1, Math.floor(LOGITS_BYTES_MAX / (vocabularySize * 4)));
-  const slotsByRows = Math.floor(rowsMax / scoredPerWindow(contextLength));
+  const slotsByRows = Math.floor(rowsMax / scored);
   const slots = Math.max(1, Math.min(Math.floor(MICRO_BATCH_TOKENS / contextLength), slotsByRows, windows));
   if (slots > 1 || contextLength <= Math.min(BATCH_TOKENS, rowsMax)) return { slots, pieceLength: contextLength };
   const whole = Math.min(BATCH_TOKENS, rowsMax);
   const unit = whole >= MICRO_BATCH_TOKENS ? MICRO_BATCH_TOKENS : Math.min(whole, 64);
   return { slots, pieceLength: whole - (whole % unit) };
-}
-
-/** Scored tokens of a window that earlier pieces had. */
-function scoredBefore(start: number, contextLength: number): number {
-  return Math.max(0, start - Math.floor(contextLength / 2));
 }
 
 function notNumbers(path: string, window: number, value: number): EngineError {

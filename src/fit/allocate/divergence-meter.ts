@@ -1,6 +1,5 @@
 // Measures how far a model in memory is from a baseline in memory, on as many windows of its text as the budget allows.
 import type { MemoryBaseline } from "../../evaluate/memory-baseline.js";
-import { scoredPerWindow } from "../../evaluate/baseline-record.js";
 import { meanEstimate, quantileOfSorted } from "../../evaluate/statistics.js";
 import { type TextSeconds, WindowRunner } from "../../evaluate/window-runner.js";
 import type { TokenMeasurements } from "../../evaluate/window-scorers.js";
@@ -64,7 +63,7 @@ export class DivergenceMeter implements Disposable {
     const before = { ...runner.seconds };
     const measured = baseline.compare(runner, windows.slice(0, count), options.signal);
     return {
-      ...summarize(measured, scoredPerWindow(baseline.contextLength)),
+      ...summarize(measured, baseline.scoredPerWindow),
       seconds: {
         forward: runner.seconds.forward - before.forward,
         scoring: runner.seconds.scoring - before.scoring,
@@ -74,13 +73,13 @@ export class DivergenceMeter implements Disposable {
 
   /** The context for these windows and cache types; the last one is kept. */
   runner({ baseline, windows }: Yardstick, cache: CacheOptions = {}): WindowRunner {
-    const { contextLength } = baseline;
+    const { contextLength, firstScored } = baseline;
     const { typeK = "f16", typeV = "f16", flashAttention = "auto" } = cache;
-    const key = JSON.stringify([contextLength, windows.length, typeK, typeV, flashAttention]);
+    const key = JSON.stringify([contextLength, firstScored, windows.length, typeK, typeV, flashAttention]);
     if (this.#runner?.key === key) return this.#runner.runner;
     this.#release();
-    const options = { contextLength, windows: windows.length, threads: this.#threads, typeK, typeV, flashAttention };
-    const runner = new WindowRunner(this.#model, options);
+    const shape = { contextLength, firstScored, windows: windows.length };
+    const runner = new WindowRunner(this.#model, { ...shape, threads: this.#threads, typeK, typeV, flashAttention });
     this.#runner = { key, runner };
     return runner;
   }

@@ -7,8 +7,10 @@ export interface EffortPlan {
   statisticsTokens: number;
   /** Tokens whose inputs make those of the measurements. */
   surveyTokens: number;
-  /** Tokens on which a substitution is measured. */
+  /** Tokens that no Hessian sees, on which the finished mix is measured. */
   measureTokens: number;
+  /** Those of them on which a substitution is measured. */
+  probeTokens: number;
   /** So many substitutions at most; where there are more tensors, some are left to what their layer and their kind suggest. */
   substitutions: number;
   /** Rows of a tensor whose rounding to each type shows its layer error. */
@@ -24,6 +26,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     statisticsTokens: 8192,
     surveyTokens: 4096,
     measureTokens: 512,
+    probeTokens: 512,
     substitutions: 40,
     sampleRows: 16,
     driftGroups: 0,
@@ -33,6 +36,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     statisticsTokens: 32768,
     surveyTokens: 4096,
     measureTokens: 1024,
+    probeTokens: 512,
     substitutions: 72,
     sampleRows: 16,
     driftGroups: 3,
@@ -42,6 +46,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     statisticsTokens: 131072,
     surveyTokens: 32768,
     measureTokens: 4096,
+    probeTokens: 4096,
     substitutions: Infinity,
     sampleRows: 96,
     driftGroups: 6,
@@ -49,8 +54,8 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
   },
 };
 
-/** Weights times tokens that all substitutions together may cost: some two minutes of two cores. */
-const SUBSTITUTION_WORK = 6.5e12;
+/** Weights times tokens that all substitutions together may cost: a minute or two of two cores. */
+const SUBSTITUTION_WORK = 4.5e12;
 /** Fewer would leave layers and kinds unseen. */
 const SUBSTITUTIONS_MIN = 32;
 
@@ -59,8 +64,8 @@ const SUBSTITUTIONS_MIN = 32;
  *
  * @param parameters weights of the model
  */
-export function substitutionsOf(plan: Pick<EffortPlan, "substitutions" | "measureTokens">, parameters: number): number {
+export function substitutionsOf(plan: Pick<EffortPlan, "substitutions" | "probeTokens">, parameters: number): number {
   if (plan.substitutions === Infinity) return Infinity;
-  const affordable = Math.floor(SUBSTITUTION_WORK / (plan.measureTokens * parameters));
+  const affordable = Math.floor(SUBSTITUTION_WORK / (plan.probeTokens * parameters));
   return Math.min(plan.substitutions, Math.max(SUBSTITUTIONS_MIN, affordable));
 }

@@ -11,7 +11,7 @@ import type { OnProgress } from "../../support/progress.js";
 import type { Measurements } from "./measurement-schema.js";
 import { kindOf } from "./product-model.js";
 import { type RoundedTensor, type TensorToRound, roundTensor, sampleErrors } from "./round-tensor.js";
-import { plainInput, roundingInputs } from "./rounding-input.js";
+import { plainInput, releaseInputs, roundingInputs } from "./rounding-input.js";
 import type { WeightLab } from "./weight-lab.js";
 
 export interface MeasureRequest {
@@ -25,6 +25,8 @@ export interface MeasureRequest {
   sampleRows: number;
   /** Substitutions at most. */
   substitutions: number;
+  /** Windows of the baseline on which one is measured. */
+  probeWindows: number;
   effort: Effort;
   /** Memory for sums; a wide model's take more, see `sumsBudget`. */
   sumsBytes: number;
@@ -55,7 +57,7 @@ export async function measureTensors(request: MeasureRequest): Promise<Measureme
       const done = Object.keys(measured).length;
       request.onProgress({ stage: "measuring tensors", done, total: open.length, unit: "tensors", detail: name });
       const { type, shape } = lab.source.tensor(name);
-      measured[name] = { type, shape: [...shape], types: substitute(lab, name, rounded[i]!) };
+      measured[name] = { type, shape: [...shape], types: substitute(request, name, rounded[i]!) };
       await request.breathe();
     }
   };
@@ -73,6 +75,7 @@ export async function measureTensors(request: MeasureRequest): Promise<Measureme
         for (const name of input.weights) if (open.includes(name)) rounding.set(name, shared);
       }
       await measure([...rounding.keys()], (name) => rounding.get(name)!);
+      releaseInputs(new Set([...rounding.values()].flat()));
     }
   }
   return measured;
@@ -96,13 +99,13 @@ async function roundOnTrial(request: MeasureRequest, tensor: TensorToRound, isPr
   return { errors, ...(type && rounded && { probe: { type, rounded } }) };
 }
 
-function substitute(lab: WeightLab, name: string, { errors, probe }: Trial) {
+function substitute({ lab, probeWindows: windows }: MeasureRequest, name: string, { errors, probe }: Trial) {
   const entries: Measurements["tensors"][string]["types"] = {};
   for (const [type, layerError] of errors) entries[type] = { layerError };
   if (!probe) return entries;
   const { type, rounded } = probe;
   lab.substituteBytes(name, type, rounded.bytes);
-  const { mean, standardError, tokens, p99, sameTopRate } = lab.divergence();
+  const { mean, standardError, tokens, p99, sameTopRate } = lab.divergence({ windows });
   lab.restore(name);
   // The substitute was rounded in haste; what is written later is nearer by as much as the sample says.
   const layerError = errors.get(type)!;

@@ -1,5 +1,5 @@
 // The child's side of `quantizeCalibrated`: the model in memory, its statistics, the choice of types, the rounding, the file.
-import { PairedStatistics } from "../../calibrate/paired-statistics.js";
+import { PairedStatistics, fastestPrecision } from "../../calibrate/paired-statistics.js";
 import type { GgmlType } from "../../formats/gguf/ggml-types.js";
 import { writeGguf } from "../../formats/gguf/write.js";
 import { type Model, elementCount } from "../../model/model.js";
@@ -11,6 +11,7 @@ import { LlamaModel } from "../../native/llama-model.js";
 import { type TypeAssignments, type TypeOverride, assignTypes } from "../../passes/quantize/assign-types.js";
 import { type TensorOutcome, outcomes } from "../../passes/quantize/outcome.js";
 import { outputMetadata } from "../../passes/quantize/output-metadata.js";
+import { middleOf } from "../../evaluate/baseline-record.js";
 import { parseChoices } from "../../passes/quantize/parse-choices.js";
 import type { QuantizeOptions } from "../../passes/quantize/quantize-options.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
@@ -85,6 +86,8 @@ export interface CalibratedJobOutput {
 /** Memory for the sums of one group of layers; a wide model's take more, see `sumsBudget`. */
 const SUMS_BYTES = 400 * 2 ** 20;
 const DRIFT_SHARE = 0.25;
+/** Tokens at a window's start on which nothing is measured: without what goes before, they say little of a model. */
+const UNSCORED_TOKENS = 32;
 
 export async function run(job: CalibratedJobInput, context: JobContext): Promise<CalibratedJobOutput> {
   const engine = loadEngine();
@@ -94,13 +97,15 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
   using lab = await WeightLab.open(engine, job.input, { threads });
   const windows = dealWindows(lab.model, job.texts, effort, job);
   const { contextLength, measurement } = windows;
-  lab.measureBaseline({ tokens: measurement, contextLength });
+  const firstScored = Math.min(UNSCORED_TOKENS, middleOf(contextLength));
+  lab.measureBaseline({ tokens: measurement, contextLength, firstScored });
   await using pool = new RoundingPool(threads);
   const shared = {
     lab,
     pool,
     windows: windows.statistics,
     contextLength,
+    measurementWindows: windows.measurementWindows,
     sumsBytes: SUMS_BYTES,
     onProgress: context.progress,
     breathe: context.flush,
@@ -119,12 +124,11 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
   const rounding = job.without.includes("descent") ? "fast" : effort.rounding;
   await using finished = job.statistics === undefined ? undefined : await openFinishedInputs(job.statistics);
   const groups = finished || job.without.includes("asymmetric") ? 0 : effort.driftGroups;
-  using original = groups > 0 ? LlamaModel.load(engine, job.input) : undefined;
   const watch = new RankWatch();
   const common = { ...shared, onInput: (input: WatchedInput) => watch.see(input), types: changed, effort: rounding };
   const rounded = finished
     ? await roundByFile({ ...common, finished, source: lab.source, ggml: engine })
-    : await roundInOrder({ ...common, original, threads, groups, driftShare: DRIFT_SHARE });
+    : await roundFollowingDrift({ ...common, threads, groups, driftShare: DRIFT_SHARE });
   const divergence = verify(lab, changed, rounded, { isRecovering: !job.without.includes("recovery") });
   const sizeBytes = await write(job, model, choice.assignments, rounded);
   return {
@@ -139,6 +143,15 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     warnings: watch.warnings(textRemedy(job.effort, contextLength)),
     ...(finished && factsOfFile(finished, model.tensors, changed.keys(), watch)),
   };
+}
+
+/** With the original beside the candidate, and no longer than that. */
+async function roundFollowingDrift(
+  request: Omit<Parameters<typeof roundInOrder>[0], "original">,
+): ReturnType<typeof roundInOrder> {
+  const { lab, groups } = request;
+  using original = groups > 0 ? LlamaModel.load(lab.engine, lab.source.path) : undefined;
+  return await roundInOrder({ ...request, original });
 }
 
 /** The types of the tensors that change theirs. */
@@ -162,7 +175,7 @@ interface Choice {
 type Shared = Pick<
   Parameters<typeof measureTensors>[0],
   "lab" | "pool" | "windows" | "contextLength" | "sumsBytes" | "onProgress" | "breathe"
->;
+> & { measurementWindows: number };
 
 /**
  * A type for every tensor, and where memory is shared the KV cache.
@@ -208,11 +221,15 @@ async function survey(
   threads: number,
 ): Promise<Measurements["tensors"]> {
   if (job.without.includes("allocation")) return evenMeasurements(shared.lab.source.tensors, types.keys());
-  const { sampleRows, surveyTokens } = EFFORTS[job.effort];
+  const { sampleRows, surveyTokens, probeTokens } = EFFORTS[job.effort];
   const substitutions = substitutionsOf(EFFORTS[job.effort], shared.lab.model.parameters);
+  const probeWindows = Math.min(shared.measurementWindows, Math.max(1, Math.floor(probeTokens / shared.contextLength)));
   const windows = spread(shared.windows, Math.max(1, Math.floor(surveyTokens / shared.contextLength)));
-  const statistics = new PairedStatistics({ original: shared.lab.model, threads, contextLength: shared.contextLength });
-  return measureTensors({ ...shared, windows, statistics, types, sampleRows, substitutions, effort: "default" });
+  const { model: original, engine } = shared.lab;
+  const precision = fastestPrecision(engine);
+  const statistics = new PairedStatistics({ original, threads, contextLength: shared.contextLength, precision });
+  const plan = { sampleRows, substitutions, probeWindows, effort: "default" } as const;
+  return measureTensors({ ...shared, ...plan, windows, statistics, types });
 }
 
 /** As if the divergence that a rounding causes went by the number of weights alone. */
@@ -229,14 +246,14 @@ export function evenMeasurements(
   );
 }
 
-/** Measures the file that is to be; what is fitted again meanwhile joins the bytes. */
+/** Measures the file that is to be, in the lab's place; what is fitted again meanwhile joins the bytes. */
 function verify(
   lab: WeightLab,
   types: ReadonlyMap<string, GgmlType>,
   bytes: Map<string, Uint8Array>,
   { isRecovering }: { isRecovering: boolean },
 ): NonNullable<CalibratedJobOutput["divergence"]> {
-  using real = lab.realModel({ types, bytes: (name) => bytes.get(name)! });
+  using real = lab.turnIntoRealModel({ types, bytes: (name) => bytes.get(name)! });
   const recovered = isRecovering ? recoverOutputGain(lab, real) : { divergence: real.divergence() };
   if (recovered.bytes) bytes.set(OUTPUT_NORM, recovered.bytes);
   const { windowMeans: _means, seconds: _seconds, ...divergence } = recovered.divergence;

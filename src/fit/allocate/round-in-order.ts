@@ -4,6 +4,7 @@ import {
   type InputStatistics,
   type PairedStatisticsOptions,
   PairedStatistics,
+  fastestPrecision,
 } from "../../calibrate/paired-statistics.js";
 import type { DistinctInput } from "../../calibrate/distinct-inputs.js";
 import { cutIntoGroups, sumsBudget } from "../../calibrate/statistics-memory.js";
@@ -13,7 +14,7 @@ import type { Effort } from "../../passes/quantize/round/problem.js";
 import type { RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
 import type { OnProgress } from "../../support/progress.js";
 import { roundTensor } from "./round-tensor.js";
-import { plainInput, roundingInputs } from "./rounding-input.js";
+import { plainInput, releaseInputs, roundingInputs } from "./rounding-input.js";
 import type { WeightLab } from "./weight-lab.js";
 
 export interface RoundInOrderRequest {
@@ -69,6 +70,7 @@ export async function roundInOrder(request: RoundInOrderRequest): Promise<Map<st
       request.onInput?.(input);
       const rounding = roundingInputs(input, request.driftShare);
       for (const name of input.weights.filter((weight) => types.has(weight))) await take(name, rounding);
+      releaseInputs(rounding);
     }
     for (const name of group.flatMap(({ weights }) => weights)) {
       if (result.has(name)) lab.substituteBytes(name, types.get(name)!, result.get(name)!);
@@ -77,9 +79,10 @@ export async function roundInOrder(request: RoundInOrderRequest): Promise<Map<st
   return result;
 }
 
-function statisticsOptions({ lab, original, threads, contextLength }: RoundInOrderRequest): PairedStatisticsOptions {
-  if (!original) return { original: lab.model, threads, contextLength };
-  return { original, candidate: lab.model, threads, contextLength };
+function statisticsOptions(request: RoundInOrderRequest): PairedStatisticsOptions {
+  const { lab, original, threads, contextLength } = request;
+  const shared = { threads, contextLength, precision: fastestPrecision(lab.engine) };
+  return original ? { ...shared, original, candidate: lab.model } : { ...shared, original: lab.model };
 }
 
 /** Groups that fit the memory, and about as many as wanted. */

@@ -75,7 +75,7 @@ export function diagonalInputs(name: string, means: Float32Array, columns: numbe
   const stamp = made++;
   return new LazyInputs(means.length / columns, (matrix) => {
     const importance = means.slice(matrix * columns, (matrix + 1) * columns);
-    const hessian = sharedFloats(columns * columns);
+    const hessian = sharedFloats(columns * columns).fill(0);
     for (let i = 0; i < columns; i++) hessian[i * columns + i] = importance[i]!;
     damp(hessian, columns, [name]);
     return { key: `${name}/${matrix}/${stamp}`, columns, hessian, importance };
@@ -84,7 +84,7 @@ export function diagonalInputs(name: string, means: Float32Array, columns: numbe
 
 /** For rows that nothing is known of, or that are looked up instead of multiplied: every column counts the same. */
 export function plainInput(columns: number): RoundingInput {
-  const hessian = sharedFloats(columns * columns);
+  const hessian = sharedFloats(columns * columns).fill(0);
   for (let i = 0; i < columns; i++) hessian[i * columns + i] = 1;
   return { key: `plain/${columns}`, columns, hessian, importance: new Float32Array(columns).fill(1) };
 }
@@ -100,8 +100,9 @@ function inputMaker(statistics: NamedSums, driftShare: number): (matrix: number)
   return (matrix) => {
     const hessian = means.hessian(matrix, sharedFloats(columns * columns));
     const importance = Float32Array.from({ length: columns }, (_, i) => hessian[i * columns + i]!);
-    const cross = driftShare > 0 ? means.cross(matrix) : undefined;
-    const drift = cross && shared(driftOf(cross, hessian, columns));
+    const cross = driftShare > 0 && statistics.cross ? means.cross(matrix, sharedFloats(columns * columns)) : undefined;
+    const drift = cross && driftOf(cross, hessian, columns, sharedFloats(columns * columns));
+    if (cross) reuse(cross);
     damp(hessian, columns, weights);
     return { key: `${name}/${matrix}/${stamp}`, columns, hessian, importance, drift, driftShare };
   };
@@ -124,12 +125,27 @@ function damp(hessian: Float32Array, columns: number, weights: readonly string[]
   for (let i = 0; i < columns; i++) hessian[i * columns + i]! += added;
 }
 
-function shared(values: Float32Array): Float32Array {
-  const out = sharedFloats(values.length);
-  out.set(values);
-  return out;
+/**
+ * Takes back the memory of inputs that nothing is rounded with any more: they must not be used again. Shared matrices are
+ * large, and the garbage collector would let those of many layers pile up.
+ */
+export function releaseInputs(inputs: Iterable<RoundingInput>): void {
+  for (const { hessian, drift } of inputs) {
+    reuse(hessian);
+    if (drift) reuse(drift);
+  }
 }
 
+/** Matrices that were taken back, by length. */
+const spare = new Map<number, Float32Array[]>();
+
+/** Holds whatever it held before. */
 function sharedFloats(length: number): Float32Array {
-  return new Float32Array(new SharedArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT)) as Float32Array;
+  const taken = spare.get(length)?.pop();
+  return taken ?? (new Float32Array(new SharedArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT)) as Float32Array);
+}
+
+function reuse(matrix: Float32Array): void {
+  const { length } = matrix;
+  spare.set(length, [...(spare.get(length) ?? []), matrix]);
 }

@@ -35,6 +35,8 @@ export interface BaselineRequest {
   tokens: Int32Array;
   /** Tokens per window; absent: 512, or what the model was trained on. */
   contextLength?: number | undefined;
+  /** Position of a window's first scored token; its middle by default. */
+  firstScored?: number | undefined;
   /** Numbers of windows in the order in which budgets take them; absent: all from the first on. */
   windows?: readonly number[] | undefined;
   signal?: AbortSignal;
@@ -145,13 +147,16 @@ export class WeightLab implements Disposable {
    *
    * @throws {PareError} when the text has no whole window, or a tensor is substituted
    */
-  measureBaseline({ tokens, contextLength, windows, signal }: BaselineRequest): { windows: number; sizeBytes: number } {
+  measureBaseline(request: BaselineRequest): { windows: number; sizeBytes: number } {
+    const { tokens, contextLength, firstScored, windows, signal } = request;
     if (this.#substituted.size > 0)
       throw new PareError(`Cannot measure the original: tensor "${[...this.#substituted][0]}" is substituted`);
     const length = resolveContextLength(this.model, contextLength);
     const before = this.#yardstick?.baseline;
     const baseline =
-      before?.tokens === tokens && before.contextLength === length ? before : new MemoryBaseline(tokens, length);
+      before?.tokens === tokens && before.contextLength === length
+        ? before
+        : new MemoryBaseline(tokens, length, firstScored);
     const chosen = windows ?? Array.from({ length: baseline.available }, (_, window) => window);
     if (chosen.length === 0) throw new PareError("No window of the text is selected");
     const yardstick = { baseline, windows: [...chosen] };
@@ -186,6 +191,13 @@ export class WeightLab implements Disposable {
       () => this.#requireYardstick(),
       this.#threads,
     );
+  }
+
+  /** The same in this lab's place: its own weights are freed first, and it substitutes and measures nothing any more. */
+  turnIntoRealModel(plan: RealModelPlan): RealModel {
+    this.#meter[Symbol.dispose]();
+    this.model[Symbol.dispose]();
+    return this.realModel(plan);
   }
 
   [Symbol.dispose](): void {

@@ -9,9 +9,14 @@ import type { LdlFactor } from "./problem.js";
  *
  * @param cross C, element (i, j) at i · columns + j: i of the original, j of the candidate
  * @param hessian H, neither of them damped
+ * @param drift memory for the result; its own by default
  */
-export function driftOf(cross: Float32Array, hessian: Float32Array, columns: number): Float32Array {
-  const drift = new Float32Array(columns * columns);
+export function driftOf(
+  cross: Float32Array,
+  hessian: Float32Array,
+  columns: number,
+  drift: Float32Array = new Float32Array(columns * columns),
+): Float32Array {
   for (let i = 0; i < columns; i++) {
     for (let j = 0; j < columns; j++) drift[j * columns + i] = cross[i * columns + j]! - hessian[i * columns + j]!;
   }
