@@ -54,6 +54,8 @@ export interface Allocation {
   readonly decodeCost: number;
   /** The smallest file that could be asked for. */
   readonly smallestBytes: number;
+  /** What the choice was made from. */
+  readonly problem: ChooseTypesRequest;
 }
 
 /**
@@ -75,7 +77,23 @@ export function allocate(request: AllocateRequest): Allocation {
     divergenceBound: request.minimize === "latency" ? undefined : choice.objectiveBound,
     decodeCost: choice.cost,
     smallestBytes: smallestBytes(problem),
+    problem,
   };
+}
+
+/** The types of an allocation by tensor. */
+export function typesOf({ assignments }: Pick<Allocation, "assignments">): Map<string, GgmlType> {
+  return new Map([...assignments].map(([name, { type }]) => [name, type]));
+}
+
+/** Assignments with other types for some tensors. */
+export function reassign(assignments: TypeAssignments, types: ReadonlyMap<string, GgmlType>): TypeAssignments {
+  return new Map(
+    [...assignments].map(([name, assignment]) => {
+      const type = types.get(name)!;
+      return [name, type === assignment.type ? assignment : { type, because: "least divergence of the whole mix" }];
+    }),
+  );
 }
 
 /** The choice that `allocate()` has to make, in plain numbers: what `chooseTypes()` and `nearbyMixes()` take. */

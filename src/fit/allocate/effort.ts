@@ -17,6 +17,8 @@ export interface EffortPlan {
   sampleRows: number;
   /** Groups of layers, each measured in both models side by side before it is rounded; 0: the original is not looked at again. */
   driftGroups: number;
+  /** Mixes next to the chosen one that are measured as a whole, at most. */
+  mixTrials: number;
   /** How the final rows are rounded. */
   rounding: Effort;
 }
@@ -30,6 +32,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     substitutions: 40,
     sampleRows: 16,
     driftGroups: 0,
+    mixTrials: 0,
     rounding: "default",
   },
   default: {
@@ -40,6 +43,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     substitutions: 72,
     sampleRows: 16,
     driftGroups: 3,
+    mixTrials: 0,
     rounding: "default",
   },
   high: {
@@ -50,6 +54,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     substitutions: Infinity,
     sampleRows: 96,
     driftGroups: 6,
+    mixTrials: 64,
     rounding: "high",
   },
 };

@@ -31,11 +31,12 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
   await using finished = await openFinishedInputs(job.statistics!);
   await using pool = new RoundingPool(job.threads ?? physicalCores());
   const shared = { finished, source, ggml, pool, onProgress: context.progress, breathe: context.flush };
-  const choice = await chooseAssignments(job, model, async (types) =>
-    job.without.includes("allocation")
-      ? evenMeasurements(source.tensors, types.keys())
-      : measureLayerErrors({ ...shared, types, sampleRows: effort.sampleRows }),
-  );
+  const choice = await chooseAssignments(job, model, {
+    measure: async (types) =>
+      job.without.includes("allocation")
+        ? evenMeasurements(source.tensors, types.keys())
+        : measureLayerErrors({ ...shared, types, sampleRows: effort.sampleRows }),
+  });
   const types = changedTypes(model, choice.assignments);
   const watch = new RankWatch();
   const rounded = await roundByFile({

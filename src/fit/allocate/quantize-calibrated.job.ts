@@ -36,6 +36,9 @@ import { OUTPUT_NORM, recoverOutputGain } from "./recover-output-gain.js";
 import { roundByFile } from "./round-by-file.js";
 import { roundInOrder } from "./round-in-order.js";
 import type { SizeGoal } from "./size-goal.js";
+import { type Allocation, reassign, typesOf } from "./allocate.js";
+import { improveMix } from "./improve-mix.js";
+import { TrialMix } from "./trial-mix.js";
 import { openTypes, solveMix } from "./solve-mix.js";
 import type { Divergence } from "./weight-lab.js";
 import { WeightLab } from "./weight-lab.js";
@@ -86,6 +89,8 @@ export interface CalibratedJobOutput {
 /** Memory for the sums of one group of layers; a wide model's take more, see `sumsBudget`. */
 const SUMS_BYTES = 400 * 2 ** 20;
 const DRIFT_SHARE = 0.25;
+/** Tokens whose mean squares whole mixes are rounded by on trial. */
+const TRIAL_STATISTICS_TOKENS = 8192;
 /** Tokens at a window's start on which nothing is measured: without what goes before, they say little of a model. */
 const UNSCORED_TOKENS = 32;
 
@@ -118,7 +123,11 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     onProgress: context.progress,
     breathe: context.flush,
   });
-  const choice = await chooseAssignments(job, model, (types) => survey(job, types, shared, threads), meter);
+  const choice = await chooseAssignments(job, model, {
+    measure: (types) => survey(job, types, shared, threads),
+    improve: (mix) => improve(mix, effort.mixTrials, shared, threads),
+    meter,
+  });
   const cache = choice.cache ?? (job.cache && (await chooseCache(job.cache, meter)));
   const changed = changedTypes(model, choice.assignments);
   const rounding = job.without.includes("descent") ? "fast" : effort.rounding;
@@ -180,14 +189,18 @@ type Shared = Pick<
 /**
  * A type for every tensor, and where memory is shared the KV cache.
  *
- * @param measure what is known of tensors to which these types are open; called where a size is asked for and no table given
- * @param meter wanted where memory is shared
+ * @param work.measure what is known of tensors to which these types are open; called where a size is asked for and no table given
+ * @param work.improve what the choice is made of once it stands; without it, it is left
+ * @param work.meter wanted where memory is shared
  */
 export async function chooseAssignments(
   job: CalibratedJobInput,
   model: Model,
-  measure: (types: ReadonlyMap<string, readonly GgmlType[]>) => Promise<Measurements["tensors"]>,
-  meter?: CacheMeter,
+  work: {
+    measure: (types: ReadonlyMap<string, readonly GgmlType[]>) => Promise<Measurements["tensors"]>;
+    improve?: (mix: Allocation) => Promise<TypeAssignments>;
+    meter?: CacheMeter;
+  },
 ): Promise<Choice> {
   const { goal, pins } = job;
   if ("options" in goal) {
@@ -202,15 +215,39 @@ export async function chooseAssignments(
   );
   const types = new Map([...open].map(([name, list]) => [name, pinned.has(name) ? [pinned.get(name)!.type] : list]));
   if ("memory" in goal) requireRoom(goal.memory, model, types);
-  const measured = job.table?.tensors ?? (await measure(job.writesTable ? open : types));
-  const mix = await solveMix(model, measured, { ...job, goal }, meter);
+  const measured = job.table?.tensors ?? (await work.measure(job.writesTable ? open : types));
+  const mix = await solveMix(model, measured, { ...job, goal }, work.meter);
   if (job.without.includes("allocation")) return { assignments: mix.assignments };
+  const isImprovable = work.improve && job.minimize === "size"; // nobody weighs the time of nearby mixes
   return {
-    assignments: mix.assignments,
+    assignments: isImprovable ? await work.improve!(mix) : mix.assignments,
     predicted: mix.predictedDivergence,
     ...(job.table ? {} : { measured }),
     ...(mix.cache && { cache: mix.cache }),
   };
+}
+
+/** Tries nearby mixes on the whole model, and leaves the lab's as it was. */
+async function improve(
+  { assignments, problem }: Allocation,
+  trialsMax: number,
+  shared: Shared,
+  threads: number,
+): Promise<TypeAssignments> {
+  if (trialsMax === 0) return assignments;
+  const { lab, windows, contextLength, measurementWindows, onProgress } = shared;
+  const seen = spread(windows, Math.max(1, Math.floor(TRIAL_STATISTICS_TOKENS / contextLength)));
+  const trial = await TrialMix.open({ lab, windows: seen, threads });
+  const improved = await improveMix({
+    problem,
+    types: typesOf({ assignments }),
+    measure: (types, count) => trial.measure(types, count),
+    budgets: [...new Set([Math.ceil(measurementWindows / 4), measurementWindows])],
+    trialsMax,
+    onTrial: (done) => onProgress({ stage: "trying nearby mixes", done, total: trialsMax, unit: "mixes" }),
+  });
+  lab.restore();
+  return reassign(assignments, improved.types);
 }
 
 /** What types are chosen from; without allocation every weight counts the same. */

@@ -82,7 +82,7 @@ test.each([
   const goal = { fileBytes: Math.floor(0.4 * model.fileSizeBytes!) };
   const pins = [{ pattern: "ffn_up", type: "q8_0" as const }];
   const job = { ...how, texts: [], without: [], input, output: at("out.gguf"), goal, pins, writesTable };
-  const { assignments } = await chooseAssignments(job, model, measure);
+  const { assignments } = await chooseAssignments(job, model, { measure });
   expect(asked.map((types) => types.get("blk.0.ffn_up.weight")!.length > 1)).toEqual([writesTable]);
   expect(asked[0]!.get("blk.0.ffn_down.weight")!.length).toBeGreaterThan(1);
   expect(assignments.get("blk.0.ffn_up.weight")!.type).toBe("q8_0");
