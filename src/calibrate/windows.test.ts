@@ -30,6 +30,6 @@ test("batchShape() takes several short windows in one call and a long one in sev
 });
 
 test("batchShape() bounds the logits of a call and makes no room for windows that are not there", () => {
-  expect(batchShape(512, 256_000)).toEqual({ sequences: 1, batchTokens: 512 });
+  expect(batchShape(512, 256_000)).toEqual({ sequences: 1, batchTokens: 256 });
   expect(batchShape(64, 512, 4)).toEqual({ sequences: 4, batchTokens: 256 });
 });

@@ -13,7 +13,7 @@ export const ROWS_MIN = 16;
 const LOGITS_BYTES_MAX = 128 * 2 ** 20;
 /** Threads meet after every layer, so a call should be long: with 512 tokens a busy machine took twice as long. */
 const BATCH_TOKENS_MAX = 2048;
-const BATCH_TOKENS_MIN = 512;
+const BATCH_TOKENS_MIN = 256;
 
 export interface Windows {
   /** One array per window, all `contextLength` long. */

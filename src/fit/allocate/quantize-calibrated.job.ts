@@ -40,8 +40,7 @@ import { type Allocation, reassign, typesOf } from "./allocate.js";
 import { improveMix } from "./improve-mix.js";
 import { TrialMix } from "./trial-mix.js";
 import { openTypes, solveMix } from "./solve-mix.js";
-import type { Divergence } from "./weight-lab.js";
-import { WeightLab } from "./weight-lab.js";
+import { type Divergence, type HeldPrecision, WeightLab } from "./weight-lab.js";
 
 export interface CalibratedJobInput {
   input: string;
@@ -88,6 +87,8 @@ export interface CalibratedJobOutput {
 
 /** Memory for the sums of one group of layers; a wide model's take more, see `sumsBudget`. */
 const SUMS_BYTES = 400 * 2 ** 20;
+/** Memory for the original and the candidate side by side. */
+const TWO_MODELS_BYTES_MAX = 2 ** 30;
 const DRIFT_SHARE = 0.25;
 /** Tokens whose mean squares whole mixes are rounded by on trial. */
 const TRIAL_STATISTICS_TOKENS = 8192;
@@ -154,13 +155,25 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
   };
 }
 
-/** With the original beside the candidate, and no longer than that. */
+/** In models of its own, which hold what is fast to compute inputs with, and no longer than it takes; the lab's goes first. */
 async function roundFollowingDrift(
   request: Omit<Parameters<typeof roundInOrder>[0], "original">,
 ): ReturnType<typeof roundInOrder> {
-  const { lab, groups } = request;
-  using original = groups > 0 ? LlamaModel.load(lab.engine, lab.source.path) : undefined;
-  return await roundInOrder({ ...request, original });
+  const { lab, groups, threads } = request;
+  const { engine, source } = lab;
+  const precision = heldPrecision(lab.model);
+  lab.releaseModel();
+  const options = { threads, precision };
+  using candidate = await WeightLab.open(engine, source.path, options);
+  using inMemory = groups > 0 && precision === "bf16" ? await WeightLab.open(engine, source.path, options) : undefined;
+  using inFile = groups > 0 && precision === "f16" ? LlamaModel.load(engine, source.path) : undefined;
+  return await roundInOrder({ ...request, lab: candidate, original: inMemory?.model ?? inFile });
+}
+
+/** bf16 where it is fast and two such models fit; a larger original had better stay in its file. */
+function heldPrecision({ engine, parameters }: LlamaModel): HeldPrecision {
+  const isSmall = 2 * 2 * parameters <= TWO_MODELS_BYTES_MAX;
+  return isSmall && fastestPrecision(engine) === "bf16" ? "bf16" : "f16";
 }
 
 /** The types of the tensors that change theirs. */
@@ -283,14 +296,15 @@ export function evenMeasurements(
   );
 }
 
-/** Measures the file that is to be, in the lab's place; what is fitted again meanwhile joins the bytes. */
+/** Measures the file that is to be, in place of the lab's model; what is fitted again meanwhile joins the bytes. */
 function verify(
   lab: WeightLab,
   types: ReadonlyMap<string, GgmlType>,
   bytes: Map<string, Uint8Array>,
   { isRecovering }: { isRecovering: boolean },
 ): NonNullable<CalibratedJobOutput["divergence"]> {
-  using real = lab.turnIntoRealModel({ types, bytes: (name) => bytes.get(name)! });
+  lab.releaseModel();
+  using real = lab.realModel({ types, bytes: (name) => bytes.get(name)! });
   const recovered = isRecovering ? recoverOutputGain(lab, real) : { divergence: real.divergence() };
   if (recovered.bytes) bytes.set(OUTPUT_NORM, recovered.bytes);
   const { windowMeans: _means, seconds: _seconds, ...divergence } = recovered.divergence;

@@ -20,7 +20,7 @@ import type { WeightLab } from "./weight-lab.js";
 export interface RoundInOrderRequest {
   /** Holds the candidate: each rounded tensor takes its place in it. */
   lab: WeightLab;
-  /** The original beside it; absent: no drift is looked at. */
+  /** The original beside it, in the same precision; absent: no drift is looked at. */
   original?: LlamaModel | undefined;
   pool: RoundingPool;
   windows: readonly Int32Array[];

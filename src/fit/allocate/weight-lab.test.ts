@@ -115,6 +115,31 @@ test("WeightLab holds what exceeds f16 as f32, and decodes a quantized source", 
   expect(lab.divergence().mean).toBeLessThan(1e-6);
 });
 
+test("WeightLab in bf16 holds matrices as bf16 and norms as they are, and exchanges them all the same", async () => {
+  using lab = await WeightLab.open(engine, plain, { threads: 1, precision: "bf16" });
+  lab.measureBaseline({ tokens, contextLength: CONTEXT });
+  expect([lab.heldType(DOWN), lab.heldType("blk.0.ffn_norm.weight")]).toEqual(["bf16", "f32"]);
+  lab.substitute(DOWN, lab.originalValues(DOWN));
+  expect(lab.divergence().mean).toBeLessThan(1e-6);
+  lab.substituteBytes(DOWN, "q2_K", encode(lab, DOWN, "q2_K"));
+  expect(lab.divergence().mean).toBeGreaterThan(1e-4);
+  lab.restore();
+  expect(lab.divergence().mean).toBeLessThan(1e-6);
+});
+
+test("releaseModel() leaves what real models want", async () => {
+  using lab = await openLab(plain);
+  const bytes = encode(lab, DOWN, "q2_K");
+  const measure = () => {
+    using real = lab.realModel({ types: new Map([[DOWN, "q2_K" as const]]), bytes: () => bytes });
+    return real.divergence().mean;
+  };
+  const before = measure();
+  lab.releaseModel();
+  expect(measure()).toBe(before);
+  expect(() => lab.divergence()).toThrow();
+});
+
 test("WeightLab names a tensor that holds NaN", async () => {
   const path = join(folder, "nan.gguf");
   await rewrite(plain, path, (name, values) => {

@@ -1,7 +1,7 @@
 // A model in memory whose weights are exchanged in place: what a tensor's rounding costs is measured by substituting it and
 // comparing predictions with the original's. One measurement costs a forward pass; nothing is written or loaded.
 //
-// Matrices are held as f16, or as f32 where values exceed it, so a substituted tensor is read with its decoded values and
+// Matrices are held as f16, or as f32 where values exceed it (or as bf16, if inputs are all that is wanted of the model), so a substituted tensor is read with its decoded values and
 // unrounded activations. An engine that has the tensor in its quantized type rounds activations too: that is what
 // `realModel` measures, tensor for tensor as the file would be.
 //
@@ -25,8 +25,16 @@ import { RealModel } from "./real-model.js";
 import { SourceWeights } from "./source-weights.js";
 import { FLOAT16_MAX, weightCount, writeDecoded, writeOriginal, writeValues } from "./write-weight.js";
 
+/** What a lab holds matrices in. */
+export type HeldPrecision = "f16" | "bf16";
+
 export interface WeightLabOptions {
   threads?: number | undefined;
+  /**
+   * f16 by default. bf16 keeps three bits less of each weight, and so not the original's predictions; where the processor
+   * multiplies it, layers take half as long.
+   */
+  precision?: HeldPrecision;
   signal?: AbortSignal;
 }
 
@@ -60,8 +68,10 @@ export class WeightLab implements Disposable {
   readonly #substituted = new Set<string>();
   #yardstick: Yardstick | undefined;
 
-  private constructor(engine: Engine, source: SourceWeights, threads: number | undefined) {
-    const types = new Map([...source.tensors.keys()].map((name) => [name, chooseType(engine, source, name)]));
+  private constructor(engine: Engine, source: SourceWeights, { threads, precision = "f16" }: WeightLabOptions) {
+    const types = new Map(
+      [...source.tensors.keys()].map((name) => [name, chooseType(engine, source, name, precision)]),
+    );
     const built = buildUserModel(engine, {
       metadataPath: source.path,
       tensors: [...source.tensors.values()].map(({ name, shape }) => ({ name, shape, type: types.get(name)! })),
@@ -86,7 +96,7 @@ export class WeightLab implements Disposable {
   static async open(engine: Engine, path: string, options: WeightLabOptions = {}): Promise<WeightLab> {
     const source = await SourceWeights.open(path, options);
     try {
-      return new WeightLab(engine, source, options.threads);
+      return new WeightLab(engine, source, options);
     } catch (error) {
       source[Symbol.dispose]();
       throw error;
@@ -98,7 +108,7 @@ export class WeightLab implements Disposable {
     return this.#substituted;
   }
 
-  /** The type that a tensor is held in: f16 or f32. */
+  /** The type that a tensor is held in. */
   heldType(name: string): GgmlType {
     return this.#heldTypes.get(this.source.tensor(name).name)!;
   }
@@ -193,16 +203,14 @@ export class WeightLab implements Disposable {
     );
   }
 
-  /** The same in this lab's place: its own weights are freed first, and it substitutes and measures nothing any more. */
-  turnIntoRealModel(plan: RealModelPlan): RealModel {
+  /** Frees the weights: of the lab remain its source and its baseline, which is all that real models want. */
+  releaseModel(): void {
     this.#meter[Symbol.dispose]();
     this.model[Symbol.dispose]();
-    return this.realModel(plan);
   }
 
   [Symbol.dispose](): void {
-    this.#meter[Symbol.dispose]();
-    this.model[Symbol.dispose]();
+    this.releaseModel();
     this.source[Symbol.dispose]();
   }
 
@@ -222,8 +230,9 @@ export class WeightLab implements Disposable {
 export type { CacheOptions, Divergence, DivergenceOptions };
 
 /** Half precision for matrices that can be exchanged; what never is keeps the source's type. */
-function chooseType(engine: Engine, source: SourceWeights, name: string): GgmlType {
+function chooseType(engine: Engine, source: SourceWeights, name: string, precision: HeldPrecision): GgmlType {
   const tensor = source.tensor(name);
+  if (precision === "bf16" && isQuantizable(tensor)) return "bf16";
   if (tensor.type === "f16" || (tensor.type.startsWith("i") && !tensor.type.startsWith("iq"))) return tensor.type;
   if (!isQuantizable(tensor)) return "f32";
   for (const { values } of source.values(engine, name)) {

@@ -7,7 +7,7 @@ import { PIECE_WEIGHTS, type SourceWeights } from "./source-weights.js";
 /** The largest magnitude that rounds to a finite half-precision number. */
 export const FLOAT16_MAX = 65_519;
 
-const float16 = new Uint16Array(new ArrayBuffer(PIECE_WEIGHTS * 2));
+const halves = new Uint16Array(new ArrayBuffer(PIECE_WEIGHTS * 2));
 
 /** Elements of a weight. */
 export function weightCount({ shape }: Pick<ModelWeight, "shape">): number {
@@ -15,7 +15,7 @@ export function weightCount({ shape }: Pick<ModelWeight, "shape">): number {
 }
 
 /**
- * Writes floats to a weight that is held as f16 or f32.
+ * Writes floats to a weight that is held as f32, f16 or bf16.
  *
  * @param start index of the first element
  * @throws {RangeError} when they don't fit in number, or one is no number or beyond the type; nothing is written then
@@ -26,12 +26,13 @@ export function writeValues(ggml: GgmlLibrary, weight: ModelWeight, values: Floa
     weight.write(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), start * 4);
     return;
   }
-  if (weight.type !== "f16")
-    throw new RangeError(`Cannot write floats to "${weight.name}": it is held as ${weight.type}`);
+  const { ggml_fp32_to_fp16_row, ggml_fp32_to_bf16_row } = ggml.ggml;
+  const encode = { f16: ggml_fp32_to_fp16_row, bf16: ggml_fp32_to_bf16_row }[weight.type];
+  if (!encode) throw new RangeError(`Cannot write floats to "${weight.name}": it is held as ${weight.type}`);
   for (let at = 0; at < values.length; at += PIECE_WEIGHTS) {
     const count = Math.min(PIECE_WEIGHTS, values.length - at);
-    ggml.ggml.ggml_fp32_to_fp16_row(values.subarray(at, at + count), float16, count);
-    weight.write(new Uint8Array(float16.buffer, 0, count * 2), (start + at) * 2);
+    encode(values.subarray(at, at + count), halves, count);
+    weight.write(new Uint8Array(halves.buffer, 0, count * 2), (start + at) * 2);
   }
 }
 
