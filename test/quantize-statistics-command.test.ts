@@ -156,14 +156,15 @@ test("quantize refuses a recipe with other statistics, and follows it with --all
 });
 
 test.each([
-  ["a text", () => text, "it holds none"],
-  ["what is not there", () => inputs.path("nowhere.gguf"), "there is no such file"],
-])("quantize refuses a recipe whose statistics are %s", async (_what, file, reason) => {
+  ["a text", () => text, "it holds none", []],
+  ["a text, whatever else may differ", () => text, "it holds none", ["--allow-mismatch"]],
+  ["what is not there", () => inputs.path("nowhere.gguf"), "there is no such file", []],
+])("quantize refuses a recipe whose statistics are %s", async (_what, file, reason, more) => {
   using folder = temporaryFolder();
   const [output, recipe] = [folder.path("out.gguf"), folder.path("recipe.yaml")];
   const calibrate = { texts: [{ file: text }], statistics: { file: file() }, effort: "fast" as const };
   writeFileSync(recipe, renderRecipe({ passes: [{ quantize: { type: "q4_0", calibrate } }] }));
-  const refused = await pare(["quantize", model, output, "--recipe", recipe, "--json"]);
+  const refused = await pare(["quantize", model, output, "--recipe", recipe, "--json", ...more]);
   expect(failureOf(refused).message).toContain(`with "${file()}" as its statistics: ${reason}`);
   expect(existsSync(output)).toBe(false);
 });

@@ -2,6 +2,7 @@
 // the same file. What was measured on the way to the types is left out, as following it needs the types alone.
 import { dirname, isAbsolute, relative, sep } from "node:path";
 
+import { statisticsKind } from "../../calibrate/finished-statistics.js";
 import { UsageError } from "../../errors.js";
 import { parseWeightType } from "../../passes/quantize/presets.js";
 import { requireRecipeAlone } from "../../passes/quantize/recipe-alone.js";
@@ -76,6 +77,11 @@ export async function followedRequest(request: CalibratedRequest, options: RunOp
     await requireSource({ recipe, source: source?.sha256 }, input, options);
   }
   const { texts = [], statistics, kvCache, ...how } = calibrate;
+  if (statistics && (await statisticsKind(statistics.file, options)) === undefined) {
+    throw new UsageError(`Recipe "${recipe}" names "${statistics.file}" as statistics, and it holds none`, {
+      hint: "A text belongs under texts",
+    });
+  }
   return {
     input,
     output,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { EFFORTS, substitutionsOf } from "./effort.js";
+import { EFFORTS, driftGroupsOf, substitutionsOf } from "./effort.js";
 
 test("substitutionsOf() is the plan's number for a small model, and less the larger a model is, down to a least", () => {
   const { default: plan } = EFFORTS;
@@ -13,4 +13,13 @@ test("substitutionsOf() is the plan's number for a small model, and less the lar
 
 test("substitutionsOf() leaves none out where time is no matter", () => {
   expect(substitutionsOf(EFFORTS.high, 70e9)).toBe(Infinity);
+});
+
+test("driftGroupsOf() is the plan's number for a small model, fewer of a larger one, and never one alone", () => {
+  const { default: plan, high, fast } = EFFORTS;
+  expect(driftGroupsOf(plan, 26e6)).toBe(plan.driftGroups);
+  expect(driftGroupsOf(plan, 135e6)).toBe(plan.driftGroups - 1);
+  expect([driftGroupsOf(plan, 1.1e9), driftGroupsOf(plan, 70e9)]).toEqual([2, 2]);
+  expect(driftGroupsOf(high, 70e9)).toBe(high.driftGroups);
+  expect(driftGroupsOf(fast, 1e6)).toBe(0);
 });

@@ -15,7 +15,7 @@ export interface EffortPlan {
   substitutions: number;
   /** Rows of a tensor whose rounding to each type shows its layer error. */
   sampleRows: number;
-  /** Groups of layers, each measured in both models side by side before it is rounded; 0: the original is not looked at again. */
+  /** Groups of layers at most, each measured in both models side by side before it is rounded; 0: the original is not looked at again. */
   driftGroups: number;
   /** Mixes next to the chosen one that are measured as a whole, at most. */
   mixTrials: number;
@@ -42,7 +42,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     probeTokens: 512,
     substitutions: 72,
     sampleRows: 16,
-    driftGroups: 3,
+    driftGroups: 5,
     mixTrials: 0,
     rounding: "default",
   },
@@ -53,14 +53,17 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     probeTokens: 4096,
     substitutions: Infinity,
     sampleRows: 96,
-    driftGroups: 6,
+    driftGroups: 8,
     mixTrials: 64,
     rounding: "high",
   },
 };
 
 /** Weights times tokens that all substitutions together may cost: a minute or two of two cores. */
-const SUBSTITUTION_WORK = 4.5e12;
+const SUBSTITUTION_WORK = 3.4e12;
+/** Weights times tokens that all passes over the text for the drift may cost: some five minutes of two cores. */
+const DRIFT_WORK = 2.3e13;
+const DRIFT_GROUPS_MIN = 2;
 /** Fewer would leave layers and kinds unseen. */
 const SUBSTITUTIONS_MIN = 32;
 
@@ -73,4 +76,20 @@ export function substitutionsOf(plan: Pick<EffortPlan, "substitutions" | "probeT
   if (plan.substitutions === Infinity) return Infinity;
   const affordable = Math.floor(SUBSTITUTION_WORK / (plan.probeTokens * parameters));
   return Math.min(plan.substitutions, Math.max(SUBSTITUTIONS_MIN, affordable));
+}
+
+/**
+ * Groups in which the drift of a model is followed: as many as the plan has, fewer of a large model, since each group costs a pass
+ * of both models through all layers before its end.
+ *
+ * @param parameters weights of the model
+ */
+export function driftGroupsOf(
+  plan: Pick<EffortPlan, "driftGroups" | "statisticsTokens" | "rounding">,
+  parameters: number,
+): number {
+  if (plan.rounding === "high") return plan.driftGroups;
+  // With g groups both models run through (g + 1) / 2 times all layers.
+  const affordable = Math.floor(DRIFT_WORK / (plan.statisticsTokens * parameters)) - 1;
+  return Math.min(plan.driftGroups, Math.max(DRIFT_GROUPS_MIN, affordable));
 }

@@ -22,7 +22,7 @@ import { type CalibrationWindows, dealWindows, spread } from "./calibration-wind
 import { candidateTypes } from "./candidate-types.js";
 import { type CacheOutcome, chooseCache } from "./choose-cache.js";
 import { requireRoom } from "./device-memory.js";
-import { EFFORTS, substitutionsOf } from "./effort.js";
+import { EFFORTS, driftGroupsOf, substitutionsOf } from "./effort.js";
 import type { Measurements } from "./measurement-schema.js";
 import { NOMINAL_ERRORS } from "./layer-error.js";
 import type { MethodPart } from "../../passes/quantize/method-parts.js";
@@ -133,7 +133,7 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
   const changed = changedTypes(model, choice.assignments);
   const rounding = job.without.includes("descent") ? "fast" : effort.rounding;
   await using finished = job.statistics === undefined ? undefined : await openFinishedInputs(job.statistics);
-  const groups = finished || job.without.includes("asymmetric") ? 0 : effort.driftGroups;
+  const groups = finished || job.without.includes("asymmetric") ? 0 : driftGroupsOf(effort, lab.model.parameters);
   const watch = new RankWatch();
   const common = { ...shared, onInput: (input: WatchedInput) => watch.see(input), types: changed, effort: rounding };
   const rounded = finished
