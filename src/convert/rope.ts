@@ -75,13 +75,14 @@ export function llama3Frequencies(config: Config, headLength: number): ComputedT
   const low = parameters.optionalNumber("low_freq_factor") ?? 1;
   const high = parameters.optionalNumber("high_freq_factor") ?? 4;
   const context = parameters.optionalNumber("original_max_position_embeddings") ?? 8192;
+  const over = (a: number, b: number) => f(f(1 / b) * a); // torch divides a number by a tensor so
   const values = Float32Array.from({ length: headLength / 2 }, (_, pair) => {
-    const frequency = f(1 / f((base ?? 10_000) ** f((2 * pair) / headLength)));
-    const wave = f((2 * Math.PI) / frequency);
+    const frequency = over(1, f((base ?? 10_000) ** f((2 * pair) / headLength)));
+    const wave = over(2 * Math.PI, frequency);
     if (wave < context / high) return 1;
     if (wave > context / low) return factor;
-    const smooth = f(f(f(context / wave) - low) / (high - low));
-    return 1 / f(f(f(1 - smooth) / factor) + smooth);
+    const smooth = f(f(over(context, wave) - low) / (high - low));
+    return over(1, f(f(f(1 - smooth) / factor) + smooth));
   });
   return [{ name: "rope_freqs.weight", values }];
 }

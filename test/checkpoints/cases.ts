@@ -164,7 +164,7 @@ export const CASES: readonly CheckpointCase[] = [
   },
   {
     name: "olmoe",
-    config: of("OlmoeForCausalLM", "olmoe", { ...EXPERTS, intermediate_size: 32, norm_topk_prob: false, pad_token_id: 2 }),
+    config: of("OlmoeForCausalLM", "olmoe", { ...EXPERTS, num_key_value_heads: 4, intermediate_size: 32, norm_topk_prob: false, pad_token_id: 2 }),
     tokenizer: "olmo",
   },
 ];

@@ -11,7 +11,7 @@ export const TOKENS = 384;
 
 const WORDS = ["▁the", "▁and", "▁she", "▁was", "▁little", "▁girl", "▁ate", "ing", "▁once"];
 const BYTE_WORDS = WORDS.map((word) => word.replace("▁", "Ġ"));
-export const SPECIALS = ["<|im_start|>", "<|im_end|>"];
+export const SPECIALS = ["<|endoftext|>", "<|im_end|>"];
 
 /** How an added token is matched: as it is written. */
 const PLAIN = { single_word: false, lstrip: false, rstrip: false, normalized: false };

@@ -47,8 +47,10 @@ function pad(number: number): string {
 function weight(name: string, shape: readonly number[], { config, dtype = "F32" }: CheckpointCase): SafetensorsTensorSource {
   const random = new Random(7).fork(name);
   const isNorm = name.endsWith("norm.weight");
-  const center = isNorm && !String(config["model_type"]).startsWith("gemma") ? 1 : 0;
-  const spread = isNorm ? 0.2 : name.includes("embed_tokens") ? 0.5 : 0.15;
+  const isGemma = String(config["model_type"]).startsWith("gemma");
+  const center = isNorm && !isGemma ? 1 : 0;
+  const embedding = isGemma ? 0.1 : 0.5; // Gemma's is scaled up
+  const spread = isNorm ? 0.2 : name.includes("embed_tokens") ? embedding : 0.15;
   const count = shape.reduce((product, length) => product * length, 1);
   const values = Float32Array.from({ length: count }, () => center + spread * random.normal());
   return { name, dtype, shape, chunks: () => [encoded(values, dtype)] };

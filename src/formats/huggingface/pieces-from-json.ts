@@ -10,7 +10,7 @@ import { type TokenizerJson, stepsOf } from "./tokenizer-json.js";
  *
  * @throws {FormatError} when an id has no token
  */
-export function piecesFromJson(json: TokenizerJson): { pieces: Piece[]; addsSpacePrefix: boolean } {
+export function piecesFromJson(json: TokenizerJson): { pieces: Piece[]; addsSpacePrefix: false | undefined } {
   const texts: string[] = [];
   for (const [text, id] of json.vocabulary) texts[id] = text;
   const ranks = mergeRanks(json);
@@ -21,7 +21,7 @@ export function piecesFromJson(json: TokenizerJson): { pieces: Piece[]; addsSpac
     if (type !== PIECE_TYPES.normal) return { text, score: 0, type };
     return { text, score: -(ranks.get(text) ?? rank++) || 0, type };
   });
-  return { pieces, addsSpacePrefix: addsSpacePrefix(json) };
+  return { pieces, addsSpacePrefix: addsSpacePrefix(json) ? undefined : false };
 }
 
 /** Each merged text with its place among them. */
