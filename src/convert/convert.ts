@@ -1,13 +1,17 @@
 // `convert`: a Hugging Face checkpoint as a GGUF file. Tensor after tensor goes through memory; the model never does.
-import { UsageError } from "../errors.js";
+import { stat } from "node:fs/promises";
+
+import { PareError, UsageError } from "../errors.js";
+import { type PullRequest, pull } from "../hub/pull.js";
 import { refuseReplacing } from "../support/files.js";
+import { isReference } from "../hub/reference.js";
 import type { RunOptions } from "../support/progress.js";
 import { saveModel } from "../model/save.js";
 import { type ConvertedType, FILE_TYPES, openCheckpoint } from "./open-checkpoint.js";
 
 /** What to convert, and to what. */
 export interface ConvertRequest {
-  /** Folder with `config.json`, a tokenizer and safetensors. */
+  /** Folder with `config.json`, a tokenizer and safetensors; or a model on the hub, `org/name`, which is pulled. */
   input: string;
   /** GGUF file to write. */
   output: string;
@@ -15,6 +19,10 @@ export interface ConvertRequest {
   type?: string | undefined;
   /** llama.cpp's name of the pre-tokenizer, for a tokenizer that is not known. */
   preTokenizer?: string | undefined;
+  /** Branch, tag or commit of a model on the hub; `main` by default. */
+  revision?: string | undefined;
+  /** Where the hub and the cache are; from the environment by default. */
+  settings?: PullRequest["settings"];
 }
 
 /** What was written. */
@@ -42,17 +50,20 @@ export interface ConvertResult {
  * Converts a checkpoint. Norms, biases and routers become `f32`, as in llama.cpp's converter.
  *
  * @throws {UsageError} when the type is none of the four
+ * @throws {HubError} when a model is to be pulled and the hub refuses
  * @throws {FormatError} when a file is damaged or missing, or the architecture is unknown; the hint lists the known ones
  * @throws {ResourceError} when the disk has no room for it
  * @example
- * const { sizeBytes } = await convert({ input: "SmolLM2-135M", output: "smollm2.gguf" });
+ * const { sizeBytes } = await convert({ input: "HuggingFaceTB/SmolLM2-135M", output: "smollm2.gguf" });
  */
 export async function convert(request: ConvertRequest, options: RunOptions = {}): Promise<ConvertResult> {
   const started = performance.now();
   options.signal?.throwIfAborted();
   const type = parseType(request.type);
-  await using checkpoint = await openCheckpoint(request.input, { ...request, type, signal: options.signal });
-  const { model, origin, files, warnings } = checkpoint;
+  const local = await localFolder(request, options);
+  const { preTokenizer } = request;
+  await using checkpoint = await openCheckpoint(local.path, { preTokenizer, type, signal: options.signal });
+  const { model, origin, files } = checkpoint;
   await refuseReplacing(request.output, files);
   const written = await saveModel(model, request.output, {
     ...options,
@@ -73,8 +84,21 @@ export async function convert(request: ConvertRequest, options: RunOptions = {})
     source: origin.url,
     revision: origin.revision,
     seconds: (performance.now() - started) / 1000,
-    warnings,
+    warnings: [...local.warnings, ...checkpoint.warnings],
   };
+}
+
+/** The folder that is named, or what is pulled under that name. */
+async function localFolder(request: ConvertRequest, options: RunOptions): Promise<{ path: string; warnings: string[] }> {
+  const { input, revision, settings } = request;
+  if (await stat(input).catch(() => undefined)) {
+    if (revision === undefined) return { path: input, warnings: [] };
+    throw new UsageError(`"${input}" is a folder, which has no revisions`, { hint: "Leave --revision out" });
+  }
+  if (!isReference(input)) throw new PareError(`Cannot read "${input}": there is no such folder`);
+  const pulled = await pull({ model: input, revision, settings }, options);
+  if (!pulled.path.endsWith(".gguf")) return pulled;
+  throw new UsageError(`"${input}" is GGUF already`, { hint: `It is at ${pulled.path}` });
 }
 
 function parseType(text: string | undefined): ConvertedType | undefined {

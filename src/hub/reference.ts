@@ -33,6 +33,11 @@ export function parseReference(text: string): HubReference {
   return { repository, revision, file };
 }
 
+/** True for what `parseReference` reads. A path with more or fewer slashes than one is none, and `./a` is not. */
+export function isReference(text: string): boolean {
+  return ADDRESS.test(text) || WRITTEN.test(text);
+}
+
 /** False for a path that leads out of its folder. */
 export function isSafePath(path: string): boolean {
   const parts = path.split("/");

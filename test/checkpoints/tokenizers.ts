@@ -134,13 +134,18 @@ const split = (regex: string) => ({
     { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: false },
   ],
 });
-const BYTE_LEVEL = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
-const PRE_TOKENIZERS = {
+export const GPT2_WORDS = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
+
+/** What splits text into words, as published tokenizer.json files have it. */
+export const PRE_TOKENIZERS = {
   "llama-bpe": split(`${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}${REST}`),
   qwen2: split(`${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}${REST}`),
-  "gpt-2": BYTE_LEVEL,
-  olmo: BYTE_LEVEL,
-  smollm: { type: "Sequence", pretokenizers: [{ type: "Digits", individual_digits: true }, BYTE_LEVEL] },
+  qwen35: split(
+    `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`,
+  ),
+  "gpt-2": GPT2_WORDS,
+  olmo: GPT2_WORDS,
+  smollm: { type: "Sequence", pretokenizers: [{ type: "Digits", individual_digits: true }, GPT2_WORDS] },
 };
 
 function bytePairJson(kind: keyof typeof PRE_TOKENIZERS) {
