@@ -105,7 +105,9 @@ function tokenizerJson(metadata: Metadata, preTokenizer: object | null) {
   });
   const isPieces = metadata.string("tokenizer.ggml.model") === "llama";
   const isAdded = new Set(isPieces ? [] : added.map(({ id }) => id));
-  const listed = tokens.flatMap((token, id): [string, number][] => (isAdded.has(id) || isPad(token) ? [] : [[token, id]]));
+  const listed = tokens.flatMap((token, id): [string, number][] =>
+    isAdded.has(id) || isPad(token) ? [] : [[token, id]],
+  );
   return {
     added_tokens: added,
     normalizer: isPieces ? { type: "Prepend", prepend: "▁" } : null,
@@ -133,10 +135,9 @@ function mergesOfPieces(metadata: Metadata, tokens: readonly string[], types: re
   normal.sort((a, b) => scores[b.id]! - scores[a.id]! || a.id - b.id);
   return normal.flatMap(({ text }) => {
     const letters = [...text];
-    const cuts = letters.slice(1).map((_, at): [string, string] => [
-      letters.slice(0, at + 1).join(""),
-      letters.slice(at + 1).join(""),
-    ]);
+    const cuts = letters
+      .slice(1)
+      .map((_, at): [string, string] => [letters.slice(0, at + 1).join(""), letters.slice(at + 1).join("")]);
     return cuts.filter(([left, right]) => known.has(left) && known.has(right));
   });
 }

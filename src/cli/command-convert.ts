@@ -18,11 +18,18 @@ export function describeConvert(program: Command): void {
       "Makes a GGUF file of a Hugging Face checkpoint: the tensors, metadata and tokens that llama.cpp's own converter makes, without " +
         "Python. One tensor at a time is in memory. Licence, origin and revision travel in the file.",
     )
-    .addArgument(argument("<model>", "folder with config.json, tokenizer and safetensors; or org/name on the hub", "folder"))
+    .addArgument(
+      argument("<model>", "folder with config.json, tokenizer and safetensors; or org/name on the hub", "folder"),
+    )
     .addArgument(argument("<out>", "GGUF file to write", "file"))
-    .addOption(option("-t, --type <type>", "type of the matrices (default: that of the checkpoint)", { completes: TYPES }))
+    .addOption(
+      option("-t, --type <type>", "type of the matrices (default: that of the checkpoint)", { completes: TYPES }),
+    )
     .option("--revision <revision>", "branch, tag or commit of a model on the hub (default: main)")
-    .option("--pre-tokenizer <name>", "llama.cpp's name of what splits text into words, for a tokenizer that is not known")
+    .option(
+      "--pre-tokenizer <name>",
+      "llama.cpp's name of what splits text into words, for a tokenizer that is not known",
+    )
     .action(
       perform(async (invocation, options: ConvertOptions, input: string, output: string) => {
         const { convert } = await import("../convert/convert.js");

@@ -17,7 +17,9 @@ export function describePull(program: Command): void {
         "it is. An interrupted download goes on where it stopped; every file is held to the hub's hash. Only safetensors, GGUF and the texts " +
         "beside them are downloaded, never pickles. HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE count.",
     )
-    .addArgument(argument("<model>", "org/name, with @revision or :file behind it where wanted, or ollama:name:tag", []))
+    .addArgument(
+      argument("<model>", "org/name, with @revision or :file behind it where wanted, or ollama:name:tag", []),
+    )
     .option("--revision <revision>", "branch, tag or commit (default: main)")
     .option("--file <path>", "one file of the repository, such as one of several GGUF files")
     .action(

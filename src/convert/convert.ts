@@ -89,7 +89,10 @@ export async function convert(request: ConvertRequest, options: RunOptions = {})
 }
 
 /** The folder that is named, or what is pulled under that name. */
-async function localFolder(request: ConvertRequest, options: RunOptions): Promise<{ path: string; warnings: string[] }> {
+async function localFolder(
+  request: ConvertRequest,
+  options: RunOptions,
+): Promise<{ path: string; warnings: string[] }> {
   const { input, revision, settings } = request;
   if (await stat(input).catch(() => undefined)) {
     if (revision === undefined) return { path: input, warnings: [] };

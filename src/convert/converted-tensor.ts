@@ -1,7 +1,7 @@
 // A tensor of the output that is made of a checkpoint's when someone reads it: rows in another order, experts stacked,
 // values in another type. What is held is the rows that are asked for, and the heads that they are part of.
 import { FormatError, PareError } from "../errors.js";
-import { GGML_TYPES, type GgmlType, rowSizeBytes } from "../formats/gguf/ggml-types.js";
+import { GGML_TYPES, type GgmlType } from "../formats/gguf/ggml-types.js";
 import type { Config } from "../formats/huggingface/config.js";
 import type { Weight } from "../formats/huggingface/open-weights.js";
 import { type LazyTensor, elementCount, rowCount, tensorSizeBytes } from "../model/model.js";

@@ -3,7 +3,6 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 
 import { FormatError, PareError } from "../errors.js";
-import type { GgmlType } from "../formats/gguf/ggml-types.js";
 import type { Metadata } from "../formats/gguf/metadata.js";
 import { Config } from "../formats/huggingface/config.js";
 import { readJsonFile } from "../formats/huggingface/json-file.js";

@@ -41,7 +41,8 @@ export class HubClient {
     for (let attempt = 1; ; attempt++) {
       const response = await this.#fetch(path, what, options);
       if (response.ok) return response;
-      const pauseSeconds = response.status === 429 || response.status >= 500 ? retryAfter(response, attempt) : undefined;
+      const pauseSeconds =
+        response.status === 429 || response.status >= 500 ? retryAfter(response, attempt) : undefined;
       if (pauseSeconds === undefined || pauseSeconds > WAIT_MAX_SECONDS || attempt === ATTEMPTS_MAX) {
         throw await refusal(what, response, this.settings, pauseSeconds);
       }
@@ -106,7 +107,10 @@ async function refusal(
 
 function explained(status: number, code: string, hasToken: boolean, pauseSeconds = 0): [reason: string, hint?: string] {
   if (code === "GatedRepo") {
-    return ["its owner wants its terms accepted", "Accept them on its page, and set HF_TOKEN to a token of that account"];
+    return [
+      "its owner wants its terms accepted",
+      "Accept them on its page, and set HF_TOKEN to a token of that account",
+    ];
   }
   if (status === 401 || status === 403) {
     const hint = hasToken ? "Check that the token may read it" : "Check the name; if it is private, set HF_TOKEN";

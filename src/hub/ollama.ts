@@ -52,6 +52,7 @@ export async function findOllamaModel(name: string, folder: string = ollamaFolde
 async function notThere(name: string, folder: string): Promise<PareError> {
   const library = join(folder, "manifests", "registry.ollama.ai", "library");
   const models = await readdir(library).catch(() => []);
-  const hint = models.length > 0 ? `It has ${models.join(", ")}; or run: ollama pull ${name}` : `Run: ollama pull ${name}`;
+  const hint =
+    models.length > 0 ? `It has ${models.join(", ")}; or run: ollama pull ${name}` : `Run: ollama pull ${name}`;
   return new PareError(`Ollama has no model "${name}" in "${folder}"`, { hint });
 }

@@ -1,18 +1,18 @@
-import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
-import { type IncomingMessage, type ServerResponse, createServer } from "node:http";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 
 import { expect, test } from "vitest";
 
 import { temporaryFolder } from "../../test/command.js";
-import type { Progress } from "../support/progress.js";
+import { type Answer, COMMIT, hubTree, sendBytes, sendJson, startHub } from "../../test/hub-server.js";
+import { sha256 } from "../support/files.js";
+import type { Progress, RunOptions } from "../support/progress.js";
 import { HubError, NetworkError } from "./client.js";
 import { findOllamaModel } from "./ollama.js";
 import { type PullRequest, pull } from "./pull.js";
 
-const COMMIT = "0123456789abcdef0123456789abcdef01234567";
 const WEIGHTS = Buffer.from(Uint8Array.from({ length: 100_000 }, (_, i) => (i * 7) % 251));
 const FILES: Record<string, Buffer> = {
   "config.json": Buffer.from("{}"),
@@ -23,68 +23,20 @@ const FILES: Record<string, Buffer> = {
   "original/model.safetensors": Buffer.from("the same again"),
 };
 
-type Answer = (request: IncomingMessage, response: ServerResponse, next: () => void) => void;
-
-/** A hub on this machine. `answer` may answer in its place. */
-async function hub(folder: { path: (name: string) => string }, answer: Answer = (_request, _response, next) => next()) {
-  const requests: string[] = [];
-  const server = createServer((request, response) => {
-    requests.push(`${request.url} ${request.headers.range ?? ""}`.trim());
-    answer(request, response, () => serve(request, response));
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const settings = { endpoint, token: "hf_secret", cache: folder.path("cache"), isOffline: false };
+/** A hub with these files, whose cache is in `folder`. */
+async function hub(folder: { path: (name: string) => string }, answer?: Answer) {
+  const server = await startHub(FILES, answer);
+  const settings = { endpoint: server.endpoint, token: "hf_secret", cache: folder.path("cache"), isOffline: false };
   const waits: number[] = [];
+  const wait = async (ms: number) => void waits.push(ms);
   return {
-    requests,
+    ...server,
     settings,
     waits,
-    pull: (more: Partial<PullRequest> = {}, options: { signal?: AbortSignal; onProgress?: (p: Progress) => void } = {}) =>
-      pull(
-        { model: "org/tiny", settings, ...more },
-        { ...options, wait: async (ms) => void waits.push(ms) },
-      ),
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
+    pull: (more: Partial<PullRequest> = {}, options: RunOptions = {}) =>
+      pull({ model: "org/tiny", settings, ...more }, { ...options, wait }),
+    [Symbol.asyncDispose]: () => Promise.resolve(server[Symbol.asyncDispose]()),
   };
-}
-
-function serve(request: IncomingMessage, response: ServerResponse): void {
-  const path = request.url!;
-  if (path === "/api/models/org/tiny/revision/main") return json(response, { sha: COMMIT });
-  if (path === `/api/models/org/tiny/tree/${COMMIT}?recursive=true`) return json(response, tree(FILES));
-  const [, name] = new RegExp(`^/org/tiny/resolve/${COMMIT}/(.*)$`).exec(path) ?? [];
-  const bytes = FILES[name ?? ""];
-  if (bytes) return send(request, response, bytes);
-  response.writeHead(404, { "x-error-code": "RepoNotFound" }).end();
-}
-
-function json(response: ServerResponse, value: unknown): void {
-  response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));
-}
-
-function send(request: IncomingMessage, response: ServerResponse, bytes: Buffer): void {
-  const first = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? -1);
-  if (first < 0) return void response.writeHead(200, { "content-length": bytes.byteLength }).end(bytes);
-  const last = bytes.byteLength - 1;
-  response.writeHead(206, { "content-range": `bytes ${first}-${last}/${bytes.byteLength}` }).end(bytes.subarray(first));
-}
-
-function tree(files: Record<string, Buffer>): unknown[] {
-  return Object.entries(files).map(([path, bytes]) => ({
-    type: "file",
-    path,
-    size: bytes.byteLength,
-    oid: createHash("sha1").update(`blob ${bytes.byteLength}\0`).update(bytes).digest("hex"),
-    ...(path.endsWith(".safetensors") && { lfs: { oid: sha256(bytes), size: bytes.byteLength, pointerSize: 134 } }),
-  }));
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
 }
 
 test("pull() fills Hugging Face's cache with the model and its texts, and with no pickle", async () => {
@@ -211,7 +163,7 @@ test("pull() follows a redirect to another server, and leaves the token at home"
   const tokens: (string | undefined)[] = [];
   const storage = createServer((request, response) => {
     tokens.push(request.headers.authorization);
-    send(request, response, WEIGHTS);
+    sendBytes(request, response, WEIGHTS);
   });
   await new Promise<void>((resolve) => storage.listen(0, "127.0.0.1", resolve));
   const address = `http://localhost:${(storage.address() as AddressInfo).port}/blob`;
@@ -237,9 +189,9 @@ test("pull() takes the cache when the hub can't be reached, and says so", async 
   const offline = await server.pull({ settings: { ...server.settings, isOffline: true } });
   expect(offline.path).toBe(path);
   await expect(server.pull({ model: "org/other" })).rejects.toThrow('"org/other" is not in');
-  await expect(
-    server.pull({ model: "org/other", settings: { ...server.settings, isOffline: true } }),
-  ).rejects.toThrow('HF_HUB_OFFLINE is set, and "org/other" is not in');
+  await expect(server.pull({ model: "org/other", settings: { ...server.settings, isOffline: true } })).rejects.toThrow(
+    'HF_HUB_OFFLINE is set, and "org/other" is not in',
+  );
   expect(NetworkError.prototype).toBeInstanceOf(Error);
 });
 
@@ -259,10 +211,15 @@ test("pull() does not take a cached model that lacks a shard", async () => {
 
 test("pull() asks which of several GGUF files, takes the one named with all its parts, and refuses pickles", async () => {
   using folder = temporaryFolder();
-  const files = { "a-q4.gguf": WEIGHTS, "b-00001-of-00002.gguf": WEIGHTS, "b-00002-of-00002.gguf": WEIGHTS, "x.bin": WEIGHTS };
+  const files = {
+    "a-q4.gguf": WEIGHTS,
+    "b-00001-of-00002.gguf": WEIGHTS,
+    "b-00002-of-00002.gguf": WEIGHTS,
+    "x.bin": WEIGHTS,
+  };
   await using server = await hub(folder, (request, response, next) => {
-    if (request.url!.includes("/tree/")) return json(response, tree(files));
-    if (request.url!.includes("/resolve/")) return send(request, response, WEIGHTS);
+    if (request.url!.includes("/tree/")) return sendJson(response, hubTree(files));
+    if (request.url!.includes("/resolve/")) return sendBytes(request, response, WEIGHTS);
     next();
   });
   await expect(server.pull()).rejects.toMatchObject({
@@ -281,7 +238,7 @@ test.each(["../../escape.json", "/etc/passwd", "a\\b.json", "C:x.json"])(
   async (path) => {
     using folder = temporaryFolder();
     await using server = await hub(folder, (request, response, next) =>
-      request.url!.includes("/tree/") ? json(response, tree({ [path]: WEIGHTS })) : next(),
+      request.url!.includes("/tree/") ? sendJson(response, hubTree({ [path]: WEIGHTS })) : next(),
     );
     await expect(server.pull()).rejects.toThrow("has a file with the path");
   },
@@ -291,8 +248,8 @@ test("pull() follows the pages of a long list", async () => {
   using folder = temporaryFolder();
   await using server = await hub(folder, (request, response, next) => {
     if (!request.url!.includes("/tree/")) return next();
-    const [first, second] = [tree(FILES).slice(0, 1), tree(FILES).slice(1)];
-    if (request.url!.includes("cursor=2")) return json(response, second);
+    const [first, second] = [hubTree(FILES).slice(0, 1), hubTree(FILES).slice(1)];
+    if (request.url!.includes("cursor=2")) return sendJson(response, second);
     const next_ = `<http://${request.headers.host}${request.url}&cursor=2>; rel="next"`;
     response.writeHead(200, { link: next_ }).end(JSON.stringify(first));
   });

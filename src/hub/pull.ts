@@ -11,7 +11,7 @@ import { HubClient, NetworkError, type Wait } from "./client.js";
 import { download } from "./download.js";
 import { type HubFile, commitOf, listFiles } from "./list-files.js";
 import { findOllamaModel } from "./ollama.js";
-import { type HubReference, parseReference } from "./reference.js";
+import { type HubReference, parseReference, withFile } from "./reference.js";
 import { type HubSettings, hubSettings } from "./settings.js";
 
 /** What to pull. */
@@ -55,18 +55,11 @@ export interface PulledFile {
  * @example
  * const { path } = await pull({ model: "HuggingFaceTB/SmolLM2-135M-Instruct" });
  */
-export async function pull(
-  request: PullRequest,
-  options: RunOptions & { wait?: Wait } = {},
-): Promise<PullResult> {
+export async function pull(request: PullRequest, options: RunOptions & { wait?: Wait } = {}): Promise<PullResult> {
   options.signal?.throwIfAborted();
   if (request.model.startsWith("ollama:")) return pullFromOllama(request.model.slice("ollama:".length));
   const written = parseReference(request.model);
-  const reference = {
-    ...written,
-    revision: request.revision ?? written.revision,
-    file: request.file ?? written.file,
-  };
+  const reference = withFile({ ...written, revision: request.revision ?? written.revision }, request.file);
   const settings = request.settings ?? hubSettings();
   const cache = new RepositoryCache(settings.cache, reference.repository);
   if (settings.isOffline) return offline(cache, reference, new PareError("HF_HUB_OFFLINE is set"));
@@ -119,15 +112,19 @@ async function fetchAll(
     const target = cache.blob(file);
     if ((await sizeOf(target)) !== file.sizeBytes) {
       let isFirst = true; // the first count is what an earlier run has left
-      await download(client, { repository, commit, file, target }, {
-        signal: options.signal,
-        onBytes: (count) => {
-          done += count;
-          if (!isFirst) bytesDownloaded += count;
-          isFirst = false;
-          options.onProgress?.({ stage: "downloading", done, total, unit: "bytes", detail: file.path });
+      await download(
+        client,
+        { repository, commit, file, target },
+        {
+          signal: options.signal,
+          onBytes: (count) => {
+            done += count;
+            if (!isFirst) bytesDownloaded += count;
+            isFirst = false;
+            options.onProgress?.({ stage: "downloading", done, total, unit: "bytes", detail: file.path });
+          },
         },
-      });
+      );
     } else done += file.sizeBytes;
     await cache.place(commit, file);
   }

@@ -13,7 +13,9 @@ export interface HubReference {
 
 const PART = "[A-Za-z0-9][A-Za-z0-9._-]{0,95}";
 const WRITTEN = new RegExp(`^(?:hf:)?(${PART}/${PART})(?:@([^@\\s:]+))?(?::(.+))?$`);
-const ADDRESS = new RegExp(`^https?://[^/]+/(${PART}/${PART})(?:/(?:tree|blob|resolve)/([^/?]+)(?:/([^?]+))?)?/?(?:\\?.*)?$`);
+const ADDRESS = new RegExp(
+  `^https?://[^/]+/(${PART}/${PART})(?:/(?:tree|blob|resolve)/([^/?]+)(?:/([^?]+))?)?/?(?:\\?.*)?$`,
+);
 
 /**
  * Reads a reference.
@@ -28,10 +30,23 @@ export function parseReference(text: string): HubReference {
       hint: "Write it like HuggingFaceTB/SmolLM2-135M, with @revision or :file behind it where you want one",
     });
   }
-  if (file !== undefined) requireSafePath(file);
-  if (!isSafePath(revision)) throw new UsageError(`"${revision}" is no revision`);
-  return { repository, revision, file };
+  return withFile({ repository, revision }, file);
 }
+
+/**
+ * The reference with a file of the repository, where one is given.
+ *
+ * @throws {UsageError} when the file or the revision could lead out of its folder
+ */
+export function withFile(reference: HubReference, file: string | undefined): HubReference {
+  if (!isSafePath(reference.revision))
+    throw new UsageError(`"${reference.revision}" is no revision`, { hint: REVISION });
+  if (file === undefined) return reference;
+  if (isSafePath(file)) return { ...reference, file };
+  throw new UsageError(`"${file}" is no file of a repository`, { hint: "Write its path from the repository's root" });
+}
+
+const REVISION = "Name a branch, a tag or a commit";
 
 /** True for what `parseReference` reads. A path with more or fewer slashes than one is none, and `./a` is not. */
 export function isReference(text: string): boolean {
@@ -42,8 +57,4 @@ export function isReference(text: string): boolean {
 export function isSafePath(path: string): boolean {
   const parts = path.split("/");
   return !/[\\\0:]/.test(path) && parts.every((part) => part !== "" && part !== "." && part !== "..");
-}
-
-function requireSafePath(path: string): void {
-  if (!isSafePath(path)) throw new UsageError(`"${path}" is no file of a repository`);
 }

@@ -18,7 +18,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The settings of this process, or of another environment. */
 export function hubSettings(environment: Environment = process.env): HubSettings {
-  const home = environment["HF_HOME"] || join(environment["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "huggingface");
+  const home =
+    environment["HF_HOME"] || join(environment["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "huggingface");
   return {
     endpoint: (environment["HF_ENDPOINT"] || "https://huggingface.co").replace(/\/+$/, ""),
     token: tokenOf(environment, home),

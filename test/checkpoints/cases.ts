@@ -144,7 +144,11 @@ export const CASES: readonly CheckpointCase[] = [
   { name: "gemma-3", config: of("Gemma3ForCausalLM", "gemma3_text", GEMMA3), tokenizer: "spm" },
   {
     name: "phi-3",
-    config: of("Phi3ForCausalLM", "phi3", { sliding_window: 2047, original_max_position_embeddings: 256, pad_token_id: 2 }),
+    config: of("Phi3ForCausalLM", "phi3", {
+      sliding_window: 2047,
+      original_max_position_embeddings: 256,
+      pad_token_id: 2,
+    }),
     tokenizer: "spm",
   },
   {
@@ -164,7 +168,13 @@ export const CASES: readonly CheckpointCase[] = [
   },
   {
     name: "olmoe",
-    config: of("OlmoeForCausalLM", "olmoe", { ...EXPERTS, num_key_value_heads: 4, intermediate_size: 32, norm_topk_prob: false, pad_token_id: 2 }),
+    config: of("OlmoeForCausalLM", "olmoe", {
+      ...EXPERTS,
+      num_key_value_heads: 4,
+      intermediate_size: 32,
+      norm_topk_prob: false,
+      pad_token_id: 2,
+    }),
     tokenizer: "olmo",
   },
 ];

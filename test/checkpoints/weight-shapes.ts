@@ -46,15 +46,21 @@ function attention(config: Config): Shapes {
 function feedForward(config: Config): Shapes {
   const [width, inner] = [number(config, "hidden_size"), number(config, "intermediate_size")];
   const family = String(config["model_type"]);
-  if (family === "phi3") return { "mlp.gate_up_proj.weight": [2 * inner, width], "mlp.down_proj.weight": [width, inner] };
-  if (family === "mixtral") return experts("block_sparse_moe", ["w1", "w3", "w2"], number(config, "num_local_experts"), inner, width);
+  if (family === "phi3")
+    return { "mlp.gate_up_proj.weight": [2 * inner, width], "mlp.down_proj.weight": [width, inner] };
+  if (family === "mixtral")
+    return experts("block_sparse_moe", ["w1", "w3", "w2"], number(config, "num_local_experts"), inner, width);
   const names = ["gate_proj", "up_proj", "down_proj"] as const;
   if (config["num_experts"] === undefined) return gated("mlp", names, inner, width);
   const ownInner = family === "olmoe" ? inner : number(config, "moe_intermediate_size");
   const shapes = experts("mlp", names, number(config, "num_experts"), ownInner, width);
   if (family !== "qwen2_moe") return shapes;
   const shared = number(config, "shared_expert_intermediate_size");
-  return { ...shapes, ...gated("mlp.shared_expert", names, shared, width), "mlp.shared_expert_gate.weight": [1, width] };
+  return {
+    ...shapes,
+    ...gated("mlp.shared_expert", names, shared, width),
+    "mlp.shared_expert_gate.weight": [1, width],
+  };
 }
 
 function experts(prefix: string, names: readonly string[], count: number, inner: number, width: number): Shapes {

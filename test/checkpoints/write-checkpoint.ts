@@ -17,7 +17,9 @@ export async function writeCheckpoint(folder: string, checkpoint: CheckpointCase
   if (checkpoint.generation) await put("generation_config.json", JSON.stringify(checkpoint.generation));
   if (checkpoint.card) await put("README.md", checkpoint.card);
   await writeTokenizer(folder, checkpoint.tokenizer, checkpoint.template);
-  const tensors = Object.entries(weightShapes(checkpoint.config)).map(([name, shape]) => weight(name, shape, checkpoint));
+  const tensors = Object.entries(weightShapes(checkpoint.config)).map(([name, shape]) =>
+    weight(name, shape, checkpoint),
+  );
   await writeShards(folder, tensors, checkpoint.shards ?? 1);
 }
 
@@ -44,7 +46,11 @@ function pad(number: number): string {
 }
 
 /** Embeddings of some size, so that logits differ; norms around 1, or around 0 where the family stores them so. */
-function weight(name: string, shape: readonly number[], { config, dtype = "F32" }: CheckpointCase): SafetensorsTensorSource {
+function weight(
+  name: string,
+  shape: readonly number[],
+  { config, dtype = "F32" }: CheckpointCase,
+): SafetensorsTensorSource {
   const random = new Random(7).fork(name);
   const isNorm = name.endsWith("norm.weight");
   const isGemma = String(config["model_type"]).startsWith("gemma");

@@ -20,7 +20,10 @@ export const olmoe: Family = {
     requireValue(config, "hidden_act", "silu");
     requireValue(config, "norm_topk_prob", false);
     if (config.has("clip_qkv")) {
-      throw new FormatError(config.path, `Cannot convert "${config.path}": clip_qkv is set, which llama.cpp leaves out`);
+      throw new FormatError(
+        config.path,
+        `Cannot convert "${config.path}": clip_qkv is set, which llama.cpp leaves out`,
+      );
     }
     describeDecoder(config, into);
   },

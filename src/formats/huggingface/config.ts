@@ -65,7 +65,10 @@ export class Config {
   /** The error for a value that is there and can't be used. */
   failure(key: string, wanted: string): FormatError {
     const found = JSON.stringify(this.values[key]) ?? "absent";
-    return new FormatError(this.path, `Cannot read "${this.path}": ${this.prefix}${key} is ${found}, ${wanted} is wanted`);
+    return new FormatError(
+      this.path,
+      `Cannot read "${this.path}": ${this.prefix}${key} is ${found}, ${wanted} is wanted`,
+    );
   }
 
   #typed<Value>(key: string, wanted: string, accepts: (value: unknown) => boolean): Value | undefined {

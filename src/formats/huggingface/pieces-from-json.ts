@@ -14,10 +14,11 @@ export function piecesFromJson(json: TokenizerJson): { pieces: Piece[]; addsSpac
   const texts: string[] = [];
   for (const [text, id] of json.vocabulary) texts[id] = text;
   const ranks = mergeRanks(json);
+  const special = new Set(json.addedTokens.flatMap(({ content, special }) => (special ? [content] : [])));
   let rank = ranks.size; // letters that nothing merges into come after the merged ones
   const pieces = Array.from(texts, (text: string | undefined, id): Piece => {
     if (text === undefined) throw new FormatError(json.path, `Cannot convert "${json.path}": id ${id} has no token`);
-    const type = typeOf(text, json);
+    const type = typeOf(text, json.unknownToken, special);
     if (type !== PIECE_TYPES.normal) return { text, score: 0, type };
     return { text, score: -(ranks.get(text) ?? rank++) || 0, type };
   });
@@ -34,11 +35,10 @@ function mergeRanks({ merges }: TokenizerJson): Map<string, number> {
   return ranks;
 }
 
-function typeOf(text: string, json: TokenizerJson): number {
-  if (text === json.unknownToken) return PIECE_TYPES.unknown;
+function typeOf(text: string, unknownToken: string | undefined, special: ReadonlySet<string>): number {
+  if (text === unknownToken) return PIECE_TYPES.unknown;
   if (/^<0x[0-9A-F]{2}>$/.test(text)) return PIECE_TYPES.byte;
-  const added = json.addedTokens.find(({ content }) => content === text);
-  return added?.special ? PIECE_TYPES.control : PIECE_TYPES.normal;
+  return special.has(text) ? PIECE_TYPES.control : PIECE_TYPES.normal;
 }
 
 function addsSpacePrefix({ normalizer, preTokenizer }: TokenizerJson): boolean {

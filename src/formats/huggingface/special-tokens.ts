@@ -70,7 +70,9 @@ function fromPostProcessor(json: TokenizerJson, texts: Map<Kind, string>): Map<K
     }
     const between = betweenPair(step["pair"], first, last);
     if (between.length > 0) {
-      const isSeparator = between.some((text) => text !== undefined && [texts.get("sep"), texts.get("eos")].includes(text));
+      const isSeparator = between.some(
+        (text) => text !== undefined && [texts.get("sep"), texts.get("eos")].includes(text),
+      );
       adds.set("sep", isSeparator && last === undefined);
     }
   }

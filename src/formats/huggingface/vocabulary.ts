@@ -44,7 +44,10 @@ const SCORES = { added: -1000, absent: -10_000 };
 export function readVocabulary(files: TokenizerFiles, options: VocabularyOptions): Vocabulary {
   if (files.pieces) return sentencePieces(files, files.pieces, options);
   if (!files.json) {
-    throw new FormatError(files.folder, `Cannot read "${files.folder}": there is no tokenizer.json and no tokenizer.model`);
+    throw new FormatError(
+      files.folder,
+      `Cannot read "${files.folder}": there is no tokenizer.json and no tokenizer.model`,
+    );
   }
   if (!files.json.fallsBackToBytes) return bytePairVocabulary(files.json, options);
   const { pieces, addsSpacePrefix } = piecesFromJson(files.json);

@@ -94,7 +94,8 @@ function checkPlaces(path: string, tensors: readonly SafetensorsInfo[], start: n
   for (const tensor of [...tensors].sort((a, b) => a.offset - b.offset || a.sizeBytes - b.sizeBytes)) {
     const name = JSON.stringify(tensor.name);
     if (tensor.offset < end) throw failure(path, `tensor ${name} overlaps the one before it`);
-    if (tensor.offset > end) throw failure(path, `nothing fills the ${tensor.offset - end} bytes before tensor ${name}`);
+    if (tensor.offset > end)
+      throw failure(path, `nothing fills the ${tensor.offset - end} bytes before tensor ${name}`);
     end = tensor.offset + tensor.sizeBytes;
     if (end > sizeBytes) {
       throw failure(path, `tensor ${name} ends at byte ${end}, and the file at ${sizeBytes}`, INCOMPLETE);

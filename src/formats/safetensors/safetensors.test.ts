@@ -69,7 +69,11 @@ test.each<[what: string, file: Uint8Array, reason: RegExp]>([
   ["overlapping tensors", raw({ a: info(0, 6), b: info(4, 8) }), /tensor "b" overlaps the one before it/],
   ["a hole", raw({ a: info(0, 4), b: info(6, 8) }), /nothing fills the 2 bytes before tensor "b"/],
   ["bytes of no tensor", raw({ a: info(0, 4) }), /4 bytes after the last tensor belong to none/],
-  ["a tensor twice", raw('{"a":{"dtype":"F16","shape":[4],"data_offsets":[0,8]},"\\u0061":{}}'), /tensor "a" is there twice|described/],
+  [
+    "a tensor twice",
+    raw('{"a":{"dtype":"F16","shape":[4],"data_offsets":[0,8]},"\\u0061":{}}'),
+    /tensor "a" is there twice|described/,
+  ],
 ])("readSafetensors() refuses %s", async (_what, file, reason) => {
   using folder = temporaryFolder();
   const path = folder.path("bad.safetensors");
