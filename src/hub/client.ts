@@ -21,7 +21,7 @@ export class HubError extends PareError {
 /** The hub could not be reached at all. */
 export class NetworkError extends PareError {}
 
-export type Wait = (ms: number, signal?: AbortSignal) => Promise<unknown>;
+type Wait = (ms: number, signal?: AbortSignal) => Promise<unknown>;
 
 export class HubClient {
   constructor(

@@ -9,9 +9,9 @@ import { temporaryFolder } from "../../test/command.js";
 import { type Answer, COMMIT, hubTree, sendBytes, sendJson, startHub } from "../../test/hub-server.js";
 import { sha256 } from "../support/files.js";
 import type { Progress, RunOptions } from "../support/progress.js";
-import { HubError, NetworkError } from "./client.js";
+import { HubClient, HubError, NetworkError } from "./client.js";
 import { findOllamaModel } from "./ollama.js";
-import { type PullRequest, pull } from "./pull.js";
+import { type PullRequest, pullFromHub } from "./pull.js";
 
 const WEIGHTS = Buffer.from(Uint8Array.from({ length: 100_000 }, (_, i) => (i * 7) % 251));
 const FILES: Record<string, Buffer> = {
@@ -33,8 +33,10 @@ async function hub(folder: { path: (name: string) => string }, answer?: Answer) 
     ...server,
     settings,
     waits,
-    pull: (more: Partial<PullRequest> = {}, options: RunOptions = {}) =>
-      pull({ model: "org/tiny", settings, ...more }, { ...options, wait }),
+    pull: (more: Partial<PullRequest> = {}, options: RunOptions = {}) => {
+      const client = new HubClient(more.settings ?? settings, wait);
+      return pullFromHub(client, { model: "org/tiny", ...more }, options);
+    },
     [Symbol.asyncDispose]: () => Promise.resolve(server[Symbol.asyncDispose]()),
   };
 }

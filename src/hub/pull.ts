@@ -7,7 +7,7 @@ import type { RunOptions } from "../support/progress.js";
 import { RepositoryCache, sizeOf } from "./cache.js";
 import { cachedModel } from "./cached-model.js";
 import { chooseFiles } from "./choose-files.js";
-import { HubClient, NetworkError, type Wait } from "./client.js";
+import { HubClient, NetworkError } from "./client.js";
 import { download } from "./download.js";
 import { type HubFile, commitOf, listFiles } from "./list-files.js";
 import { findOllamaModel } from "./ollama.js";
@@ -55,15 +55,22 @@ export interface PulledFile {
  * @example
  * const { path } = await pull({ model: "HuggingFaceTB/SmolLM2-135M-Instruct" });
  */
-export async function pull(request: PullRequest, options: RunOptions & { wait?: Wait } = {}): Promise<PullResult> {
+export async function pull(request: PullRequest, options: RunOptions = {}): Promise<PullResult> {
   options.signal?.throwIfAborted();
   if (request.model.startsWith("ollama:")) return pullFromOllama(request.model.slice("ollama:".length));
+  return pullFromHub(new HubClient(request.settings ?? hubSettings()), request, options);
+}
+
+/** The same from a hub whose client is given. */
+export async function pullFromHub(client: HubClient, request: PullRequest, options: RunOptions): Promise<PullResult> {
   const written = parseReference(request.model);
-  const reference = withFile({ ...written, revision: request.revision ?? written.revision }, request.file);
-  const settings = request.settings ?? hubSettings();
+  const reference = withFile(
+    { ...written, revision: request.revision ?? written.revision },
+    request.file ?? written.file,
+  );
+  const { settings } = client;
   const cache = new RepositoryCache(settings.cache, reference.repository);
   if (settings.isOffline) return offline(cache, reference, new PareError("HF_HUB_OFFLINE is set"));
-  const client = new HubClient(settings, options.wait);
   try {
     return await online(client, cache, reference, options);
   } catch (error) {
