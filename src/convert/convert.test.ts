@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { CASES, type CheckpointCase } from "../../test/checkpoints/cases.js";
 import { caseOf, writeCheckpoint } from "../../test/checkpoints/write-checkpoint.js";
 import { temporaryFolder } from "../../test/command.js";
+import { readSafetensors } from "../formats/safetensors/read.js";
 import { type SafetensorsTensorSource, writeSafetensors } from "../formats/safetensors/write.js";
 import { openModel } from "../model/open.js";
 import { convert } from "./convert.js";

@@ -3,8 +3,10 @@ import { writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 
 import { temporaryFolder } from "../../../test/command.js";
+import { FormatError } from "../../errors.js";
+import { Random } from "../../support/random.js";
 import { duplicateKey } from "./duplicate-key.js";
-import { readSafetensors } from "./read.js";
+import { SafetensorsFile, readSafetensors } from "./read.js";
 import { writeSafetensors } from "./write.js";
 
 const bytes = (count: number) => Uint8Array.from({ length: count }, (_, i) => i);
@@ -85,4 +87,23 @@ test("duplicateKey() sees keys of the outermost object alone, however they are s
   expect(duplicateKey('{"a":{"b":1},"b":[{"a":1}],"c":"a"}')).toBeUndefined();
   expect(duplicateKey('{"a" : 1, "\\u0061": 2}')).toBe("a");
   expect(duplicateKey('{"x":"\\"","a\\\\":1,"a\\\\":2}')).toBe("a\\");
+});
+
+test("readSafetensors() of a damaged file reads it or says what is wrong, and nothing else", async () => {
+  using folder = temporaryFolder();
+  const sound = raw({ __metadata__: { format: "pt" }, a: info(0, 4), "b.weight": info(4, 8, { shape: [1, 2] }) });
+  const random = new Random(11);
+  let refused = 0;
+  for (let round = 0; round < 400; round++) {
+    const bytes = Uint8Array.from(sound);
+    for (let change = 0; change <= random.integer(3); change++)
+      bytes[random.integer(bytes.byteLength)] = random.integer(256);
+    const path = folder.path(`${round}.safetensors`);
+    writeFileSync(path, bytes.subarray(0, random.integer(4) === 0 ? random.integer(bytes.byteLength) : undefined));
+    const outcome = await readSafetensors(path).catch((error: unknown) => error);
+    if (outcome instanceof SafetensorsFile) await outcome.close();
+    else expect(outcome).toBeInstanceOf(FormatError);
+    if (outcome instanceof FormatError) refused++;
+  }
+  expect(refused).toBeGreaterThan(200);
 });
