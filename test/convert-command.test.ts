@@ -52,6 +52,23 @@ test("pare pull and pare convert take a model from the hub that HF_ENDPOINT name
   expect(offline.path).toBe(pulled.path);
 });
 
+test("pare export ollama writes a Modelfile for a converted model", async () => {
+  using folder = temporaryFolder();
+  await writeCheckpoint(folder.path("tiny"), caseOf("tiny-llama-150K-chat"));
+  await pare(["convert", folder.path("tiny"), folder.path("tiny.gguf")]);
+  const args = ["export", "ollama", folder.path("tiny.gguf"), folder.path("out")];
+  const exported = documentOf("export-ollama", await pare([...args, "--context", "128", "--json"]));
+  const text = readFileSync(exported.path, "utf8");
+  expect(text).toMatch(/^# Written by pare export ollama\nFROM \.\/tiny\.gguf\n/);
+  expect(text).toMatch(
+    /\nPARAMETER num_ctx 128\nPARAMETER temperature 0\.6\nPARAMETER top_k 40\nPARAMETER top_p 0\.9\n/,
+  );
+  expect(text).toMatch(/\nLICENSE """apache-2\.0"""\n$/);
+  const { stdout } = await pare(args);
+  expect(stdout).toMatch(/\n\nollama create tiny -f .*Modelfile\nollama run tiny\n$/);
+  expect((await pare(["export", "vllm", "a.gguf", "b"])).exitCode).toBe(2);
+});
+
 test("Ctrl-C ends pare pull within a second, and the next run goes on", async () => {
   using folder = temporaryFolder();
   const files = await checkpointFiles(folder.path("files"));

@@ -3,20 +3,20 @@ import { expectTypeOf, test } from "vitest";
 import type { z } from "zod";
 
 import type {
-  convertSchema,
   doctorSchema,
   evalTaskSchema,
   evalTextSchema,
   inspectSchema,
-  pullSchema,
   quantizeSchema,
 } from "../src/cli/schemas.js";
+import type { convertSchema, exportOllamaSchema, pullSchema } from "../src/cli/exchange-schemas.js";
 import {
   type Certificate,
   type CalibrationResult,
   type ConvertResult,
   type DoctorReport,
   type FitRequestInput,
+  type OllamaExportResult,
   type Inspection,
   type Progress,
   type PullResult,
@@ -38,6 +38,7 @@ import {
   doctor,
   evaluateTask,
   evaluateText,
+  exportOllama,
   fit,
   inspect,
   pull,
@@ -47,6 +48,7 @@ import {
 test("every verb gives a promise of its result", () => {
   expectTypeOf(inspect).returns.resolves.toEqualTypeOf<Inspection>();
   expectTypeOf(quantize).returns.resolves.toEqualTypeOf<QuantizeResult>();
+  expectTypeOf(exportOllama).returns.resolves.toEqualTypeOf<OllamaExportResult>();
   expectTypeOf(pull).returns.resolves.toEqualTypeOf<PullResult>();
   expectTypeOf(convert).returns.resolves.toEqualTypeOf<ConvertResult>();
   expectTypeOf(calibrate).returns.resolves.toEqualTypeOf<CalibrationResult>();
@@ -71,6 +73,7 @@ test("chat streams text", () => {
 
 test("results are what the JSON documents say", () => {
   expectTypeOf<Inspection>().toExtend<z.input<typeof inspectSchema>>();
+  expectTypeOf<OllamaExportResult>().toExtend<z.input<typeof exportOllamaSchema>>();
   expectTypeOf<PullResult>().toExtend<z.input<typeof pullSchema>>();
   expectTypeOf<ConvertResult>().toExtend<Mutable<z.input<typeof convertSchema>>>();
   expectTypeOf<QuantizeResult>().toExtend<Mutable<z.input<typeof quantizeSchema>>>();

@@ -7,6 +7,7 @@ import { describeCompletion } from "./command-completion.js";
 import { describeConvert } from "./command-convert.js";
 import { describeDoctor } from "./command-doctor.js";
 import { describeEval } from "./command-eval.js";
+import { describeExport } from "./command-export.js";
 import { describeFit } from "./command-fit.js";
 import { describeInspect } from "./command-inspect.js";
 import { describePull } from "./command-pull.js";
@@ -44,6 +45,7 @@ export function createProgram(): Command {
     describeCalibrate,
     describeEval,
     describeChat,
+    describeExport,
     describeDoctor,
     describeCompletion,
   ]) {

@@ -3,6 +3,7 @@
 import { z } from "zod";
 
 import { certificateSchema } from "../fit/certificate.js";
+import { convertSchema, exportOllamaSchema, pullSchema } from "./exchange-schemas.js";
 
 const sizeBytes = z.number().int().nonnegative();
 const share = z.number().min(0).max(1);
@@ -310,42 +311,6 @@ export const doctorSchema = z
   })
   .describe("what `pare doctor --json` prints");
 
-export const pullSchema = z
-  .object({
-    path: z.string().describe("the folder of safetensors, or the (first) GGUF file"),
-    repository: z.string().describe("`org/name` on the hub, or `ollama:name`"),
-    revision: z.string().optional().describe("commit; absent for a model of Ollama's"),
-    files: z.array(
-      z.object({
-        path: z.string(),
-        sizeBytes,
-        sha256: z.string().optional().describe("of files that are stored outside git, which weights are"),
-      }),
-    ),
-    bytesDownloaded: sizeBytes.describe("0 when all was there"),
-    warnings: z.array(z.string()),
-  })
-  .describe("what `pare pull --json` prints");
-
-export const convertSchema = z
-  .object({
-    path: z.string(),
-    architecture: z.string().describe("model family as llama.cpp spells it, such as `llama`"),
-    name: z.string().optional(),
-    type: z.string().describe("type of the matrices: `f32`, `f16`, `bf16` or `q8_0`"),
-    types: z.record(z.string(), z.number().int()).describe("how many tensors are of each type"),
-    tensors: z.number().int(),
-    parameters: z.number().int(),
-    sizeBytes,
-    sha256: z.string(),
-    license: z.string().optional().describe("from the model card"),
-    source: z.string().optional().describe("page of the model that it is from"),
-    revision: z.string().optional().describe("commit that it is from"),
-    seconds: z.number(),
-    warnings: z.array(z.string()),
-  })
-  .describe("what `pare convert --json` prints");
-
 export const completionSchema = z
   .object({ shell: z.enum(["bash", "zsh", "fish"]), script: z.string() })
   .describe("what `pare completion --json` prints");
@@ -371,6 +336,7 @@ export const DOCUMENTS = {
   certificate: certificateSchema.describe("what `pare fit --json` prints and `certificate.json` holds"),
   chat: chatSchema,
   doctor: doctorSchema,
+  "export-ollama": exportOllamaSchema,
   completion: completionSchema,
   error: errorSchema,
 } as const;

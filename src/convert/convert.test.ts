@@ -265,18 +265,54 @@ test("convert() refuses a value that is no number, and one that half precision d
   expect(readdirSync(folder.path("."))).toEqual(["one"]);
 });
 
-/** Writes the weights of a case again, one value of one tensor changed. */
 async function replaceValue(folder: string, name: string, value: number): Promise<void> {
-  await using checkpoint = await (
-    await import("../formats/safetensors/read.js")
-  ).readSafetensors(join(folder, "model.safetensors"));
-  const tensors: SafetensorsTensorSource[] = [];
-  for (const tensor of checkpoint.tensors.values()) {
-    const bytes = await checkpoint.read(tensor, 0, tensor.sizeBytes);
-    if (tensor.name === name) new DataView(bytes.buffer).setFloat32(40, value, true);
-    tensors.push({ ...tensor, chunks: () => [bytes] });
-  }
-  await writeSafetensors(join(folder, "model.safetensors"), tensors);
+  const tensors = await tensorsOf(folder);
+  new DataView(tensors.find((tensor) => tensor.name === name)!.bytes.buffer).setFloat32(40, value, true);
+  await writeTensors(folder, tensors);
+}
+
+type Tensor = Omit<SafetensorsTensorSource, "chunks"> & { bytes: Uint8Array };
+
+async function tensorsOf(folder: string): Promise<Tensor[]> {
+  await using file = await readSafetensors(join(folder, "model.safetensors"));
+  const tensors = [...file.tensors.values()];
+  return Promise.all(tensors.map(async (one) => ({ ...one, bytes: await file.read(one, 0, one.sizeBytes) })));
+}
+
+async function writeTensors(folder: string, tensors: readonly Tensor[]): Promise<void> {
+  const sources = tensors.map((tensor) => ({ ...tensor, chunks: () => [tensor.bytes] }));
+  await writeSafetensors(join(folder, "model.safetensors"), sources);
+}
+
+test.each([
+  ["language_model.model.", "vision_tower."],
+  ["model.language_model.", "model.vision_tower."],
+])("convert() takes the text half of a Gemma 3 that sees, whose tensors begin with %s", async (prefix, vision) => {
+  using folder = temporaryFolder();
+  const [plain, seeing] = [folder.path("plain"), folder.path("seeing")] as const;
+  const { architectures: _, ...text } = caseOf("gemma-3").config;
+  await writeCheckpoint(plain, caseOf("gemma-3"));
+  await writeCheckpoint(seeing, caseOf("gemma-3"));
+  const config = { architectures: ["Gemma3ForConditionalGeneration"], text_config: text };
+  writeFileSync(join(seeing, "config.json"), JSON.stringify(config));
+  const tensors = (await tensorsOf(plain)).map((one) => ({ ...one, name: one.name.replace("model.", prefix) }));
+  const eye = { name: `${vision}eye.weight`, dtype: "F32" as const, shape: [1], bytes: new Uint8Array(4) };
+  await writeTensors(seeing, [...tensors, eye]);
+  expect(await converted(seeing)).toEqual(await converted(plain));
+});
+
+/** Everything of a converted file but its name. */
+async function converted(input: string) {
+  await convert({ input, output: `${input}.gguf` });
+  await using model = await openModel(`${input}.gguf`);
+  const names = [...model.tensors.keys()];
+  const rows = await Promise.all([...model.tensors.values()].map((one) => one.readRows(0, 1)));
+  const numbers = [...model.metadata.keys()].filter((key) => key.startsWith("gemma3."));
+  return {
+    names,
+    rows: Buffer.concat(rows).toString("hex"),
+    numbers: numbers.map((key) => [key, model.metadata.get(key)]),
+  };
 }
 
 test("convert() refuses a type that it does not make, and to write over its source", async () => {
