@@ -1,4 +1,5 @@
-import { readFileSync, readdirSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { expect, test } from "vitest";
@@ -50,6 +51,38 @@ test("pare pull and pare convert take a model from the hub that HF_ENDPOINT name
     await pare(["pull", "org/tiny", "--json"], { env: { ...env, HF_HUB_OFFLINE: "1" } }),
   );
   expect(offline.path).toBe(pulled.path);
+});
+
+test("commands take a model of the hub's or of Ollama's in place of a path", async () => {
+  using folder = temporaryFolder();
+  await writeCheckpoint(folder.path("tiny"), caseOf("qwen3"));
+  await pare(["convert", folder.path("tiny"), folder.path("tiny.gguf")]);
+  const gguf = readFileSync(folder.path("tiny.gguf"));
+  await using hub = await startHub({ "tiny.gguf": gguf });
+  const sha256 = createHash("sha256").update(gguf).digest("hex");
+  const manifest = {
+    layers: [{ mediaType: "application/vnd.ollama.image.model", digest: `sha256:${sha256}`, size: gguf.length }],
+  };
+  const library = folder.path("ollama/manifests/registry.ollama.ai/library/tiny");
+  for (const path of [library, folder.path("ollama/blobs")]) mkdirSync(path, { recursive: true });
+  writeFileSync(join(library, "latest"), JSON.stringify(manifest));
+  writeFileSync(folder.path(`ollama/blobs/sha256-${sha256}`), gguf);
+  const env = {
+    HF_ENDPOINT: hub.endpoint,
+    HF_HOME: folder.path("home"),
+    HF_HUB_CACHE: "",
+    HF_TOKEN: "",
+    OLLAMA_MODELS: folder.path("ollama"),
+  };
+  for (const name of ["hf:org/tiny", "hf:org/tiny:tiny.gguf", "ollama:tiny"]) {
+    const inspected = documentOf("inspect", await pare(["inspect", name, "--json"], { env }));
+    expect(inspected.architecture).toBe("qwen3");
+  }
+  await using other = await startHub(await checkpointFiles(folder.path("files")));
+  const otherEnv = { ...env, HF_ENDPOINT: other.endpoint, HF_HOME: folder.path("other") };
+  const refused = await pare(["inspect", "hf:org/tiny", "--json"], { env: otherEnv });
+  expect(failureOf(refused).hint).toBe("Run: pare convert hf:org/tiny MODEL.gguf");
+  expect((await pare(["convert", "hf:org/tiny", folder.path("again.gguf")], { env: otherEnv })).exitCode).toBe(0);
 });
 
 test("pare export ollama writes a Modelfile for a converted model", async () => {
