@@ -30,12 +30,17 @@ export function mapTensors(family: Family, config: Config, weights: Iterable<Wei
     if (rule.isDropped) continue;
     const [layer, expert = 0] = indices;
     if (layer !== undefined && layer >= layers) throw beyondLayers(weight, layers);
+    if (expert >= EXPERTS_MAX)
+      throw failure(weight.file.path, `tensor "${weight.name}" is of an expert beyond ${EXPERTS_MAX}`);
     place(targets, rule, layer, expert, weight);
   }
   requireAll(family, config, targets);
   const stacked = [...targets].map(([name, { rule, parts }]) => ({ name, rule, parts: stack(parts) }));
   return stacked.sort((a, b) => compare(placeInFile(a.name), placeInFile(b.name)));
 }
+
+/** More than any model has, and few enough to count through. */
+const EXPERTS_MAX = 65_536;
 
 interface Target {
   rule: TensorRule;
@@ -70,8 +75,13 @@ function place(targets: Map<string, Target>, rule: TensorRule, layer = 0, expert
   targets.set(to, target);
 }
 
-/** Each layer has each tensor, and each stack each expert. */
+/** Each layer has each tensor, and each stack each expert; an output matrix is there where the embedding is not to serve. */
 function requireAll(family: Family, config: Config, targets: ReadonlyMap<string, Target>): void {
+  const isOwnOutput =
+    ruleOf(family, "lm_head.weight")?.isDropped !== true && config.flag("tie_word_embeddings") === false;
+  if (isOwnOutput && !targets.has("output.weight")) {
+    throw failure(config.path, 'tensor "lm_head.weight" is missing, and tie_word_embeddings is false');
+  }
   const layers = config.count("num_hidden_layers");
   for (const pattern of Object.keys(family.tensors)) {
     const rule = ruleOf(family, pattern)!;
@@ -79,8 +89,9 @@ function requireAll(family: Family, config: Config, targets: ReadonlyMap<string,
     for (let layer = 0; layer < (pattern.includes("{layer}") ? layers : 1); layer++) {
       const found = targets.get(rule.to.replace("{layer}", String(layer)))?.parts ?? [];
       const wanted = pattern.includes("{expert}") ? (expertCount(config) ?? 0) : 1;
-      const missing = Array.from({ length: wanted }, (_, expert) => expert).find((expert) => !found[expert]);
-      if (missing !== undefined) {
+      let missing = 0;
+      while (missing < wanted && found[missing]) missing++;
+      if (missing < wanted) {
         const name = pattern.replace("{layer}", String(layer)).replace("{expert}", String(missing));
         throw failure(config.path, `tensor "${name}" is missing`);
       }

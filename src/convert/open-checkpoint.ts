@@ -141,7 +141,7 @@ async function metadataOf(
   family.describe(config, new Hyperparameters(metadata, family.architecture));
   metadata.set("general.file_type", "uint32", FILE_TYPES[options.type]);
   metadata.set("general.quantization_version", "uint32", 2); // how blocks are laid out, since May 2023
-  const size = tensors.get("token_embd.weight")!.shape[1]!;
+  const size = tokenCount(config, tensors);
   const { preTokenizer } = options;
   const own = readVocabulary(files, { size, preTokenizer, trustsMarks: family.trustsMarks });
   const vocabulary = { ...own, addsSpacePrefix: family.addsSpacePrefix ?? own.addsSpacePrefix };
@@ -149,6 +149,17 @@ async function metadataOf(
   addSpecialTokens(metadata, specialTokens(files, config, size), vocabulary);
   return { metadata, warnings: addTemplates(metadata, files.templates) };
 }
+
+/** Rows of the embedding. */
+function tokenCount(config: Config, tensors: ReadonlyMap<string, LazyTensor>): number {
+  const { shape } = tensors.get("token_embd.weight")!;
+  if (shape.length === 2 && shape[1]! <= TOKENS_MAX) return shape[1]!;
+  const message = `Cannot convert "${config.path}": its embedding is ${shape.join(" × ")}, a row for each of its tokens is wanted`;
+  throw new FormatError(config.path, message);
+}
+
+/** Four times the largest vocabulary in use. */
+const TOKENS_MAX = 2 ** 20;
 
 /** The type of the first matrix. */
 function sourceType(weights: Iterable<Weight>): ConvertedType {

@@ -62,6 +62,7 @@ export const gemma2: Family = {
     requireValue(config, "hidden_activation", "gelu_pytorch_tanh");
     requireQueryScale(config, { layers: 46 });
     requireWindows(config, 2);
+    requireValue(config, "tie_word_embeddings", true);
     into
       .count("context_length", config.count("max_position_embeddings"))
       .count("embedding_length", config.count("hidden_size"))

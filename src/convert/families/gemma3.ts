@@ -35,6 +35,7 @@ export const gemma3: Family = {
     requireValue(config, "hidden_activation", "gelu_pytorch_tanh");
     requireQueryScale(config, { layers: 62 });
     requireWindows(config, 6);
+    requireValue(config, "tie_word_embeddings", true);
     describeDecoder(config, into);
     into
       .number("final_logit_softcapping", config.optionalNumber("final_logit_softcapping"))
