@@ -6,12 +6,15 @@
 
 // The verbs.
 export { calibrate } from "./calibrate/calibrate.js";
+export { convert } from "./convert/convert.js";
 export { doctor } from "./doctor.js";
 export { chat, complete } from "./evaluate/chat.js";
 export { evaluateTask } from "./evaluate/run-task.js";
 export { evaluateText } from "./evaluate/text.js";
+export { exportOllama } from "./export/ollama/export-ollama.js";
 export { fit } from "./report/fit-with-report.js";
 export { inspect } from "./model/inspect.js";
+export { pull } from "./hub/pull.js";
 export { quantizeCalibrated } from "./fit/allocate/quantize-calibrated.js";
 export { quantize } from "./passes/quantize/quantize.js";
 
@@ -33,20 +36,25 @@ export { PRESETS } from "./passes/quantize/presets.js";
 
 // Errors that a caller can tell apart.
 export { EngineError, FormatError, PareError, ResourceError, UsageError } from "./errors.js";
+export { HubError, NetworkError } from "./hub/client.js";
 
 export type { CalibrationRequest, CalibrationResult, CalibrationText, ExpertUse } from "./calibrate/calibrate.js";
 export type { Importance, ImportanceEntry } from "./calibrate/importance.js";
 export type { LayerSimilarity } from "./calibrate/similarity.js";
+export type { ConvertRequest, ConvertResult } from "./convert/convert.js";
 export type { DoctorCheck, DoctorReport } from "./doctor.js";
 export type { Answer, AnswerResult, ChatModel, ChatOptions, ChatSession } from "./evaluate/chat.js";
 export type { CaseResult, EvaluateTaskRequest, TaskFailure, TaskResult } from "./evaluate/run-task.js";
 export type { ChatMessage, Task, TaskCase } from "./evaluate/task.js";
 export type { EvaluateTextRequest, TextResult } from "./evaluate/text.js";
+export type { OllamaExportRequest, OllamaExportResult } from "./export/ollama/export-ollama.js";
 export type { Certificate, Quality, TrialRecord, Verdict } from "./fit/certificate.js";
 export type { DeviceInput, DeviceSpec } from "./fit/device.js";
 export type { FitRequest, FitRequestInput } from "./fit/request.js";
 export type { GgmlType } from "./formats/gguf/ggml-types.js";
 export type { GgufFile, GgufTensor } from "./formats/gguf/read.js";
+export type { PullRequest, PullResult } from "./hub/pull.js";
+export type { HubSettings } from "./hub/settings.js";
 export type { Inspection } from "./model/inspect.js";
 export type { LazyTensor, Model } from "./model/model.js";
 export type { ModelSpec } from "./model/spec.js";

@@ -9,13 +9,17 @@ import type {
   inspectSchema,
   quantizeSchema,
 } from "../src/cli/schemas.js";
+import type { convertSchema, exportOllamaSchema, pullSchema } from "../src/cli/exchange-schemas.js";
 import {
   type Certificate,
   type CalibrationResult,
+  type ConvertResult,
   type DoctorReport,
   type FitRequestInput,
+  type OllamaExportResult,
   type Inspection,
   type Progress,
+  type PullResult,
   type QuantizeRequest,
   type QuantizeResult,
   type RunOptions,
@@ -30,17 +34,23 @@ import {
   calibrate,
   chat,
   complete,
+  convert,
   doctor,
   evaluateTask,
   evaluateText,
+  exportOllama,
   fit,
   inspect,
+  pull,
   quantize,
 } from "../src/index.js";
 
 test("every verb gives a promise of its result", () => {
   expectTypeOf(inspect).returns.resolves.toEqualTypeOf<Inspection>();
   expectTypeOf(quantize).returns.resolves.toEqualTypeOf<QuantizeResult>();
+  expectTypeOf(exportOllama).returns.resolves.toEqualTypeOf<OllamaExportResult>();
+  expectTypeOf(pull).returns.resolves.toEqualTypeOf<PullResult>();
+  expectTypeOf(convert).returns.resolves.toEqualTypeOf<ConvertResult>();
   expectTypeOf(calibrate).returns.resolves.toEqualTypeOf<CalibrationResult>();
   expectTypeOf(evaluateText).returns.resolves.toEqualTypeOf<TextResult>();
   expectTypeOf(evaluateTask).returns.resolves.toEqualTypeOf<TaskResult>();
@@ -51,7 +61,7 @@ test("every verb gives a promise of its result", () => {
 test("long verbs take a signal and a progress callback", () => {
   expectTypeOf<RunOptions["signal"]>().toEqualTypeOf<AbortSignal | undefined>();
   expectTypeOf<NonNullable<RunOptions["onProgress"]>>().toEqualTypeOf<(progress: Progress) => void>();
-  for (const verb of [quantize, calibrate, evaluateText, evaluateTask, fit]) {
+  for (const verb of [pull, convert, quantize, calibrate, evaluateText, evaluateTask, fit]) {
     expectTypeOf(verb).parameter(1).toEqualTypeOf<RunOptions | undefined>();
   }
 });
@@ -63,6 +73,9 @@ test("chat streams text", () => {
 
 test("results are what the JSON documents say", () => {
   expectTypeOf<Inspection>().toExtend<z.input<typeof inspectSchema>>();
+  expectTypeOf<OllamaExportResult>().toExtend<z.input<typeof exportOllamaSchema>>();
+  expectTypeOf<PullResult>().toExtend<z.input<typeof pullSchema>>();
+  expectTypeOf<ConvertResult>().toExtend<Mutable<z.input<typeof convertSchema>>>();
   expectTypeOf<QuantizeResult>().toExtend<Mutable<z.input<typeof quantizeSchema>>>();
   expectTypeOf<TaskResult>().toExtend<z.input<typeof evalTaskSchema>>();
   expectTypeOf<DoctorReport>().toExtend<z.input<typeof doctorSchema>>();

@@ -18,15 +18,18 @@ test("the library exports the verbs, the files' readers and writers, and the err
     "calibrate",
     "chat",
     "complete",
+    "convert",
     "doctor",
     "evaluateTask",
     "evaluateText",
+    "exportOllama",
     "fit",
     "inspect",
+    "pull",
     "quantize",
     "quantizeCalibrated",
   ];
-  const errors = ["EngineError", "FormatError", "PareError", "ResourceError", "UsageError"];
+  const errors = ["EngineError", "FormatError", "HubError", "NetworkError", "PareError", "ResourceError", "UsageError"];
   const models = ["openModel", "saveModel", "readGguf", "writeGguf", "readImportance", "writeImportance"];
   const tasks = ["parseTask", "readTask", "listDevices", "readDevice"];
   const certificates = ["certificateSchema", "EXIT_CODES", "renderReport"];

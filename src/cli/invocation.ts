@@ -3,7 +3,8 @@ import type { Command } from "commander";
 
 import type { OnProgress, RunOptions } from "../support/progress.js";
 import { interruption } from "./interruption.js";
-import { type Backend, isGlobalOption } from "./options.js";
+import { withLocalModels } from "./local-models.js";
+import { type Backend, completionOf, isGlobalOption } from "./options.js";
 import { ProgressBar } from "./progress-bar.js";
 
 /** The options that every command has. */
@@ -69,12 +70,23 @@ export function perform<Arguments extends unknown[], Options>(
     const command = all.at(-1) as Command;
     const invocation = new Invocation(command.optsWithGlobals<GlobalOptions>());
     try {
-      const exitCode = await run(invocation, ownOptions(command) as Options, ...(all.slice(0, -2) as Arguments));
+      const args = await argumentsOf(command, all.slice(0, -2), invocation);
+      const exitCode = await run(invocation, ownOptions(command) as Options, ...(args as Arguments));
       if (typeof exitCode === "number") process.exitCode = exitCode;
     } finally {
       invocation.close();
     }
   };
+}
+
+/** Where a command takes files, models may be named by where they are published. */
+async function argumentsOf(command: Command, args: unknown[], { runOptions }: Invocation): Promise<unknown[]> {
+  const results: unknown[] = [];
+  for (const [index, argument] of command.registeredArguments.entries()) {
+    const given = args[index];
+    results.push(completionOf(argument) === "file" ? await withLocalModels(given, runOptions) : given);
+  }
+  return results;
 }
 
 /** The values of a command's own options that were given or have a default. */

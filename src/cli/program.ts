@@ -4,10 +4,13 @@ import { Command } from "commander";
 import { describeCalibrate } from "./command-calibrate.js";
 import { describeChat } from "./command-chat.js";
 import { describeCompletion } from "./command-completion.js";
+import { describeConvert } from "./command-convert.js";
 import { describeDoctor } from "./command-doctor.js";
 import { describeEval } from "./command-eval.js";
+import { describeExport } from "./command-export.js";
 import { describeFit } from "./command-fit.js";
 import { describeInspect } from "./command-inspect.js";
+import { describePull } from "./command-pull.js";
 import { describeQuantize } from "./command-quantize.js";
 import { addExamples } from "./examples.js";
 import { addGlobalOptions } from "./options.js";
@@ -36,10 +39,13 @@ export function createProgram(): Command {
   for (const describe of [
     describeFit,
     describeInspect,
+    describePull,
+    describeConvert,
     describeQuantize,
     describeCalibrate,
     describeEval,
     describeChat,
+    describeExport,
     describeDoctor,
     describeCompletion,
   ]) {

@@ -3,6 +3,7 @@
 import { z } from "zod";
 
 import { certificateSchema } from "../fit/certificate.js";
+import { convertSchema, exportOllamaSchema, pullSchema } from "./exchange-schemas.js";
 
 const sizeBytes = z.number().int().nonnegative();
 const share = z.number().min(0).max(1);
@@ -326,6 +327,8 @@ export const errorSchema = z
 /** The documents by name: `schemas/<name>.schema.json`. */
 export const DOCUMENTS = {
   inspect: inspectSchema,
+  pull: pullSchema,
+  convert: convertSchema,
   quantize: quantizeSchema,
   calibrate: calibrateSchema,
   "eval-text": evalTextSchema,
@@ -333,6 +336,7 @@ export const DOCUMENTS = {
   certificate: certificateSchema.describe("what `pare fit --json` prints and `certificate.json` holds"),
   chat: chatSchema,
   doctor: doctorSchema,
+  "export-ollama": exportOllamaSchema,
   completion: completionSchema,
   error: errorSchema,
 } as const;

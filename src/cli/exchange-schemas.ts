@@ -1,0 +1,55 @@
+// What `pull`, `convert` and `export` print with --json: the commands by which models come and go. See `schemas.ts`.
+import { z } from "zod";
+
+const sizeBytes = z.number().int().nonnegative();
+
+export const pullSchema = z
+  .object({
+    path: z.string().describe("the folder of safetensors, or the (first) GGUF file"),
+    repository: z.string().describe("`org/name` on the hub, or `ollama:name`"),
+    revision: z.string().optional().describe("commit; absent for a model of Ollama's"),
+    files: z.array(
+      z.object({
+        path: z.string(),
+        sizeBytes,
+        sha256: z.string().optional().describe("of files that are stored outside git, which weights are"),
+      }),
+    ),
+    bytesDownloaded: sizeBytes.describe("0 when all was there"),
+    warnings: z.array(z.string()),
+  })
+  .describe("what `pare pull --json` prints");
+
+export const convertSchema = z
+  .object({
+    path: z.string(),
+    architecture: z.string().describe("model family as llama.cpp spells it, such as `llama`"),
+    name: z.string().optional(),
+    type: z.string().describe("type of the matrices: `f32`, `f16`, `bf16` or `q8_0`"),
+    types: z.record(z.string(), z.number().int()).describe("how many tensors are of each type"),
+    tensors: z.number().int(),
+    parameters: z.number().int(),
+    sizeBytes,
+    sha256: z.string(),
+    license: z.string().optional().describe("from the model card"),
+    source: z.string().optional().describe("page of the model that it is from"),
+    revision: z.string().optional().describe("commit that it is from"),
+    seconds: z.number(),
+    warnings: z.array(z.string()),
+  })
+  .describe("what `pare convert --json` prints");
+
+export const exportOllamaSchema = z
+  .object({
+    path: z.string().describe("the Modelfile"),
+    model: z.string().describe("the GGUF file beside it"),
+    hasTemplate: z.boolean().describe("false leaves Ollama to recognize the chat template"),
+    conversationsCompared: z
+      .number()
+      .int()
+      .describe("conversations on which the template gave the text of the model's own; 0 without one"),
+    stop: z.array(z.string()).describe("stop words"),
+    commands: z.array(z.string()).describe("what to do next"),
+    warnings: z.array(z.string()),
+  })
+  .describe("what `pare export ollama --json` prints");

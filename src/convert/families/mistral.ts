@@ -1,0 +1,11 @@
+// Mistral 7B and Nemo: Llama's blocks. The window of the first versions (`sliding_window`) is not in llama.cpp's graph.
+// A. Q. Jiang et al., *Mistral 7B*, arXiv:2310.06825.
+import type { Family } from "../family.js";
+import { llama } from "./llama.js";
+
+export const mistral: Family = {
+  ...llama,
+  name: "Mistral",
+  classes: ["MistralForCausalLM"],
+  defaults: { ...llama.defaults, num_key_value_heads: 8, max_position_embeddings: 131_072 },
+};
