@@ -39,8 +39,14 @@ export function crossEntropy(f: Operations, logits: Tensor, targets: SparseTarge
   const chosen = f.getRows(f.reshape(probabilities, 1, vocabulary * rows), targets.indices); // [1, targets]
   const weighted = f.mul(f.log(f.scale(chosen, 1, PROBABILITY_MIN)), targets.shares); // [1, targets]
   const loss = f.scale(f.sum(weighted), -1);
-  return f.graph.record(f.ggml.ggml_view_tensor(f.graph.pointer, loss.pointer), "crossEntropy", "f32", [logits, loss], {
-    probabilities,
-    targets,
-  });
+  return f.graph.record(
+    f.ggml.ggml_reshape(f.graph.pointer, loss.pointer, loss.pointer),
+    "crossEntropy",
+    "f32",
+    [logits, loss],
+    {
+      probabilities,
+      targets,
+    },
+  );
 }

@@ -197,7 +197,7 @@ export class Operations {
    */
   checkpoint(input: Tensor, segment: (input: Tensor) => Tensor): Tensor {
     const output = segment(input);
-    const pointer = this.ggml.ggml_view_tensor(this.#context, output.pointer);
+    const pointer = this.ggml.ggml_reshape(this.#context, output.pointer, output.pointer);
     // The output stands among the inputs to tell whether anything in the part is trained.
     return this.graph.record(pointer, "checkpoint", "f32", [input, output], { segment });
   }
