@@ -107,12 +107,15 @@ def loss_of(w, s):
     return (each * weights).sum() / weights.sum()
 
 
-def curve(s):
-    """AdamW, peak rate 0.01 after 4 steps of warm-up, cosine to a tenth, decay of matrices 0.1, norm clipped at 1."""
+def adamw(groups):
+    return torch.optim.AdamW(groups, betas=(0.9, 0.95), eps=1e-8)
+
+
+def curve(s, make):
+    """Peak rate 0.01 after 4 steps of warm-up, cosine to a tenth, decay of matrices 0.1, norm clipped at 1."""
     w = initial(s)
     matrices, vectors = [p for p in w.values() if p.dim() > 1], [p for p in w.values() if p.dim() == 1]
-    optimizer = torch.optim.AdamW([dict(params=matrices, weight_decay=0.1), dict(params=vectors, weight_decay=0.0)],
-                                  betas=(0.9, 0.95), eps=1e-8)
+    optimizer = make([dict(params=matrices, weight_decay=0.1), dict(params=vectors, weight_decay=0.0)])
     losses = []
     for step in range(STEPS):
         share = (step + 1 - 4) / (STEPS - 4)
@@ -137,6 +140,6 @@ for name, change in VARIANTS.items():
     loss = loss_of(w, s)
     loss.backward()
     gradients = {key: [float(f"{g:.6g}") for g in p.grad.flatten().tolist()] for key, p in w.items()}
-    result["models"][name] = dict(shape=s, loss=loss.item(), gradients=gradients, curve=curve(s))
+    result["models"][name] = dict(shape=s, loss=loss.item(), gradients=gradients, curve=curve(s, adamw), adafactor=curve(s, torch.optim.Adafactor))
     print(name, loss.item(), result["models"][name]["curve"][-1])
 Path(__file__).with_name("training.json").write_text(json.dumps(result) + "\n")

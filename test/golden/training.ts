@@ -19,6 +19,8 @@ export interface GoldenModel {
   gradients: Record<string, number[]>;
   /** Loss of 20 steps of AdamW. */
   curve: number[];
+  /** Loss of 20 steps of Adafactor. */
+  adafactor: number[];
 }
 
 interface Golden {
