@@ -108,6 +108,11 @@ export class TrainingStep implements Disposable {
     return this.store.sizeBytes + Math.max(...working);
   }
 
+  /** The same once it is taken: what `allocate()` took. */
+  get memoryBytesTaken(): number {
+    return this.store.sizeBytes + (this.#workspace?.sizeBytes ?? 0);
+  }
+
   allocate(): this {
     this.store.allocate();
     this.#workspace = Workspace.place(this.store.backend, Object.values(this.#graphs));
