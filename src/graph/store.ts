@@ -1,11 +1,12 @@
 // Tensors that stay from step to step: parameters with their gradients, inputs, optimizer states. They are declared first
 // and allocated once, in one buffer.
-import { EngineError } from "../errors.js";
+import { EngineError, ResourceError } from "../errors.js";
 import { GGML_TYPES, type GgmlType } from "../formats/gguf/ggml-types.js";
 import { elementCount, tensorSizeBytes } from "../model/model.js";
 import { tensorShape } from "../native/ggml.js";
 import { NativeHandle } from "../native/handle.js";
 import type { CpuBackend } from "../native/matmul.js";
+import { formatBytes } from "../support/units.js";
 import type { Tensor } from "./tensor.js";
 
 /** Headers are small and their memory is touched only as far as it is used. */
@@ -67,15 +68,23 @@ export class TensorStore extends NativeHandle {
   }
 
   /**
-   * Takes the memory for everything that was declared, zeroed.
+   * Reserves addresses for everything that was declared. Where the system gives memory when it is touched, none is taken
+   * yet.
    *
-   * @throws {EngineError} when there is not enough
+   * @throws {ResourceError} when there is not so much memory
    */
-  allocate(): this {
+  reserve(): this {
     const { ggml } = this.backend.engine;
-    this.#buffer = ggml.ggml_backend_alloc_ctx_tensors(this.pointer, this.backend.pointer);
-    if (this.#buffer === null) throw new EngineError(`Cannot allocate ${this.#sizeBytes} bytes for tensors`);
-    ggml.ggml_backend_buffer_clear(this.#buffer, 0);
+    this.#buffer ??= ggml.ggml_backend_alloc_ctx_tensors(this.pointer, this.backend.pointer);
+    if (this.#buffer === null)
+      throw new ResourceError(`Cannot allocate ${formatBytes(this.#sizeBytes)} for parameters and their states`);
+    return this;
+  }
+
+  /** Takes the memory for everything that was declared, zeroed. @throws {ResourceError} when there is not so much */
+  allocate(): this {
+    this.reserve();
+    this.backend.engine.ggml.ggml_backend_buffer_clear(this.#buffer, 0);
     return this;
   }
 

@@ -1,8 +1,9 @@
 // Memory for the intermediate results of one or several graphs that are computed in turn: planned once by ggml's graph
 // allocator, so that a result takes the place of one that is no longer needed, and never allocated again.
-import { EngineError } from "../errors.js";
+import { EngineError, ResourceError } from "../errors.js";
 import { NativeHandle } from "../native/handle.js";
 import type { CpuBackend } from "../native/matmul.js";
+import { formatBytes } from "../support/units.js";
 import type { Graph } from "./graph.js";
 
 export class Workspace extends NativeHandle {
@@ -16,7 +17,7 @@ export class Workspace extends NativeHandle {
   /**
    * Gives every node of these graphs its place. All share one buffer, the size of what the hungriest needs.
    *
-   * @throws {EngineError} when there is not so much memory
+   * @throws {ResourceError} when there is not so much memory
    */
   static place(backend: CpuBackend, graphs: readonly Graph[]): Workspace {
     const { ggml } = backend.engine;
@@ -27,13 +28,13 @@ export class Workspace extends NativeHandle {
     for (const graph of largestFirst) {
       if (ggml.ggml_gallocr_alloc_graph(pointer, graph.seal())) continue;
       workspace[Symbol.dispose]();
-      throw new EngineError(`Cannot allocate ${sizes.get(graph)} bytes for intermediate results`);
+      throw new ResourceError(`Cannot allocate ${formatBytes(sizes.get(graph)!)} for intermediate results`);
     }
     return workspace;
   }
 }
 
-/** Bytes that a graph's intermediate results take, exactly, without taking them. */
+/** Bytes that a graph's intermediate results take, exactly, without taking them. Its stores must be reserved before. */
 export function workspaceBytes(graph: Graph): number {
   const { ggml } = graph.backend.engine;
   const allocator = newAllocator(graph.backend);

@@ -43,8 +43,8 @@ function hintFor(backend: CpuBackend, shape: LlamaShape, settings: StepSettings,
 
 /** What to try, the cheapest in time first. */
 function* frugalSettings(settings: StepSettings): Generator<Partial<StepSettings>> {
-  for (const optimizer of [...new Set([settings.optimizer, "adafactor" as const])]) {
-    for (const checkpoint of [...new Set([settings.checkpoint, true])]) {
+  for (const optimizer of new Set([settings.optimizer, "adafactor" as const])) {
+    for (const checkpoint of new Set([settings.checkpoint, true])) {
       for (let microBatch = settings.microBatch; microBatch >= 1; microBatch = Math.floor(microBatch / 2))
         yield { optimizer, checkpoint, microBatch };
     }

@@ -104,6 +104,7 @@ export class TrainingStep implements Disposable {
 
   /** Bytes of weights, gradients, states and intermediate results. */
   get memoryBytes(): number {
+    this.store.reserve(); // the allocator leaves out what has an address
     const working = Object.values(this.#graphs).map(workspaceBytes);
     return this.store.sizeBytes + Math.max(...working);
   }
