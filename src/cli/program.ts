@@ -9,6 +9,7 @@ import { describeEval } from "./command-eval.js";
 import { describeFit } from "./command-fit.js";
 import { describeInspect } from "./command-inspect.js";
 import { describeQuantize } from "./command-quantize.js";
+import { describeTrain } from "./command-train.js";
 import { addExamples } from "./examples.js";
 import { addGlobalOptions } from "./options.js";
 import { packageVersion } from "./version.js";
@@ -38,6 +39,7 @@ export function createProgram(): Command {
     describeInspect,
     describeQuantize,
     describeCalibrate,
+    describeTrain,
     describeEval,
     describeChat,
     describeDoctor,

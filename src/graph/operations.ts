@@ -231,7 +231,7 @@ function requireType(what: string, a: Tensor, type: GgmlType): void {
 function requireRepeatable(what: string, a: Tensor, b: Tensor): void {
   requireFloats(what, a);
   requireFloats(what, b);
-  if (!a.shape.every((length, i) => (length % b.shape[i]!) === 0)) throw mismatch(what, a, b);
+  if (a.shape.some((length, i) => length % b.shape[i]! > 0)) throw mismatch(what, a, b);
 }
 
 function mismatch(what: string, a: Tensor, b: Tensor): RangeError {

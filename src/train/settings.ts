@@ -97,6 +97,10 @@ export function checkTrainRequest(request: TrainRequest): void {
       hint: "Give --model FILE, or --vocabulary FILE with --layers, --width and --heads",
     });
   }
+  for (const [name, count] of Object.entries(request.shape ?? {})) {
+    if (typeof count === "number" && !(count >= 1))
+      throw new UsageError(`A new model needs its ${name}`, { hint: "Give --layers, --width and --heads" });
+  }
   const { contextLength, batch, microBatch, steps, validateEvery, patience, saveEvery, threads } = request;
   const counts = { contextLength, batch, microBatch, steps, validateEvery, patience, saveEvery, threads };
   for (const [name, count] of Object.entries(counts)) {
