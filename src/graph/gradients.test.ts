@@ -81,6 +81,13 @@ const CASES: Record<string, Case> = {
     ],
     build: (f, [a, b]) => f.mulMat(a!, b!),
   },
+  "mulMat with more rows than a part has": {
+    inputs: [
+      [3, 5000],
+      [3, 2],
+    ],
+    build: (f, [a, b]) => f.mulMat(a!, b!),
+  },
   rmsNorm: { inputs: [[6, 3]], build: (f, [a]) => f.rmsNorm(a!, 1e-5) },
   "rope of neighbours": rope("norm"),
   "rope of halves": rope("neox"),

@@ -1,6 +1,8 @@
 // The table of vector-Jacobian products: for each operation, what the gradient of its result (∂L/∂result, always
 // contiguous f32) makes of the gradients of its inputs. Each entry is a function that is called only when the input needs
 // it, so a frozen parameter costs nothing.
+import { GGML_TYPES, rowSizeBytes } from "../formats/gguf/ggml-types.js";
+import type { ProductType } from "./graph.js";
 import type { Operations } from "./operations.js";
 import { ropeArguments } from "./operations.js";
 import { type Operation, type OperationName, type Shape, type Tensor, sameShape } from "./tensor.js";
@@ -110,7 +112,7 @@ export const VECTOR_JACOBIAN_PRODUCTS: Products = {
     const type = attributes.isHalf ? f.graph.products : "f32";
     return [
       () => sumGroups(f, f.product(f.transposed(b!, type), f.transposed(g, type)), a!),
-      () => f.product(f.transposed(a!, type), g),
+      () => productWithColumns(f, a!, g, type),
     ];
   },
 
@@ -222,6 +224,36 @@ export const VECTOR_JACOBIAN_PRODUCTS: Products = {
     },
   ],
 };
+
+/** Bytes of a row up to which ggml's products run well: it does not block them, and longer rows fall out of the cache. */
+const ROW_BYTES_MAX = 8192;
+
+/**
+ * a g, for a [k, m, …] and g [m, n, …]. Where m is a vocabulary, it is summed up over parts of it.
+ *
+ * @param type in which a enters
+ */
+function productWithColumns(f: Operations, a: Tensor, g: Tensor, type: ProductType): Tensor {
+  const [k, m, p, q] = a.shape;
+  const part = ROW_BYTES_MAX / GGML_TYPES[type].typeSizeBytes;
+  if (m <= 2 * part || p * q > 1) return f.product(f.transposed(a, type), g);
+  const n = g.shape[1] * g.shape[2] * g.shape[3];
+  let sum: Tensor | undefined;
+  for (let start = 0; start < m; start += part) {
+    const count = Math.min(part, m - start);
+    const rowBytes = rowSizeBytes(a.type, k);
+    const rows = f.raw(
+      "view",
+      [a],
+      (ggml, c) => ggml.ggml_view_2d(c, a.pointer, k, count, rowBytes, start * rowBytes),
+      a.type,
+    ); // [k, count]
+    const columns = f.raw("view", [g], (ggml, c) => ggml.ggml_view_2d(c, g.pointer, count, n, m * 4, start * 4)); // [count, n]
+    const product = f.product(f.transposed(rows, type), columns); // [k, n]
+    sum = sum ? f.add(sum, product) : product;
+  }
+  return f.reshape(sum!, k, g.shape[1], g.shape[2], g.shape[3]);
+}
 
 /** Sums a gradient over what an input was repeated along. */
 function sumTo(f: Operations, g: Tensor, input: Tensor): Tensor {

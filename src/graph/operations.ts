@@ -13,6 +13,8 @@ export class Operations {
   readonly graph: Graph;
   readonly ggml: GgmlFunctions;
   readonly #context: bigint;
+  /** Copies that were made: q, k and v share their input's. */
+  readonly #transposed = new WeakMap<Tensor, Tensor>();
 
   constructor(graph: Graph) {
     this.graph = graph;
@@ -82,7 +84,9 @@ export class Operations {
     if (!fits) throw mismatch("multiply rows of", a, b);
     if (b.type !== "f32" && b.type !== a.type)
       throw new TypeError(`Cannot multiply ${a.type} "${a.name}" by ${b.type} "${b.name}": f32 is wanted`);
-    return this.ggml.ggml_mul_mat(this.#context, a.pointer, this.contiguous(b).pointer);
+    // What ggml converts to a's type may have gaps between its rows; what it takes as it is runs far slower with them.
+    const isConverted = a.type !== b.type && this.ggml.ggml_is_contiguous_rows(b.pointer);
+    return this.ggml.ggml_mul_mat(this.#context, a.pointer, isConverted ? b.pointer : this.contiguous(b).pointer);
   }
 
   /** x / √(mean(x²) + ε) for each row; [n, …]. */
@@ -184,9 +188,13 @@ export class Operations {
 
   /** Rows as columns, in the order of the shape: [k, m, …] to [m, k, …]. It has no gradient. */
   transposed(a: Tensor, type: GgmlType = "f32"): Tensor {
+    const known = this.#transposed.get(a);
+    if (known?.type === type) return known;
     const plain = GGML_TYPES[a.type].quantized ? this.cast(a, "f32") : a;
     const swapped = this.permute(plain, [1, 0, 2, 3]);
-    return plain.type === type ? this.contiguous(swapped) : this.cast(swapped, type);
+    const copy = plain.type === type ? this.contiguous(swapped) : this.cast(swapped, type);
+    this.#transposed.set(a, copy);
+    return copy;
   }
 
   /**
