@@ -3,9 +3,9 @@ import type { Metrics } from "./metrics.js";
 
 const BLOCKS = "▁▂▃▄▅▆▇█";
 /** Characters of the curve. */
-const COLUMNS = 16;
+const COLUMNS = 10;
 
-/** The last loss, the whole run's curve, and the last validation's loss. */
+/** The last loss, the course of all, and the last validation's loss. */
 export function lossLine(lines: readonly Metrics[]): string {
   const losses = lines.flatMap((line) => ("loss" in line ? [line.loss] : []));
   const validation = lines.findLast((line) => "validationLoss" in line);

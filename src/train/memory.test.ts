@@ -33,6 +33,7 @@ test("buildStep() takes exactly the memory that it foresaw", () => {
 test.each([
   [0.95, "--micro-batch 4 takes"],
   [0.35, "takes"],
+  [0.19, "--optimizer adafactor takes"],
   [0.0001, "Free some memory, shorten --context, or train a smaller model"],
 ])("buildStep() with %f of the memory that it needs refuses with the numbers and what would fit", (share, hint) => {
   const before = liveHandles();

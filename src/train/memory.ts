@@ -22,8 +22,8 @@ export function buildStep(
   availableBytes = process.availableMemory(),
 ): TrainingStep {
   const step = new TrainingStep(backend, shape, settings);
-  const neededBytes = step.memoryBytes;
   const limit = availableBytes * SHARE_MAX;
+  const neededBytes = bytesOf(step, limit);
   if (neededBytes <= limit) return step.allocate();
   step[Symbol.dispose]();
   throw new ResourceError(
@@ -32,10 +32,15 @@ export function buildStep(
   );
 }
 
+/** Where parameters and states alone are too much, what else there is makes no difference, and addresses may run out. */
+function bytesOf(step: TrainingStep, limit: number): number {
+  return step.store.sizeBytes > limit ? step.store.sizeBytes : step.memoryBytes;
+}
+
 function hintFor(backend: CpuBackend, shape: LlamaShape, settings: StepSettings, limit: number): string {
   for (const change of frugalSettings(settings)) {
     using step = new TrainingStep(backend, shape, { ...settings, ...change });
-    const bytes = step.memoryBytes;
+    const bytes = bytesOf(step, limit);
     if (bytes <= limit) return `${optionsOf(settings, { ...settings, ...change })} takes ${formatBytes(bytes)}`;
   }
   return "Free some memory, shorten --context, or train a smaller model";

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 
 import { UsageError } from "../errors.js";
 import type { Document } from "./documents.js";
-import { DataOrder, packSequences, splitValidation } from "./pack.js";
+import { DataOrder, packSequences, requireSequence, splitValidation } from "./pack.js";
 
 const documentOf = (first: number, length: number, given = 0): Document => ({
   tokens: Int32Array.from({ length }, (_, i) => first + i),
@@ -34,8 +34,8 @@ test("packSequences() leaves out what is given, and sequences in which nothing c
   expect(pairsOf(sequences)).toEqual(["4 5", "5 6", "6 7", "7 8"]);
 });
 
-test("packSequences() refuses a text shorter than a sequence and says what would fit", () => {
-  const pack = (): unknown => packSequences([documentOf(0, 5), documentOf(9, 3)], 8);
+test("requireSequence() refuses a text shorter than a sequence and says what would fit", () => {
+  const pack = (): unknown => requireSequence([documentOf(0, 5), documentOf(9, 3)], 8);
   expect(pack).toThrow("The training text is shorter than one sequence: 6 tokens, a sequence takes 8");
   expect(pack).toThrow(expect.objectContaining({ hint: "Use more text, or --context 6" }));
 });

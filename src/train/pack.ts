@@ -20,18 +20,10 @@ interface OpenSequence {
 /**
  * Packs documents into sequences, first fit.
  *
- * @param length tokens of a sequence
- * @throws {PareError} when all documents together don't fill one
+ * @param length tokens of a sequence; where all documents together don't fill one, the rest is padding
  */
 export function packSequences(documents: readonly Document[], length: number): Sequence[] {
   const pieces = documents.flatMap((document) => cut(document, length));
-  const total = pieces.reduce((sum, { tokens }) => sum + tokens.length - 1, 0);
-  if (total < length) {
-    throw new PareError(
-      `The training text is shorter than one sequence: ${formatCount(total)} tokens, a sequence takes ${formatCount(length)}`,
-      { hint: total > 1 ? `Use more text, or --context ${total}` : "Use more text" },
-    );
-  }
   const open: OpenSequence[] = [];
   const full: OpenSequence[] = [];
   for (const piece of pieces) {
@@ -47,6 +39,16 @@ export function packSequences(documents: readonly Document[], length: number): S
     else if (open.length > OPEN_MAX) full.push(open.shift()!);
   }
   return [...full, ...open].map(({ pieces: parts }) => sequenceOf(parts, length)).filter(counts);
+}
+
+/** @throws {PareError} when all documents together don't fill a sequence */
+export function requireSequence(documents: readonly Document[], length: number): void {
+  const total = documents.reduce((sum, { tokens }) => sum + tokens.length - 1, 0);
+  if (total >= length) return;
+  throw new PareError(
+    `The training text is shorter than one sequence: ${formatCount(total)} tokens, a sequence takes ${formatCount(length)}`,
+    { hint: total > 1 ? `Use more text, or --context ${total}` : "Use more text" },
+  );
 }
 
 /** Pieces of up to `length` inputs; each begins with the last target of the one before. */

@@ -29,7 +29,7 @@ export interface RunPlan {
 export interface RunListener {
   onMetrics(metrics: Metrics): void;
   /** Called after each step. */
-  onStep(done: number, total: number, detail: string): Promise<void>;
+  onStep(done: number, total: number, result: string): Promise<void>;
 }
 
 export interface RunOutcome {

@@ -49,7 +49,7 @@ export interface TrainRequest {
   products?: ProductType | undefined;
   /** Compute each layer again in the backward pass instead of keeping what it computed. */
   recompute?: boolean | undefined;
-  /** Steps between validations; by default a twentieth of the run. */
+  /** Steps between validations; by default a twentieth of the run, or more where validating would take long. */
   validateEvery?: number | undefined;
   /** Validations without a better loss after which the run ends; by default it does not. */
   patience?: number | undefined;
@@ -127,15 +127,24 @@ export function resolveBatch(request: TrainRequest, contextLengthTrained: number
   return { contextLength, batch, microBatch };
 }
 
-/** All settings of a run. */
+/**
+ * All settings of a run.
+ *
+ * @param validationSequences what a validation looks at
+ */
 export function resolveSettings(
   request: TrainRequest,
   batch: ReturnType<typeof resolveBatch>,
-  stepsPerEpoch: number,
-  threads: number,
+  {
+    stepsPerEpoch,
+    validationSequences,
+    threads,
+  }: { stepsPerEpoch: number; validationSequences: number; threads: number },
 ): TrainSettings {
   const steps = request.steps ?? Math.max(1, Math.round((request.epochs ?? 1) * stepsPerEpoch));
-  const validateEvery = request.validateEvery ?? Math.max(1, Math.ceil(steps / 20));
+  // A twentieth of the run, but no more to validate than to learn from in between: that is a quarter of the time at most.
+  const validateEvery =
+    request.validateEvery ?? Math.max(1, Math.ceil(steps / 20), Math.ceil(validationSequences / batch.batch));
   const kind = request.schedule ?? "cosine";
   return {
     ...batch,

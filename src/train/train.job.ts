@@ -19,7 +19,7 @@ import { type Document, tokenizeExamples } from "./documents.js";
 import { readExamples } from "./examples.js";
 import { buildStep } from "./memory.js";
 import { initializeParameters, newMetadata, newShape } from "./new-model.js";
-import { DataOrder, packSequences, splitValidation } from "./pack.js";
+import { DataOrder, packSequences, requireSequence, splitValidation } from "./pack.js";
 import { CHECKPOINT_NAME, type RunOutcome, runTraining } from "./run.js";
 import { type TrainRequest, type TrainSettings, resolveBatch, resolveSettings } from "./settings.js";
 import { DivergedError, type TrainingStep } from "./training-step.js";
@@ -53,10 +53,12 @@ export async function run(request: TrainJobInput, context: JobContext): Promise<
   const shape = request.model === undefined ? newShape(request.shape!, vocabularySize(source)) : llamaShape(source);
   const { train, validation } = await readDocuments(engine, request);
   const batch = resolveBatch(request, request.model === undefined ? 0 : source.spec.contextLength);
+  requireSequence(train, batch.contextLength);
   const data = new DataOrder(packSequences(train, batch.contextLength), batch.batch, request.seed ?? 0);
-  const settings = resolveSettings(request, batch, data.stepsPerEpoch, threads);
   const held = validation.length === 0 ? [] : packSequences(validation, batch.contextLength);
   const validated = held.slice(0, Math.max(1, Math.floor(VALIDATION_TOKENS_MAX / batch.contextLength)));
+  const { stepsPerEpoch } = data;
+  const settings = resolveSettings(request, batch, { stepsPerEpoch, validationSequences: validated.length, threads });
 
   using threadPool = ThreadPool.create(engine, threads);
   using backend = CpuBackend.create(engine, threads, threadPool);
@@ -91,7 +93,7 @@ export async function run(request: TrainJobInput, context: JobContext): Promise<
     architecture: shape.architecture,
     parameters: [...step.parameters.values()].reduce((sum, tensor) => sum + elementCount(tensor.shape), 0),
     memoryBytes: step.memoryBytesTaken,
-    stepsPerEpoch: data.stepsPerEpoch,
+    stepsPerEpoch,
     validationTargets: validated.reduce((sum, { weights }) => sum + weights.filter((weight) => weight > 0).length, 0),
   });
 }
@@ -124,12 +126,11 @@ function stepSettings({
 }
 
 async function trained(plan: Parameters<typeof runTraining>[0], context: JobContext): Promise<RunOutcome> {
-  const tokens = plan.settings.batch * plan.settings.contextLength;
   try {
     return await runTraining(plan, {
       onMetrics: (metrics) => context.emit(metrics),
-      onStep: async (done, total, detail) => {
-        context.progress({ stage: "training", done: done * tokens, total: total * tokens, unit: "tokens", detail });
+      onStep: async (done, total, result) => {
+        context.progress({ stage: "training", done, total, unit: "steps", result });
         await context.flush();
       },
     });

@@ -120,6 +120,15 @@ test.each([
   },
 );
 
+test("a second run in the same folder is refused while the first one works", async () => {
+  using folder = temporaryFolder();
+  const request: TrainRequest = { ...BASE, model, texts: [text], output: folder.path("out.gguf") };
+  const [first, second] = await Promise.allSettled([train(request), train({ ...request, seed: 4 })]);
+  const failed = [first, second].filter(({ status }) => status === "rejected");
+  expect(failed).toHaveLength(1);
+  expect((failed[0] as PromiseRejectedResult).reason.message).toMatch(/Another run works in ".*out.gguf.run"/);
+});
+
 test("a checkpoint of another run is refused", async () => {
   using folder = temporaryFolder();
   const request: TrainRequest = { ...BASE, model, texts: [text], output: folder.path("out.gguf"), saveEvery: 1 };

@@ -6,6 +6,7 @@ import { PareError } from "../errors.js";
 import { isolate } from "../native/isolate.js";
 import type { Backend } from "../native/platform.js";
 import { AtomicFile, refuseReplacing } from "../support/files.js";
+import { FolderLock } from "../support/folder-lock.js";
 import type { RunOptions } from "../support/progress.js";
 import type { Metrics } from "./metrics.js";
 import { METRICS_NAME } from "./run.js";
@@ -66,6 +67,7 @@ export async function train(request: TrainRequest, options: TrainOptions = {}): 
   checkTrainRequest(request);
   const run = request.run ?? `${request.output}.run`;
   await requireOutput(request);
+  await using _lock = await FolderLock.acquire(join(run, "lock"), run);
   const done = await isolate<TrainJobInput, TrainJobOutput>(
     "train/train.job",
     { ...request, run },
