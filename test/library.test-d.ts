@@ -9,6 +9,7 @@ import type {
   inspectSchema,
   quantizeSchema,
 } from "../src/cli/schemas.js";
+import type { trainSchema } from "../src/cli/train-schema.js";
 import {
   type Certificate,
   type CalibrationResult,
@@ -21,6 +22,8 @@ import {
   type RunOptions,
   type TaskResult,
   type TextResult,
+  type TrainOptions,
+  type TrainResult,
   type Verdict,
   EXIT_CODES,
   EngineError,
@@ -36,6 +39,7 @@ import {
   fit,
   inspect,
   quantize,
+  train,
 } from "../src/index.js";
 
 test("every verb gives a promise of its result", () => {
@@ -45,6 +49,8 @@ test("every verb gives a promise of its result", () => {
   expectTypeOf(evaluateText).returns.resolves.toEqualTypeOf<TextResult>();
   expectTypeOf(evaluateTask).returns.resolves.toEqualTypeOf<TaskResult>();
   expectTypeOf(fit).returns.resolves.toEqualTypeOf<Certificate>();
+  expectTypeOf(train).returns.resolves.toEqualTypeOf<TrainResult>();
+  expectTypeOf(train).parameter(1).toEqualTypeOf<TrainOptions | undefined>();
   expectTypeOf(doctor).returns.resolves.toEqualTypeOf<DoctorReport>();
 });
 
@@ -66,6 +72,7 @@ test("results are what the JSON documents say", () => {
   expectTypeOf<QuantizeResult>().toExtend<Mutable<z.input<typeof quantizeSchema>>>();
   expectTypeOf<TaskResult>().toExtend<z.input<typeof evalTaskSchema>>();
   expectTypeOf<DoctorReport>().toExtend<z.input<typeof doctorSchema>>();
+  expectTypeOf<TrainResult>().toExtend<z.input<typeof trainSchema>>();
   expectTypeOf<TextResult["klDivergence"]>().toExtend<z.input<typeof evalTextSchema>["klDivergence"]>();
 });
 

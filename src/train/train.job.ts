@@ -48,20 +48,12 @@ const BEST_NAME = "best.gguf";
 /** Runs in a child process. */
 export async function run(request: TrainJobInput, context: JobContext): Promise<TrainJobOutput> {
   const engine = loadEngine();
-  const threads = request.threads ?? physicalCores();
   await using source = await openModel((request.model ?? request.vocabulary)!);
   const shape = request.model === undefined ? newShape(request.shape!, vocabularySize(source)) : llamaShape(source);
-  const { train, validation } = await readDocuments(engine, request);
-  const batch = resolveBatch(request, request.model === undefined ? 0 : source.spec.contextLength);
-  requireSequence(train, batch.contextLength);
-  const data = new DataOrder(packSequences(train, batch.contextLength), batch.batch, request.seed ?? 0);
-  const held = validation.length === 0 ? [] : packSequences(validation, batch.contextLength);
-  const validated = held.slice(0, Math.max(1, Math.floor(VALIDATION_TOKENS_MAX / batch.contextLength)));
-  const { stepsPerEpoch } = data;
-  const settings = resolveSettings(request, batch, { stepsPerEpoch, validationSequences: validated.length, threads });
+  const { data, validation, settings, hashes } = await prepareData(engine, request, source);
 
-  using threadPool = ThreadPool.create(engine, threads);
-  using backend = CpuBackend.create(engine, threads, threadPool);
+  using threadPool = ThreadPool.create(engine, settings.threads);
+  using backend = CpuBackend.create(engine, settings.threads, threadPool);
   using step = buildStep(backend, shape, stepSettings(settings));
   if (request.model === undefined) initializeParameters(step.store, step.parameters, shape.layers, settings.seed);
   else await readParameters(step.store, step.parameters, source);
@@ -77,9 +69,9 @@ export async function run(request: TrainJobInput, context: JobContext): Promise<
       step,
       settings,
       data,
-      validation: validated,
+      validation,
       folder: request.run,
-      identity: sha256(JSON.stringify([settings, shape, await sha256File(source.path!), hashOf([train, validation])])),
+      identity: sha256(JSON.stringify([settings, shape, await sha256File(source.path!), hashes])),
       keepBest: () => saveModel(written("f32"), best).then(() => undefined),
     },
     context,
@@ -93,8 +85,8 @@ export async function run(request: TrainJobInput, context: JobContext): Promise<
     architecture: shape.architecture,
     parameters: [...step.parameters.values()].reduce((sum, tensor) => sum + elementCount(tensor.shape), 0),
     memoryBytes: step.memoryBytesTaken,
-    stepsPerEpoch,
-    validationTargets: validated.reduce((sum, { weights }) => sum + weights.filter((weight) => weight > 0).length, 0),
+    stepsPerEpoch: data.stepsPerEpoch,
+    validationTargets: validation.reduce((sum, { weights }) => sum + weights.filter((weight) => weight > 0).length, 0),
   });
 }
 
@@ -103,6 +95,22 @@ const FILE_TYPES = { f32: 0, f16: 1, bf16: 32 } as const;
 
 function vocabularySize({ metadata, spec }: Model): number {
   return metadata.array("tokenizer.ggml.tokens")?.length ?? spec.vocabularySize;
+}
+
+/** Text to sequences in their order, and the settings that follow from how many there are. */
+async function prepareData(engine: Engine, request: TrainJobInput, { spec }: Model) {
+  const documents = await readDocuments(engine, request);
+  const batch = resolveBatch(request, request.model === undefined ? 0 : spec.contextLength);
+  requireSequence(documents.train, batch.contextLength);
+  const data = new DataOrder(packSequences(documents.train, batch.contextLength), batch.batch, request.seed ?? 0);
+  const sequencesMax = Math.max(1, Math.floor(VALIDATION_TOKENS_MAX / batch.contextLength));
+  const validation = packSequences(documents.validation, batch.contextLength).slice(0, sequencesMax);
+  const settings = resolveSettings(request, batch, {
+    stepsPerEpoch: data.stepsPerEpoch,
+    validationSequences: validation.length,
+    threads: request.threads ?? physicalCores(),
+  });
+  return { data, validation, settings, hashes: hashOf([documents.train, documents.validation]) };
 }
 
 async function readDocuments(engine: Engine, request: TrainJobInput) {
