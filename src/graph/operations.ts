@@ -9,6 +9,9 @@ import { type Shape, type Tensor, formatShape, paddedShape, sameShape } from "./
 /** Rotates pairs of neighbours (`norm`) or of halves (`neox`); ggml's numbers. */
 export const ROPE_MODES = { norm: 0, neox: 2 } as const;
 
+/** Between which ggml converts in a graph. */
+const PLAIN_TYPES: ReadonlySet<GgmlType> = new Set(["f32", "f16", "bf16"]);
+
 export class Operations {
   readonly graph: Graph;
   readonly ggml: GgmlFunctions;
@@ -180,8 +183,8 @@ export class Operations {
 
   /** The elements in another type, in the order of the shape. It has no gradient. */
   cast(a: Tensor, type: GgmlType): Tensor {
-    const plain = ["f32", "f16", "bf16"];
-    if (!plain.includes(type) || (!plain.includes(a.type) && !(GGML_TYPES[a.type].quantized && type === "f32")))
+    const isDecoded = GGML_TYPES[a.type].quantized && type === "f32";
+    if (!PLAIN_TYPES.has(type) || !(PLAIN_TYPES.has(a.type) || isDecoded))
       throw new TypeError(`Cannot cast "${a.name}" from ${a.type} to ${type}`);
     return this.graph.record(this.ggml.ggml_cast(this.#context, a.pointer, GGML_TYPES[type].id), "cast", type, [a]);
   }
