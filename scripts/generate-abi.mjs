@@ -48,7 +48,7 @@ const FUNCTIONS = [
 
 /** Variadic, by-value exotica or C++-only: not callable or not wanted. */
 const LEFT_OUT =
-  /^(ggml_abort|ggml_tallocr_new|ggml_opt_|ggml_backend_meta|llama_model_load_from_file_ptr|llama_adapter_lora_init_from_file_ptr)/;
+  /^(ggml_abort|ggml_tallocr_new|ggml_opt_(?!step_)|ggml_backend_meta|llama_model_load_from_file_ptr|llama_adapter_lora_init_from_file_ptr)/;
 
 function fetchHeaders() {
   execFileSync("npm", ["pack", "--silent", HEADERS_PACKAGE], { cwd: scratch });

@@ -17,6 +17,7 @@ export { inspect } from "./model/inspect.js";
 export { pull } from "./hub/pull.js";
 export { quantizeCalibrated } from "./fit/allocate/quantize-calibrated.js";
 export { quantize } from "./passes/quantize/quantize.js";
+export { train } from "./train/train.js";
 
 // Files: models, importance data, tasks, devices, certificates.
 export { readImportance } from "./calibrate/read-imatrix.js";
@@ -64,3 +65,7 @@ export type { CalibratedRequest, CalibratedResult } from "./fit/allocate/quantiz
 export type { QuantizeRequest, QuantizeResult } from "./passes/quantize/quantize.js";
 export type { ReportDetail } from "./report/report.js";
 export type { OnProgress, Progress, RunOptions } from "./support/progress.js";
+export type { Metrics, StepMetrics, ValidationMetrics } from "./train/metrics.js";
+export type { NewModel } from "./train/new-model.js";
+export type { TrainRequest, TrainSettings } from "./train/settings.js";
+export type { TrainOptions, TrainResult } from "./train/train.js";

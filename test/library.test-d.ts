@@ -10,6 +10,7 @@ import type {
   quantizeSchema,
 } from "../src/cli/schemas.js";
 import type { convertSchema, exportOllamaSchema, pullSchema } from "../src/cli/exchange-schemas.js";
+import type { trainSchema } from "../src/cli/train-schema.js";
 import {
   type Certificate,
   type CalibrationResult,
@@ -25,6 +26,8 @@ import {
   type RunOptions,
   type TaskResult,
   type TextResult,
+  type TrainOptions,
+  type TrainResult,
   type Verdict,
   EXIT_CODES,
   EngineError,
@@ -43,6 +46,7 @@ import {
   inspect,
   pull,
   quantize,
+  train,
 } from "../src/index.js";
 
 test("every verb gives a promise of its result", () => {
@@ -55,6 +59,8 @@ test("every verb gives a promise of its result", () => {
   expectTypeOf(evaluateText).returns.resolves.toEqualTypeOf<TextResult>();
   expectTypeOf(evaluateTask).returns.resolves.toEqualTypeOf<TaskResult>();
   expectTypeOf(fit).returns.resolves.toEqualTypeOf<Certificate>();
+  expectTypeOf(train).returns.resolves.toEqualTypeOf<TrainResult>();
+  expectTypeOf(train).parameter(1).toEqualTypeOf<TrainOptions | undefined>();
   expectTypeOf(doctor).returns.resolves.toEqualTypeOf<DoctorReport>();
 });
 
@@ -79,6 +85,7 @@ test("results are what the JSON documents say", () => {
   expectTypeOf<QuantizeResult>().toExtend<Mutable<z.input<typeof quantizeSchema>>>();
   expectTypeOf<TaskResult>().toExtend<z.input<typeof evalTaskSchema>>();
   expectTypeOf<DoctorReport>().toExtend<z.input<typeof doctorSchema>>();
+  expectTypeOf<TrainResult>().toExtend<z.input<typeof trainSchema>>();
   expectTypeOf<TextResult["klDivergence"]>().toExtend<z.input<typeof evalTextSchema>["klDivergence"]>();
 });
 

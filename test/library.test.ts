@@ -28,6 +28,7 @@ test("the library exports the verbs, the files' readers and writers, and the err
     "pull",
     "quantize",
     "quantizeCalibrated",
+    "train",
   ];
   const errors = ["EngineError", "FormatError", "HubError", "NetworkError", "PareError", "ResourceError", "UsageError"];
   const models = ["openModel", "saveModel", "readGguf", "writeGguf", "readImportance", "writeImportance"];

@@ -12,6 +12,7 @@ import { describeFit } from "./command-fit.js";
 import { describeInspect } from "./command-inspect.js";
 import { describePull } from "./command-pull.js";
 import { describeQuantize } from "./command-quantize.js";
+import { describeTrain } from "./command-train.js";
 import { addExamples } from "./examples.js";
 import { addGlobalOptions } from "./options.js";
 import { packageVersion } from "./version.js";
@@ -43,6 +44,7 @@ export function createProgram(): Command {
     describeConvert,
     describeQuantize,
     describeCalibrate,
+    describeTrain,
     describeEval,
     describeChat,
     describeExport,

@@ -55,6 +55,14 @@ test("ProgressBar keeps the time left where the line is short", () => {
   expect(written.at(-1)).toMatch(/256\/s {2}21m 47s left/);
 });
 
+test("ProgressBar shows the result before the bar, which makes room for it", () => {
+  const { bar, written, clock } = barAt({ columns: 80 });
+  bar.update({ stage: "training", done: 0, total: 630, unit: "steps" });
+  clock.ms = 4000;
+  bar.update({ stage: "training", done: 153, total: 630, unit: "steps", result: "loss 3.564 █▆▄▁" });
+  expect(written.at(-1)).toMatch(/training {2} 24% {2}loss 3\.564 █▆▄▁ {2}█+░+ {2}153 of 630 steps/);
+});
+
 test("ProgressBar takes itself off the screen, once", () => {
   const { bar, written, clock } = barAt();
   clock.ms = 5000;

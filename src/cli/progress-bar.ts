@@ -68,11 +68,12 @@ export class ProgressBar {
   }
 }
 
-/** Stage, share, bar, amounts, rate, time left, item. Where the line is short the item goes first, then the bar. */
+/** Stage, share, result, bar, amounts, rate, time left, item. Where the line is short the item goes first, then the bar. */
 function renderProgress(progress: Progress, stage: Stage, now: number, columns: number): string {
   const share = progress.total ? Math.min(1, progress.done / progress.total) : undefined;
-  const before =
+  const stageAndShare =
     share === undefined ? progress.stage : `${progress.stage}  ${`${Math.floor(share * 100)}%`.padStart(4)}`;
+  const before = progress.result ? `${stageAndShare}  ${progress.result}` : stageAndShare;
   const after = [amounts(progress), ...pace(progress, stage, now)].join("  ");
   const barColumns = Math.min(BAR_COLUMNS, columns - before.length - after.length - 4);
   const parts = [before, after];

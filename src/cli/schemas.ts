@@ -4,6 +4,7 @@ import { z } from "zod";
 
 import { certificateSchema } from "../fit/certificate.js";
 import { convertSchema, exportOllamaSchema, pullSchema } from "./exchange-schemas.js";
+import { trainSchema } from "./train-schema.js";
 
 const sizeBytes = z.number().int().nonnegative();
 const share = z.number().min(0).max(1);
@@ -334,6 +335,7 @@ export const DOCUMENTS = {
   "eval-text": evalTextSchema,
   "eval-task": evalTaskSchema,
   certificate: certificateSchema.describe("what `pare fit --json` prints and `certificate.json` holds"),
+  train: trainSchema,
   chat: chatSchema,
   doctor: doctorSchema,
   "export-ollama": exportOllamaSchema,

@@ -17,7 +17,7 @@ import { type BaseModel, type PlannedCandidate, planCandidates } from "./candida
 import type { Certificate } from "./certificate.js";
 import { deviceSchema, readDevice, usableMemoryBytes } from "./device.js";
 import { type EvidencePlan, planEvidence } from "./evidence-plan.js";
-import { FolderLock } from "./folder-lock.js";
+import { FolderLock } from "../support/folder-lock.js";
 import { Journal } from "./journal.js";
 import { Laboratory } from "./laboratory.js";
 import { certify } from "./outcome.js";

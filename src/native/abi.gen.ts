@@ -524,6 +524,8 @@ export const GGML_FUNCTIONS = {
   ggml_custom_inplace: ["void *", "void *", "void *", "void *", "int", "void *", "int", "void *"],
   ggml_cross_entropy_loss: ["void *", "void *", "void *", "void *"],
   ggml_cross_entropy_loss_back: ["void *", "void *", "void *", "void *", "void *"],
+  ggml_opt_step_adamw: ["void *", "void *", "void *", "void *", "void *", "void *", "void *"],
+  ggml_opt_step_sgd: ["void *", "void *", "void *", "void *", "void *"],
   ggml_build_forward_select: ["void *", "void *", "void *", "int", "int"],
   ggml_build_forward_expand: ["void", "void *", "void *"],
   ggml_build_forward_order: ["void", "void *", "void *"],

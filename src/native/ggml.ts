@@ -2,6 +2,7 @@
 import koffi from "koffi";
 
 import { EngineError } from "../errors.js";
+import { STRUCTS } from "./abi.gen.js";
 import { callAsync } from "./bindings.js";
 import { type GgmlLibrary, viewBytes } from "./engine.js";
 
@@ -143,6 +144,20 @@ export function requireType(engine: GgmlLibrary, type: string): GgmlTypeInfo {
   if (info) return info;
   throw new EngineError(`The native engine has no type "${type}"`);
 }
+
+/** A tensor's elements per dimension in ggml order, all four of them. */
+export function tensorShape(tensor: bigint): [number, number, number, number] {
+  shapeType ??= koffi.array("int64_t", 4);
+  return Array.from(koffi.decode(tensor, SHAPE_OFFSET, shapeType) as ArrayLike<number | bigint>, Number) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+}
+
+const SHAPE_OFFSET = STRUCTS.ggml_tensor.fields.find(([name]) => name === "ne")![2];
+let shapeType: ReturnType<typeof koffi.array> | undefined;
 
 /** Reads native memory as floats, copied out. */
 export function copyFloats(pointer: bigint, count: number): Float32Array {

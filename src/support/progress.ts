@@ -8,6 +8,8 @@ export interface Progress {
   total?: number;
   /** What `done` counts: `tensors`, `tokens`, `bytes`, `cases`, `trials`. */
   unit: string;
+  /** What the work has come to so far, such as a loss; shown before everything that can be left out. */
+  result?: string;
   /** The item at hand, such as a tensor's name. */
   detail?: string;
 }

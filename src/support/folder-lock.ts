@@ -1,11 +1,11 @@
-// One fit at a time in a folder: two would remove each other's candidates, cut each other's journal and mix their results.
+// One run at a time in a folder: two would remove each other's files, cut each other's journal and mix their results.
 // A lock names the process that holds it. One that was killed leaves its lock behind, which the next one takes over.
 import { readFileSync } from "node:fs";
 import { mkdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 import { PareError } from "../errors.js";
-import { writeFailure } from "../support/files.js";
+import { writeFailure } from "./files.js";
 
 /** Locks of this process. */
 const held = new Set<string>();
@@ -29,6 +29,7 @@ export class FolderLock implements AsyncDisposable {
   static async acquire(path: string, what: string): Promise<FolderLock> {
     const place = resolve(path);
     if (held.has(place)) throw busy(what, process.pid);
+    held.add(place);
     let made: string | undefined;
     try {
       made = await mkdir(dirname(place), { recursive: true });
@@ -39,9 +40,9 @@ export class FolderLock implements AsyncDisposable {
         if (!(await claim(place))) throw busy(what, (await holderOf(place)) ?? 0);
       }
     } catch (cause) {
+      held.delete(place);
       throw cause instanceof PareError ? cause : writeFailure(path, cause);
     }
-    held.add(place);
     return new FolderLock(place, made);
   }
 
@@ -68,8 +69,8 @@ async function claim(path: string): Promise<boolean> {
 }
 
 function busy(what: string, holder: number): PareError {
-  return new PareError(`Another fit works in "${what}" (process ${holder})`, {
-    hint: "Wait until it has ended, or choose another --out",
+  return new PareError(`Another run works in "${what}" (process ${holder})`, {
+    hint: "Wait until it has ended, or choose another folder",
   });
 }
 

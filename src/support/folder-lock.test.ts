@@ -14,7 +14,7 @@ test("a folder is locked until disposal", async () => {
   const path = place();
   {
     await using _lock = await FolderLock.acquire(path, "lean");
-    await expect(FolderLock.acquire(path, "lean")).rejects.toThrow(/Another fit works in "lean"/);
+    await expect(FolderLock.acquire(path, "lean")).rejects.toThrow(/Another run works in "lean"/);
   }
   expect(existsSync(path)).toBe(false);
   await using _again = await FolderLock.acquire(path, "lean");

@@ -1,0 +1,174 @@
+// The child process's part of training: reads text and model, builds the step, runs it, and writes the model.
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+
+import { PareError } from "../errors.js";
+import { llamaShape } from "../graph/llama.js";
+import { readParameters, writtenParameters } from "../graph/parameters.js";
+import { type Model, elementCount } from "../model/model.js";
+import { openModel } from "../model/open.js";
+import { saveModel } from "../model/save.js";
+import { physicalCores } from "../native/cores.js";
+import { type Engine, loadEngine } from "../native/engine.js";
+import type { JobContext } from "../native/isolate.js";
+import { LlamaModel } from "../native/llama-model.js";
+import { CpuBackend } from "../native/matmul.js";
+import { ThreadPool } from "../native/thread-pool.js";
+import { sha256, sha256File } from "../support/files.js";
+import { type Document, tokenizeExamples } from "./documents.js";
+import { readExamples } from "./examples.js";
+import { buildStep } from "./memory.js";
+import { initializeParameters, newMetadata, newShape } from "./new-model.js";
+import { DataOrder, packSequences, requireSequence, splitValidation } from "./pack.js";
+import { CHECKPOINT_NAME, type RunOutcome, runTraining } from "./run.js";
+import { type TrainRequest, type TrainSettings, resolveBatch, resolveSettings } from "./settings.js";
+import { DivergedError, type TrainingStep } from "./training-step.js";
+
+/** What the child is asked to do: the request with its folder named. */
+export type TrainJobInput = TrainRequest & { run: string };
+
+/** What the child did. */
+export interface TrainJobOutput extends Omit<RunOutcome, "lines"> {
+  settings: TrainSettings;
+  architecture: string;
+  parameters: number;
+  memoryBytes: number;
+  sizeBytes: number;
+  sha256: string;
+  stepsPerEpoch: number;
+  validationTargets: number;
+  lossFirst?: number | undefined;
+  lossLast?: number | undefined;
+}
+
+/** More is not looked at in a validation, so that it takes a small part of the run. */
+const VALIDATION_TOKENS_MAX = 16_384;
+const BEST_NAME = "best.gguf";
+
+/** Runs in a child process. */
+export async function run(request: TrainJobInput, context: JobContext): Promise<TrainJobOutput> {
+  const engine = loadEngine();
+  await using source = await openModel((request.model ?? request.vocabulary)!);
+  const shape = request.model === undefined ? newShape(request.shape!, vocabularySize(source)) : llamaShape(source);
+  const { data, validation, settings, hashes } = await prepareData(engine, request, source);
+
+  using threadPool = ThreadPool.create(engine, settings.threads);
+  using backend = CpuBackend.create(engine, settings.threads, threadPool);
+  using step = buildStep(backend, shape, stepSettings(settings));
+  if (request.model === undefined) initializeParameters(step.store, step.parameters, shape.layers, settings.seed);
+  else await readParameters(step.store, step.parameters, source);
+  const metadata =
+    request.model === undefined ? newMetadata(shape, source.metadata, settings.contextLength) : source.metadata.clone();
+  const written = (type: "f32" | "f16" | "bf16") => ({
+    metadata: metadata.set("general.file_type", "uint32", FILE_TYPES[type]),
+    tensors: writtenParameters(step.store, step.parameters, type),
+  });
+  const best = join(request.run, BEST_NAME);
+  const outcome = await trained(
+    {
+      step,
+      settings,
+      data,
+      validation,
+      folder: request.run,
+      identity: sha256(JSON.stringify([settings, shape, await sha256File(source.path!), hashes])),
+      keepBest: () => saveModel(written("f32"), best).then(() => undefined),
+    },
+    context,
+  );
+  if (outcome.state.best) await takeBest(best, step);
+  const file = await saveModel(written(request.type ?? "f16"), request.output);
+  for (const name of [CHECKPOINT_NAME, BEST_NAME]) await rm(join(request.run, name), { force: true });
+  return outputOf(outcome, {
+    ...file,
+    settings,
+    architecture: shape.architecture,
+    parameters: [...step.parameters.values()].reduce((sum, tensor) => sum + elementCount(tensor.shape), 0),
+    memoryBytes: step.memoryBytesTaken,
+    stepsPerEpoch: data.stepsPerEpoch,
+    validationTargets: validation.reduce((sum, { weights }) => sum + weights.filter((weight) => weight > 0).length, 0),
+  });
+}
+
+/** The numbers of llama.cpp's presets. */
+const FILE_TYPES = { f32: 0, f16: 1, bf16: 32 } as const;
+
+function vocabularySize({ metadata, spec }: Model): number {
+  return metadata.array("tokenizer.ggml.tokens")?.length ?? spec.vocabularySize;
+}
+
+/** Text to sequences in their order, and the settings that follow from how many there are. */
+async function prepareData(engine: Engine, request: TrainJobInput, { spec }: Model) {
+  const documents = await readDocuments(engine, request);
+  const batch = resolveBatch(request, request.model === undefined ? 0 : spec.contextLength);
+  requireSequence(documents.train, batch.contextLength);
+  const data = new DataOrder(packSequences(documents.train, batch.contextLength), batch.batch, request.seed ?? 0);
+  const sequencesMax = Math.max(1, Math.floor(VALIDATION_TOKENS_MAX / batch.contextLength));
+  const validation = packSequences(documents.validation, batch.contextLength).slice(0, sequencesMax);
+  const settings = resolveSettings(request, batch, {
+    stepsPerEpoch: data.stepsPerEpoch,
+    validationSequences: validation.length,
+    threads: request.threads ?? physicalCores(),
+  });
+  return { data, validation, settings, hashes: hashOf([documents.train, documents.validation]) };
+}
+
+async function readDocuments(engine: Engine, request: TrainJobInput) {
+  using vocabulary = LlamaModel.load(engine, (request.model ?? request.vocabulary)!, { vocabOnly: true });
+  const documents = tokenizeExamples(vocabulary, await readExamples(request.texts));
+  if (request.validation === undefined) return splitValidation(documents, request.validationShare ?? 0.05);
+  return { train: documents, validation: tokenizeExamples(vocabulary, await readExamples(request.validation)) };
+}
+
+function stepSettings({
+  microBatch,
+  contextLength,
+  recompute,
+  products,
+  optimizer,
+  clipNorm,
+  weightDecay,
+}: TrainSettings) {
+  const optimizerSettings = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay };
+  return { microBatch, contextLength, checkpoint: recompute, products, optimizer, clipNorm, optimizerSettings };
+}
+
+async function trained(plan: Parameters<typeof runTraining>[0], context: JobContext): Promise<RunOutcome> {
+  try {
+    return await runTraining(plan, {
+      onMetrics: (metrics) => context.emit(metrics),
+      onStep: async (done, total, result) => {
+        context.progress({ stage: "training", done, total, unit: "steps", result });
+        await context.flush();
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof DivergedError)) throw error;
+    const hint = `${error.hint}; the last good checkpoint stays in "${plan.folder}"`;
+    throw new PareError(error.message, { hint, cause: error });
+  }
+}
+
+async function takeBest(path: string, step: TrainingStep): Promise<void> {
+  await using model = await openModel(path);
+  await readParameters(step.store, step.parameters, model);
+}
+
+function outputOf(
+  { lines, ...outcome }: RunOutcome,
+  facts: Omit<TrainJobOutput, keyof RunOutcome | "lossFirst" | "lossLast">,
+): TrainJobOutput {
+  const losses = lines.flatMap((line) => ("loss" in line ? [line.loss] : []));
+  return { ...outcome, ...facts, lossFirst: losses[0], lossLast: losses.at(-1) };
+}
+
+/** One hash for all that is learned from and validated on. */
+function hashOf(sets: readonly (readonly Document[])[]): string[] {
+  return sets.map((documents) =>
+    sha256(documents.map(({ tokens, counts }) => sha256(bytes(tokens)) + sha256(counts)).join()),
+  );
+}
+
+function bytes(tokens: Int32Array): Uint8Array {
+  return new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.byteLength);
+}
