@@ -11,6 +11,7 @@ export { chat, complete } from "./evaluate/chat.js";
 export { evaluateTask } from "./evaluate/run-task.js";
 export { evaluateText } from "./evaluate/text.js";
 export { fit } from "./report/fit-with-report.js";
+export { verify } from "./fit/verify.js";
 export { inspect } from "./model/inspect.js";
 export { quantizeCalibrated } from "./fit/allocate/quantize-calibrated.js";
 export { quantize } from "./passes/quantize/quantize.js";
@@ -43,6 +44,7 @@ export type { CaseResult, EvaluateTaskRequest, TaskFailure, TaskResult } from ".
 export type { ChatMessage, Task, TaskCase } from "./evaluate/task.js";
 export type { EvaluateTextRequest, TextResult } from "./evaluate/text.js";
 export type { Certificate, Quality, TrialRecord, Verdict } from "./fit/certificate.js";
+export type { Verification, VerifyRequest } from "./fit/verify.js";
 export type { DeviceInput, DeviceSpec } from "./fit/device.js";
 export type { FitRequest, FitRequestInput } from "./fit/request.js";
 export type { GgmlType } from "./formats/gguf/ggml-types.js";

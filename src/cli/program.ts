@@ -9,6 +9,7 @@ import { describeEval } from "./command-eval.js";
 import { describeFit } from "./command-fit.js";
 import { describeInspect } from "./command-inspect.js";
 import { describeQuantize } from "./command-quantize.js";
+import { describeVerify } from "./command-verify.js";
 import { addExamples } from "./examples.js";
 import { addGlobalOptions } from "./options.js";
 import { packageVersion } from "./version.js";
@@ -35,6 +36,7 @@ export function createProgram(): Command {
   addExamples(program, EXAMPLES);
   for (const describe of [
     describeFit,
+    describeVerify,
     describeInspect,
     describeQuantize,
     describeCalibrate,

@@ -264,6 +264,16 @@ export const calibrateSchema = z
   })
   .describe("what `pare calibrate --json` prints");
 
+export const verifySchema = z
+  .object({
+    certificate: z.string().describe("the file that was checked"),
+    ok: z.boolean().describe("true when every check passed; the exit code is 1 otherwise"),
+    verdict: z.string().describe("what the certificate says"),
+    signedBy: z.string().optional().describe("first 16 digits of the SHA-256 of the key that it names as its signer's"),
+    checks: z.array(z.object({ what: z.string(), ok: z.boolean(), found: z.string() })),
+  })
+  .describe("what `pare verify --json` prints");
+
 export const chatSchema = z
   .object({
     model: z.string(),
@@ -331,6 +341,7 @@ export const DOCUMENTS = {
   "eval-text": evalTextSchema,
   "eval-task": evalTaskSchema,
   certificate: certificateSchema.describe("what `pare fit --json` prints and `certificate.json` holds"),
+  verify: verifySchema,
   chat: chatSchema,
   doctor: doctorSchema,
   completion: completionSchema,
