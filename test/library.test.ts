@@ -25,6 +25,7 @@ test("the library exports the verbs, the files' readers and writers, and the err
     "inspect",
     "quantize",
     "quantizeCalibrated",
+    "verify",
   ];
   const errors = ["EngineError", "FormatError", "PareError", "ResourceError", "UsageError"];
   const models = ["openModel", "saveModel", "readGguf", "writeGguf", "readImportance", "writeImportance"];
