@@ -147,7 +147,8 @@ function renderText(result: TextResult): string {
 }
 
 function renderTask(result: TaskResult): string {
-  const { score, baseline, failures, unscored, speed } = result;
+  const { score, baseline, failures, unscored, speed, worstTag, calibration } = result;
+  const halfAnswered = calibration?.abstention.find(({ coverage }) => coverage === 0.5);
   const sections = [
     renderFacts([
       ["score", score ? renderScore(score) : "nothing could be scored"],
@@ -156,6 +157,10 @@ function renderTask(result: TaskResult): string {
         "cases",
         `${formatCount(result.cases)} scored${unscored.length > 0 ? `, ${formatCount(unscored.length)} could not be` : ""}`,
       ],
+      ["worst tag", worstTag && `${printable(worstTag.tag)}, ${renderScore(worstTag)}, intervals of all tags at once`],
+      ["calibration error", calibration && `${(100 * calibration.expectedCalibrationError).toFixed(1)}%`],
+      ["Brier score", calibration && calibration.brierScore.toFixed(3)],
+      ["surest half alone", halfAnswered && `${(100 * halfAnswered.score).toFixed(1)}%`],
       ["answers", `${formatCount(speed.answerTokens)} tokens in ${formatDuration(speed.seconds * 1000)}`],
     ]),
   ];

@@ -191,6 +191,20 @@ export const evalTextSchema = z
 const score = z.object({ mean: share, low: share, high: share });
 const rate = z.number().nullable().describe("tokens per second; null where nothing was measured");
 
+const calibrationSchema = z
+  .object({
+    cases: z.number().int(),
+    expectedCalibrationError: share.describe("mean distance of confidence and score, over ten bins of confidence"),
+    brierScore: z.number().describe("mean squared error of the probabilities of all choices: 0 perfect, 2 the worst"),
+    bins: z.array(
+      z.object({ low: share, high: share, cases: z.number().int(), confidence: share, score: share }),
+    ),
+    abstention: z
+      .array(z.object({ coverage: share, confidence: share, score: share }))
+      .describe("the score if only the surest share of the cases is answered"),
+  })
+  .describe("how far the model's confidence can be trusted; where all cases are choices with a known answer");
+
 const caseResultSchema = z.object({
   id: z.string(),
   score: share.nullable().describe("null where the answer can't be scored"),
@@ -214,6 +228,11 @@ export const evalTaskSchema = z
     tags: z
       .record(z.string(), score.extend({ cases: z.number().int() }))
       .describe("the same for the cases of each tag"),
+    worstTag: score
+      .extend({ tag: z.string(), cases: z.number().int() })
+      .optional()
+      .describe("the tag with the lowest score; its interval holds for all tags at once (Bonferroni)"),
+    calibration: calibrationSchema.optional(),
     failures: z
       .array(z.object({ id: z.string(), expected: z.string(), answer: z.string(), explanation: z.string() }))
       .describe("cases that did not get the full score"),

@@ -7,7 +7,9 @@ import { diagnosing } from "../model/diagnose.js";
 import { isolate } from "../native/isolate.js";
 import type { LlamaModel } from "../native/llama-model.js";
 import type { Backend } from "../native/platform.js";
+import { optional } from "../support/optional.js";
 import type { RunOptions } from "../support/progress.js";
+import { type CalibrationResult, calibrationOf, probabilitiesOf } from "./calibration.js";
 import { choose } from "./choose.js";
 import { type EndReason, generate } from "./generate.js";
 import { commonPrefix, Lanes } from "./lanes.js";
@@ -67,6 +69,10 @@ export interface TaskResult {
   /** Cases scored. */
   cases: number;
   tags: Record<string, Interval & { cases: number }>;
+  /** The tag with the lowest score, with an interval that holds for all tags at once; absent without two tags. */
+  worstTag?: Interval & { tag: string; cases: number };
+  /** How far confidence can be trusted; only where all cases are choices with a known answer. */
+  calibration?: CalibrationResult;
   failures: TaskFailure[];
   /** Answers that could not be judged; they count neither for nor against. */
   unscored: { id: string; answer: string; explanation: string }[];
@@ -278,6 +284,8 @@ function summarize(
     score: scored.length === 0 ? null : intervalOf(scored),
     cases: scored.length,
     tags: perTag(scored),
+    ...optional("worstTag", worstTag(scored)),
+    ...optional("calibration", calibrationOfChoices(cases, perCase)),
     failures: failuresOf(request, cases, perCase),
     unscored,
     perCase,
@@ -286,10 +294,37 @@ function summarize(
 }
 
 /** Wilson's interval for right and wrong, Student's where scores lie between. */
-function intervalOf(scored: readonly CaseResult[]): Interval {
+function intervalOf(scored: readonly CaseResult[], confidence = 0.95): Interval {
   const values = scored.map(({ score }) => score!);
-  if (values.some((value) => value !== 0 && value !== 1)) return meanInterval(values);
-  return wilsonInterval(values.filter((value) => value === 1).length, values.length);
+  if (values.some((value) => value !== 0 && value !== 1)) return meanInterval(values, confidence);
+  return wilsonInterval(values.filter((value) => value === 1).length, values.length, confidence);
+}
+
+/** Of many tags one looks bad by chance: its interval is as wide as it takes for all of them to hold at once (Bonferroni). */
+function worstTag(scored: readonly CaseResult[]): TaskResult["worstTag"] {
+  const tags = [...new Set(scored.flatMap((one) => one.tags))].sort();
+  if (tags.length < 2) return undefined;
+  const confidence = 1 - 0.05 / tags.length;
+  return tags
+    .map((tag) => {
+      const tagged = scored.filter((one) => one.tags.includes(tag));
+      return { tag, cases: tagged.length, ...intervalOf(tagged, confidence) };
+    })
+    .reduce((worst, one) => (one.mean < worst.mean || (one.mean === worst.mean && one.low < worst.low) ? one : worst));
+}
+
+function calibrationOfChoices(
+  cases: readonly TaskCase[],
+  perCase: readonly CaseResult[],
+): CalibrationResult | undefined {
+  const choices = cases.flatMap((taskCase, index) => {
+    const { logLikelihoods } = perCase[index]!;
+    if (taskCase.scorer !== "choice" || taskCase.expect === undefined) return [];
+    if (!logLikelihoods?.every(Number.isFinite)) return [];
+    const expected = taskCase.choices!.indexOf(SCORERS.choice.expected(taskCase, undefined));
+    return [{ probabilities: probabilitiesOf(logLikelihoods), expected }];
+  });
+  return choices.length > 0 && choices.length === cases.length ? calibrationOf(choices) : undefined;
 }
 
 function perTag(scored: readonly CaseResult[]): TaskResult["tags"] {

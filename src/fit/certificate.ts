@@ -38,6 +38,10 @@ export const qualitySchema = z.object({
   lost: z.number().optional().describe("mean loss per case, where the baseline was better"),
   tokens: z.number().int().optional().describe("scored tokens"),
   cases: z.number().int().optional().describe("scored cases"),
+  slices: z
+    .array(z.object({ tag: z.string(), cases: z.number().int(), kept: estimateSchema }))
+    .optional()
+    .describe("the same for the cases of each tag, the worst first; the intervals hold all at once (Bonferroni)"),
   casesInPart: z.number().int().optional().describe("cases that the part has; `kept` is about all of them"),
   casesToSettle: z
     .number()

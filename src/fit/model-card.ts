@@ -61,6 +61,7 @@ function evaluationFacts({ bar, statistic, winner, baseline }: Certificate): str
     `The bar: ${percent(bar.keep)} of the baseline's quality`,
     ...(quality ? [`Kept: ${keptText(quality.kept)}${evidenceOf(quality)}`] : []),
     ...(quality?.score ? [`Score: ${scoreText(quality)}; the baseline's: ${scoreText(baseline.quality)}`] : []),
+    ...(quality?.slices ? [worstText(quality.slices[0]!)] : []),
     ...(statistic
       ? [
           `Method: ${statistic.method}`,
@@ -73,6 +74,10 @@ function evaluationFacts({ bar, statistic, winner, baseline }: Certificate): str
 function evidenceOf({ cases, casesInPart, tokens }: Quality): string {
   if (cases !== undefined) return ` on ${cases} of the ${casesInPart ?? cases} confirmation cases`;
   return tokens === undefined ? "" : ` on ${tokens} confirmation tokens`;
+}
+
+function worstText({ tag, cases, kept }: NonNullable<Quality["slices"]>[number]): string {
+  return `Worst slice: ${inline(tag)}, kept ${percent(kept.mean)} on ${cases} cases, at least ${percent(kept.low)} for certain`;
 }
 
 function scoreText(quality: Quality | undefined): string {

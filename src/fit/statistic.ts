@@ -8,6 +8,9 @@ import {
   scoreSequence,
   weightedMean,
 } from "../evaluate/paired-sequence.js";
+import type { CaseDraw } from "../evaluate/paired-trial.js";
+import type { OrderedCase } from "../evaluate/contention.js";
+import { slicesOf } from "../evaluate/slices.js";
 import type { Certificate, Quality } from "./certificate.js";
 import type { EvidencePlan } from "./evidence-plan.js";
 import type { FitRequest } from "./request.js";
@@ -20,11 +23,14 @@ export const ALPHA = 0.025;
 export function qualitiesOf(
   sequence: PairedSequence,
   part: Part,
-  casesInPart: number,
+  cases: readonly OrderedCase[],
+  drawn: readonly CaseDraw[],
 ): { quality: Quality; baseline: Quality } {
   const { draws, size } = sequence;
+  const tags = new Map(cases.map((one) => [one.id, one.tags]));
+  const slices = slicesOf(drawn, ({ id }) => tags.get(id)!, size, ALPHA);
   const mean = (value: (draw: PairedDraw) => number): number => weightedMean(draws, value, size);
-  const counts = { cases: draws.length, casesInPart };
+  const counts = { cases: draws.length, casesInPart: cases.length };
   const common = { metric: "score", part } as const;
   return {
     quality: {
@@ -34,6 +40,7 @@ export function qualitiesOf(
       won: mean(({ baseline, candidate }) => Math.max(0, candidate - baseline)),
       lost: mean(({ baseline, candidate }) => Math.max(0, baseline - candidate)),
       score: scoreSequence(draws, "candidate", size, ALPHA),
+      ...(slices.length > 1 ? { slices } : {}),
       ...counts,
       casesToSettle: sequence.drawsToSettle,
     },

@@ -175,7 +175,7 @@ class TaskYardstick implements Yardstick {
       },
     );
     if (pair.isBaselineZero) throw this.#nothingToKeep(part, draws.length);
-    return { ...qualitiesOf(sequence, part, cases.length), draws, baselineAnswers: pair.answersNeeded };
+    return { ...qualitiesOf(sequence, part, cases, draws), draws, baselineAnswers: pair.answersNeeded };
   }
 
   learn({ draws = [], baselineAnswers = {} }: Measurement): void {
