@@ -276,7 +276,9 @@ describe.skipIf(!existsSync(bundled))("pare fit on cases", () => {
     }
     await pare([...args, "--out", broken]);
     expect(essence(certificateIn(broken))).toEqual(essence(certificateIn(straight)));
-    expect(readFileSync(join(broken, "evidence.jsonl"), "utf8")).toBe(readFileSync(join(straight, "evidence.jsonl"), "utf8"));
+    expect(readFileSync(join(broken, "evidence.jsonl"), "utf8")).toBe(
+      readFileSync(join(straight, "evidence.jsonl"), "utf8"),
+    );
   });
 });
 

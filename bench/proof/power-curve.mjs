@@ -21,10 +21,14 @@ const WON_SHARE = 0.02; // of all cases, beside what is lost
 
 const rows = [];
 for (const kept of KEPT) rows.push({ kept, ...(await power(kept)) });
-console.log(`| truly kept | ${LIMITS.map((limit) => `accepted within ${100 * limit} %`).join(" | ")} | cases to a verdict, median |`);
+console.log(
+  `| truly kept | ${LIMITS.map((limit) => `accepted within ${100 * limit} %`).join(" | ")} | cases to a verdict, median |`,
+);
 console.log(`| --- | ${LIMITS.map(() => "---").join(" | ")} | --- |`);
 for (const { kept, accepted, median } of rows) {
-  console.log(`| ${(100 * kept).toFixed(1)} % | ${accepted.map((share) => `${(100 * share).toFixed(1)} %`).join(" | ")} | ${median} |`);
+  console.log(
+    `| ${(100 * kept).toFixed(1)} % | ${accepted.map((share) => `${(100 * share).toFixed(1)} %`).join(" | ")} | ${median} |`,
+  );
 }
 writeFileSync(new URL("../../docs/power-curve.svg", import.meta.url), draw(rows));
 
@@ -55,18 +59,32 @@ function population(kept) {
 
 function draw(points) {
   const [width, height, left, bottom] = [640, 320, 56, 44];
-  const x = scaleLinear().domain([KEPT[0], 1]).range([left, width - 130]);
-  const y = scaleLinear().domain([0, 1]).range([height - bottom, 16]);
+  const x = scaleLinear()
+    .domain([KEPT[0], 1])
+    .range([left, width - 130]);
+  const y = scaleLinear()
+    .domain([0, 1])
+    .range([height - bottom, 16]);
   const colors = ["#7a5195", "#2f6f9f", "#2f8f5b"];
-  const text = (px, py, words, extra = "") => `<text x="${px.toFixed(1)}" y="${py.toFixed(1)}" ${extra}>${words}</text>`;
+  const text = (px, py, words, extra = "") =>
+    `<text x="${px.toFixed(1)}" y="${py.toFixed(1)}" ${extra}>${words}</text>`;
   const ticks = [
-    ...x.ticks(6).map((tick) => text(x(tick), height - bottom + 18, `${Math.round(100 * tick)} %`, 'text-anchor="middle"')),
+    ...x
+      .ticks(6)
+      .map((tick) => text(x(tick), height - bottom + 18, `${Math.round(100 * tick)} %`, 'text-anchor="middle"')),
     ...y.ticks(5).map((tick) => text(left - 8, y(tick) + 4, `${Math.round(100 * tick)} %`, 'text-anchor="end"')),
     ...y.ticks(5).map((tick) => `<path d="M${left} ${y(tick)}H${width - 130}" stroke="#8884" fill="none"/>`),
   ];
   const curves = LIMITS.map((limit, index) => {
-    const path = points.map(({ kept, accepted }, i) => `${i ? "L" : "M"}${x(kept).toFixed(1)} ${y(accepted[index]).toFixed(1)}`);
-    const label = text(width - 122, y(points.at(-1).accepted[index]) + 4 + 16 * index, `within ${100 * limit} %`, `fill="${colors[index]}"`);
+    const path = points.map(
+      ({ kept, accepted }, i) => `${i ? "L" : "M"}${x(kept).toFixed(1)} ${y(accepted[index]).toFixed(1)}`,
+    );
+    const label = text(
+      width - 122,
+      y(points.at(-1).accepted[index]) + 4 + 16 * index,
+      `within ${100 * limit} %`,
+      `fill="${colors[index]}"`,
+    );
     return `<path d="${path.join("")}" fill="none" stroke="${colors[index]}" stroke-width="2"/>${label}`;
   });
   const bar = `<path d="M${x(KEEP)} 16V${height - bottom}" stroke="#888" stroke-dasharray="4 3"/>${text(x(KEEP) + 5, 28, "the bar")}`;

@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const source = join(root, "models/home-commands-f16.gguf");
-const types = process.argv.length > 2 ? process.argv.slice(2) : ["tq2_0", "iq1_S", "iq2_XXS", "q2_K", "q4_0"];
+const types = process.argv.length > 2 ? process.argv.slice(2) : ["tq1_0", "iq1_S", "iq2_XXS", "q2_K", "q4_0"];
 const folder = mkdtempSync(join(tmpdir(), "pare-scores-"));
 const task = join(folder, "task.jsonl");
 const importance = join(folder, "importance.gguf");
@@ -25,7 +25,10 @@ try {
   execFileSync(process.execPath, [join(root, "scripts/home-commands/generate.mjs"), "3000", task]);
   const calibration = join(root, "models/home-commands-calibration.txt");
   pare("calibrate", source, calibration, "--parse-special", "--output", importance);
-  const cases = readFileSync(task, "utf8").trim().split("\n").map((line) => JSON.parse(line));
+  const cases = readFileSync(task, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
   const models = [record("f16", source), ...types.map(recordType)];
   const tags = [...new Set(cases.flatMap((one) => one.tags))];
   const document = {

@@ -50,6 +50,7 @@ export function describeFit(program: Command): void {
     .addOption(option("--out <folder>", "folder for the results (default: pare-out)", { completes: "folder" }))
     .addOption(option("--context <tokens>", "context length to plan for", { parse: wholeNumber(8, 1 << 24) }))
     .addOption(option("--scorer <name>", "scorer of cases that name none"))
+    .option("--exclude-faulty", "leave out cases that contradict each other or exceed the context")
     .addOption(
       option("--candidate <name>", "try only this, such as q4_K_M; repeatable", {
         completes: "preset",
@@ -58,9 +59,7 @@ export function describeFit(program: Command): void {
     )
     .addOption(option("--imatrix <file>", "importance file to use, in place of calibrating", { completes: "file" }))
     .addOption(option("--seed <number>", "seed of every random choice", { parse: wholeNumber(0, 2 ** 32 - 1) }))
-    .addOption(
-      option("--sign <file>", "private Ed25519 key, PEM, to sign the certificate with", { completes: "file" }),
-    )
+    .addOption(option("--sign <file>", "private Ed25519 key, PEM, to sign the certificate with", { completes: "file" }))
     .addOption(option("--config <file>", "YAML file with the request; options go before it", { completes: "file" }))
     .addHelpText("after", "\nExit code: 0 ACCEPT, 3 REJECT, 4 INFEASIBLE, 5 NEED_MORE; 1 failure, 2 usage")
     .action(

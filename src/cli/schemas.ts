@@ -196,14 +196,14 @@ const calibrationSchema = z
     cases: z.number().int(),
     expectedCalibrationError: share.describe("mean distance of confidence and score, over ten bins of confidence"),
     brierScore: z.number().describe("mean squared error of the probabilities of all choices: 0 perfect, 2 the worst"),
-    bins: z.array(
-      z.object({ low: share, high: share, cases: z.number().int(), confidence: share, score: share }),
-    ),
+    bins: z.array(z.object({ low: share, high: share, cases: z.number().int(), confidence: share, score: share })),
     abstention: z
       .array(z.object({ coverage: share, confidence: share, score: share }))
       .describe("the score if only the surest share of the cases is answered"),
   })
   .describe("how far the model's confidence can be trusted; where all cases are choices with a known answer");
+
+const faultyCaseSchema = z.object({ id: z.string(), line: z.number().int(), reason: z.string() });
 
 const caseResultSchema = z.object({
   id: z.string(),
@@ -239,6 +239,11 @@ export const evalTaskSchema = z
     unscored: z
       .array(z.object({ id: z.string(), answer: z.string(), explanation: z.string() }))
       .describe("answers that could not be judged; they count neither for nor against"),
+    contradictions: z
+      .array(faultyCaseSchema)
+      .optional()
+      .describe("cases that ask the same and expect different answers"),
+    excluded: z.array(faultyCaseSchema).optional().describe("faulty cases that were left out, with --exclude-faulty"),
     perCase: z.array(caseResultSchema),
     speed: z.object({
       seconds: z.number(),

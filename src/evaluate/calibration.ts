@@ -79,7 +79,9 @@ interface Judged {
 
 function binsOf(judged: readonly Judged[]): CalibrationBin[] {
   return Array.from({ length: BINS }, (_, index) => {
-    const inBin = judged.filter(({ confidence }) => Math.min(BINS, Math.max(1, Math.ceil(confidence * BINS))) === index + 1);
+    const inBin = judged.filter(
+      ({ confidence }) => Math.min(BINS, Math.max(1, Math.ceil(confidence * BINS))) === index + 1,
+    );
     return {
       low: index / BINS,
       high: (index + 1) / BINS,

@@ -93,7 +93,10 @@ test("runPairedTrial() about all cases like these accepts an inferior candidate 
   let accepted = 0;
   for (let seed = 0; seed < SIMULATIONS; seed++) {
     const random = new Random(seed).fork("sample");
-    const sample = Array.from({ length: 300 }, (_, index) => ({ ...CASES[random.integer(300)]!, id: `drawn-${index}` }));
+    const sample = Array.from({ length: 300 }, (_, index) => ({
+      ...CASES[random.integer(300)]!,
+      id: `drawn-${index}`,
+    }));
     const asked = question(seed, { cases: sample, size: Infinity, drawsMax: 300 });
     if ((await runPairedTrial(asked, scoresOf(0))).sequence.standing === "clears") accepted++;
   }

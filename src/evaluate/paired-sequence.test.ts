@@ -43,14 +43,23 @@ test("PairedSequence clears a flawless candidate after as many cases as arithmet
   while (sequence.standing === "undecided") sequence.add(draw);
   // Each draw multiplies share f of the money by 1 + f · 0.05 / 0.95; the sum must reach 40.
   const money = (n: number): number =>
-    [[0.99, 4], [0.7, 3], [0.4, 2], [0.2, 1], [0.08, 1]].reduce((sum, [f, w]) => sum + (w! / 11) * (1 + (f! * 0.05) / 0.95) ** n, 0);
+    [
+      [0.99, 4],
+      [0.7, 3],
+      [0.4, 2],
+      [0.2, 1],
+      [0.08, 1],
+    ].reduce((sum, [f, w]) => sum + (w! / 11) * (1 + (f! * 0.05) / 0.95) ** n, 0);
   expect(money(sequence.draws.length)).toBeGreaterThanOrEqual(40);
   expect(money(sequence.draws.length - 1)).toBeLessThan(40);
 });
 
 test("PairedSequence of all cases is exact, and settles sooner than without an end", () => {
   const pairs = pairsOf({ both: 90, lost: 5, won: 0, neither: 5 });
-  for (const [keep, standing] of [[90 / 95, "clears"], [0.948, "fails"]] as const) {
+  for (const [keep, standing] of [
+    [90 / 95, "clears"],
+    [0.948, "fails"],
+  ] as const) {
     const sequence = new PairedSequence({ keep, size: 100, alpha: ALPHA });
     for (const draw of evenDraws(pairs, new Random(1))) sequence.add(draw);
     expect(sequence.standing).toBe(standing);

@@ -21,7 +21,10 @@ export interface TrialQuestion<Case extends OrderedCase> extends SequenceOptions
 }
 
 /** Runs a batch through both models. @returns scores in the batch's order */
-export type RunBatch<Case> = (batch: readonly Case[], number: number) => Promise<{ baseline: number; candidate: number }[]>;
+export type RunBatch<Case> = (
+  batch: readonly Case[],
+  number: number,
+) => Promise<{ baseline: number; candidate: number }[]>;
 
 /** Cases of the first batch; each later one is a quarter of what was drawn. */
 const BATCH_MIN = 32;

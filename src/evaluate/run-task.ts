@@ -16,6 +16,7 @@ import { commonPrefix, Lanes } from "./lanes.js";
 import { SCORERS } from "./scorers/registry.js";
 import { type Interval, meanInterval, wilsonInterval } from "./statistics.js";
 import { planTask, type PlanOptions, type TaskPlan } from "./task-plan.js";
+import type { FaultyCase } from "./task-faults.js";
 import { readTask, type Task, type TaskCase, type TaskDefaults } from "./task.js";
 
 export interface TaskRequest extends PlanOptions {
@@ -76,6 +77,10 @@ export interface TaskResult {
   failures: TaskFailure[];
   /** Answers that could not be judged; they count neither for nor against. */
   unscored: { id: string; answer: string; explanation: string }[];
+  /** Cases that ask the same and expect different answers. */
+  contradictions?: FaultyCase[];
+  /** Faulty cases that were left out on request. */
+  excluded?: FaultyCase[];
   perCase: CaseResult[];
   speed: {
     seconds: number;
@@ -108,7 +113,8 @@ export interface EvaluateTaskRequest extends Omit<TaskRequest, "task">, TaskDefa
  */
 export async function evaluateTask(request: EvaluateTaskRequest, options: RunOptions = {}): Promise<TaskResult> {
   const { against, backend, scorer, stop, ...rest } = request;
-  const task = typeof request.task === "string" ? await readTask(request.task, { scorer, stop }) : request.task;
+  const defaults = { scorer, stop, excludeFaulty: request.excludeFaulty };
+  const task = typeof request.task === "string" ? await readTask(request.task, defaults) : request.task;
   const taskRequest: TaskRequest = { ...rest, task };
   const run = (input: TaskRequest): Promise<TaskResult> =>
     diagnosing([input.model], () =>
@@ -144,8 +150,10 @@ export async function evaluateTaskInProcess(
 ): Promise<TaskResult> {
   requireBaseline(request);
   const startedAt = performance.now();
-  const cases = selectCases(request);
-  const plan = planTask(model, cases, request);
+  const selected = selectCases(request);
+  const plan = planTask(model, selected, request);
+  const tooLong = new Set(plan.excluded.map(({ id }) => id));
+  const cases = selected.filter(({ id }) => !tooLong.has(id));
   const byId = new Map<string, CaseResult>();
   const add = (result: CaseResult): void => {
     byId.set(result.id, result);
@@ -163,7 +171,14 @@ export async function evaluateTaskInProcess(
   await runChoices(lanes, plan, request, { ...options, add });
   const decodeMs = await runAnswers(lanes, plan, request, { ...options, add });
   const perCase = cases.map(({ id }) => byId.get(id)!);
-  return summarize(request, cases, perCase, { decodeMs, seconds: (performance.now() - startedAt) / 1000 });
+  const summary = summarize(request, cases, perCase, { decodeMs, seconds: (performance.now() - startedAt) / 1000 });
+  const excluded = [...(request.task.excluded ?? []), ...plan.excluded];
+  const { contradictions = [] } = request.task;
+  return {
+    ...summary,
+    ...(contradictions.length > 0 ? { contradictions } : {}),
+    ...(excluded.length > 0 ? { excluded } : {}),
+  };
 }
 
 function selectCases({ task, cases }: TaskRequest): TaskCase[] {

@@ -106,9 +106,14 @@ export const statisticSchema = z
     method: z.string(),
     target: z
       .enum(["task", "population"])
-      .describe("task: the verdict is about the cases of the confirmation part. population: about all that are like them"),
+      .describe(
+        "task: the verdict is about the cases of the confirmation part. population: about all that are like them",
+      ),
     casesInTarget: z.number().int().optional(),
-    order: z.enum(["adaptive", "uniform"]).optional().describe("adaptive: cases that tell candidates apart are more likely"),
+    order: z
+      .enum(["adaptive", "uniform"])
+      .optional()
+      .describe("adaptive: cases that tell candidates apart are more likely"),
     sampling: z.string().optional(),
     alphaPerTry: z.number().describe("chance that one confirmation accepts what is below the bar"),
     tries: z.number().int().describe("confirmations at most"),

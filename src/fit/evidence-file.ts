@@ -11,8 +11,14 @@ export const EVIDENCE_FILE = "evidence.jsonl";
 /** Of the draws, in columns: case, its probability, the least probability there was, baseline's and candidate's score. */
 const drawSchema = z.tuple([
   z.string(),
-  z.number().gt(0).max(1 + 1e-9),
-  z.number().gt(0).max(1 + 1e-9),
+  z
+    .number()
+    .gt(0)
+    .max(1 + 1e-9),
+  z
+    .number()
+    .gt(0)
+    .max(1 + 1e-9),
   z.number().min(0).max(1),
   z.number().min(0).max(1),
 ]);
@@ -32,7 +38,13 @@ export interface TrialEvidence {
 export function renderEvidence(trials: readonly TrialEvidence[]): string {
   return trials
     .map(({ candidate, part, draws }) => {
-      const columns = draws.map((draw) => [draw.id.replace(/\p{Surrogate}/gu, "\ufffd"), draw.probability, draw.least, draw.baseline, draw.candidate]);
+      const columns = draws.map((draw) => [
+        draw.id.replace(/\p{Surrogate}/gu, "\ufffd"),
+        draw.probability,
+        draw.least,
+        draw.baseline,
+        draw.candidate,
+      ]);
       return `${canonicalJson({ candidate, part, draws: columns })}\n`;
     })
     .join("");
@@ -47,13 +59,22 @@ export function parseEvidence(text: string, path: string): TrialEvidence[] {
       const parsed = trialEvidenceSchema.safeParse(parseJson(line));
       if (!parsed.success) {
         const { message, path: field } = parsed.error.issues[0]!;
-        throw new FormatError(path, `Cannot read evidence "${path}": line ${index + 1}: "${field.join(".")}": ${message}`);
+        throw new FormatError(
+          path,
+          `Cannot read evidence "${path}": line ${index + 1}: "${field.join(".")}": ${message}`,
+        );
       }
       const { candidate, part, draws } = parsed.data;
       return {
         candidate,
         part,
-        draws: draws.map(([id, probability, least, baseline, scored]) => ({ id, probability, least, baseline, candidate: scored })),
+        draws: draws.map(([id, probability, least, baseline, scored]) => ({
+          id,
+          probability,
+          least,
+          baseline,
+          candidate: scored,
+        })),
       };
     });
 }

@@ -12,7 +12,12 @@ import type { FitRequest } from "./request.js";
 export type FileRecord = z.infer<typeof fileSchema>;
 
 /** @param known its hash, where that is known */
-export async function recordFile(role: string, path: string, signal?: AbortSignal, known?: string): Promise<FileRecord> {
+export async function recordFile(
+  role: string,
+  path: string,
+  signal?: AbortSignal,
+  known?: string,
+): Promise<FileRecord> {
   const { size } = await stat(path);
   return { role, path, sizeBytes: size, sha256: known ?? (await sha256File(path, signal)) };
 }

@@ -158,7 +158,8 @@ const CACHE_SHARE_MAX = 0.05; // a small device should spend its memory on weigh
 
 /** Everything that the results depend on, and nothing else: no paths, no clock. */
 async function identity(request: FitRequest, bases: readonly BaseModel[], yardstick: Yardstick): Promise<unknown> {
-  const { keep, claim, minimize, budget, evaluations, context, memory, candidates, seed, scorer } = request;
+  const { keep, claim, minimize, budget, evaluations, context, memory, candidates, seed, scorer, excludeFaulty } =
+    request;
   return {
     models: bases.map(({ sha256 }) => sha256),
     task: yardstick.sha256,
@@ -174,6 +175,7 @@ async function identity(request: FitRequest, bases: readonly BaseModel[], yardst
     candidates,
     seed,
     scorer,
+    excludeFaulty,
     threads: request.threads ?? physicalCores(),
     backend: process.env["PARE_BACKEND"],
     versions: versions(),

@@ -20,6 +20,9 @@ export class PairRunner {
   readonly #options: TrialOptions;
   /** Answers that candidates of this trial were scored by. */
   readonly answersNeeded: Record<string, string> = {};
+  /** Cases that did not fit the context, as notes: they score 0 on both sides, which leaves the share kept as it is. */
+  readonly tooLong: string[] = [];
+  readonly #excludeFaulty: boolean;
   #baselineSum = 0;
   casesRun = 0;
 
@@ -29,7 +32,9 @@ export class PairRunner {
     models: { baseline: string; candidate: string },
     known: ReadonlyMap<string, KnownAnswer>,
     options: TrialOptions,
+    excludeFaulty = false,
   ) {
+    this.#excludeFaulty = excludeFaulty;
     this.#task = task;
     this.#models = models;
     this.#known = new Map(known);
@@ -64,7 +69,9 @@ export class PairRunner {
       if (!(cause instanceof EngineError)) throw cause;
       throw new PareError(`Cannot measure the baseline: ${cause.message}`, { cause }); // no finding about the candidate
     });
-    return results.map(({ score, answer }, index) => {
+    return results.map((result, index) => {
+      if (!result) return { score: 0 };
+      const { score, answer } = result;
       const isNeeded = SCORERS[cases[index]!.scorer].needsBaseline(cases[index]!);
       return { score: score ?? (isNeeded ? 1 : 0), ...(isNeeded ? { answer } : {}) };
     });
@@ -72,17 +79,31 @@ export class PairRunner {
 
   async #runCandidate(cases: readonly TaskCase[]): Promise<number[]> {
     const results = await this.#evaluate(this.#models.candidate, cases, this.answersNeeded);
-    return results.map(({ score }) => score ?? 0);
+    return results.map((result) => result?.score ?? 0);
   }
 
+  /** @returns in the order of the cases; undefined for one that was left out */
   async #evaluate(
     model: string,
     cases: readonly TaskCase[],
     baselineAnswers: Record<string, string> = {},
-  ): Promise<CaseResult[]> {
+  ): Promise<(CaseResult | undefined)[]> {
     const { threads, signal, onProgress } = this.#options;
     // As a baseline: in a small batch it may be that nothing can be scored.
-    const request = { model, task: { ...this.#task, cases: [...cases] }, threads, baselineAnswers, isBaseline: true };
-    return (await evaluateTask(request, { signal, onProgress })).perCase;
+    const request = {
+      model,
+      threads,
+      baselineAnswers,
+      isBaseline: true,
+      excludeFaulty: this.#excludeFaulty,
+      task: { ...this.#task, cases: [...cases], excluded: [] },
+    };
+    const { perCase, excluded = [] } = await evaluateTask(request, { signal, onProgress });
+    for (const { line, reason } of excluded) {
+      const note = `Line ${line} of the task counts for neither side: ${reason}`;
+      if (!this.tooLong.includes(note)) this.tooLong.push(note);
+    }
+    const byId = new Map(perCase.map((result) => [result.id, result]));
+    return cases.map(({ id }) => byId.get(id));
   }
 }

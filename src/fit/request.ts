@@ -55,6 +55,10 @@ export const fitRequestSchema = z
       .max(2 ** 32 - 1)
       .default(1),
     threads: z.number().int().min(1).optional(),
+    excludeFaulty: z
+      .boolean()
+      .optional()
+      .describe("leave out cases that contradict each other or exceed the context, in place of refusing the task"),
     sign: z.string().optional().describe("private Ed25519 key, PEM, to sign the certificate with"),
   })
   .refine((request) => (request.task === undefined) !== (request.text === undefined), {

@@ -72,7 +72,12 @@ export function statisticOf(
   plan: EvidencePlan,
 ): NonNullable<Certificate["statistic"]> {
   const tries = plan.confirmations;
-  const common = { alphaPerTry: ALPHA, tries, errorRate: ALPHA * tries, control: "Bonferroni over the confirmation tries" };
+  const common = {
+    alphaPerTry: ALPHA,
+    tries,
+    errorRate: ALPHA * tries,
+    control: "Bonferroni over the confirmation tries",
+  };
   if (yardstick.kind === "text") {
     return {
       ...common,
@@ -93,9 +98,6 @@ export function statisticOf(
       ? "without replacement from the confirmation part, with probabilities fixed before each draw and recorded, importance-weighted"
       : "cases in random order, each as likely as any other",
     stakes: STAKES.map(({ share, weight }) => ({ share, weight })),
-    sources: [
-      "arXiv:2010.09686",
-      ...(isTask ? ["arXiv:2006.04347", "arXiv:2305.06884"] : []),
-    ],
+    sources: ["arXiv:2010.09686", ...(isTask ? ["arXiv:2006.04347", "arXiv:2305.06884"] : [])],
   };
 }

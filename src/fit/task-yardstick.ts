@@ -2,7 +2,6 @@
 // is clear on which side of the bar the candidate lies. Screening takes the divergence on the text of some selection cases: a
 // score on few cases tells almost nothing, divergence on few tokens much.
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { ChatTemplate } from "../evaluate/chat-template.js";
@@ -49,7 +48,7 @@ export async function createTaskYardstick(
   options: RunOptions,
 ): Promise<Yardstick> {
   requireOneVocabulary(bases, "cases");
-  const task = await readTask(request.task!, { scorer: request.scorer });
+  const task = await readTask(request.task!, { scorer: request.scorer, excludeFaulty: request.excludeFaulty });
   const base = bases[0]!;
   const write = caseWriter(base);
   const parts = splitCases(task.cases, ({ prompt, messages }) => prompt ?? JSON.stringify(messages), request.seed);
@@ -84,7 +83,7 @@ class TaskYardstick implements Yardstick {
   readonly unit = "cases";
   readonly sizes: Yardstick["sizes"];
   readonly available: Yardstick["available"];
-  readonly notes = [];
+  readonly notes: string[];
   readonly contextNeeded: number;
   readonly tokensEach: number;
   readonly calibrationText: string;
@@ -111,6 +110,7 @@ class TaskYardstick implements Yardstick {
   }) {
     const { task, base, parts, screenTokens } = setup;
     this.#request = setup.request;
+    this.notes = faultNotes(task);
     this.#task = task;
     this.#caseOf = new Map(task.cases.map((taskCase) => [taskCase.id, taskCase]));
     this.#base = base;
@@ -157,7 +157,8 @@ class TaskYardstick implements Yardstick {
   async measure(modelPath: string, part: Part, size: number, options: TrialOptions): Promise<Measurement> {
     const { keep, claim, seed } = this.#request;
     const cases = this.#parts[part];
-    const pair = new PairRunner(this.#task, { baseline: this.#base.path, candidate: modelPath }, this.#known, options);
+    const models = { baseline: this.#base.path, candidate: modelPath };
+    const pair = new PairRunner(this.#task, models, this.#known, options, this.#request.excludeFaulty);
     const { sequence, draws } = await runPairedTrial(
       {
         cases,
@@ -175,10 +176,16 @@ class TaskYardstick implements Yardstick {
       },
     );
     if (pair.isBaselineZero) throw this.#nothingToKeep(part, draws.length);
-    return { ...qualitiesOf(sequence, part, cases, draws), draws, baselineAnswers: pair.answersNeeded };
+    return {
+      ...qualitiesOf(sequence, part, cases, draws),
+      draws,
+      baselineAnswers: pair.answersNeeded,
+      tooLong: pair.tooLong,
+    };
   }
 
-  learn({ draws = [], baselineAnswers = {} }: Measurement): void {
+  learn({ draws = [], baselineAnswers = {}, tooLong = [] }: Measurement): void {
+    for (const note of tooLong) if (!this.notes.includes(note)) this.notes.push(note);
     for (const draw of draws) {
       this.#contention.learn(this.#caseOf.get(draw.id)!, draw);
       this.#known.set(draw.id, { score: draw.baseline, ...optional("answer", baselineAnswers[draw.id]) });
@@ -213,6 +220,18 @@ class TaskYardstick implements Yardstick {
   #baselineFile(purpose: Purpose, size: number, folder: string): string {
     return join(folder, `baseline-${purpose}-${size}-${sha256(this.#task.path).slice(0, 8)}`);
   }
+}
+
+/** Faults that the notes name before they only count them. */
+const FAULTS_NAMED = 5;
+
+function faultNotes({ excluded = [], contradictions = [] }: Task): string[] {
+  const notes = [
+    ...excluded.map(({ line, reason }) => `Line ${line} of the task was left out: ${reason}`),
+    ...contradictions.map(({ line, reason }) => `Line ${line} of the task may be wrong: ${reason}`),
+  ];
+  const more = notes.length - FAULTS_NAMED;
+  return more > 0 ? [...notes.slice(0, FAULTS_NAMED), `${more} more lines of the task are faulty like these`] : notes;
 }
 
 /** Writes a case as the model sees it: prompt, expected answer where there is one, end of turn. */

@@ -64,7 +64,8 @@ export async function verify(request: VerifyRequest, options: RunOptions = {}): 
   for (const input of certificate.inputs ?? []) {
     checks.push(await checkFile(input, [input.path, join(request.inputs ?? folder, basename(input.path))], options));
   }
-  for (const output of certificate.outputs ?? []) checks.push(await checkFile(output, [join(folder, output.path)], options));
+  for (const output of certificate.outputs ?? [])
+    checks.push(await checkFile(output, [join(folder, output.path)], options));
   checks.push(...(await checkStatistic(certificate, folder)));
   if (request.rerun && checks.every(({ ok }) => ok)) checks.push(await checkRerun(certificate, options));
   return {
@@ -121,13 +122,16 @@ function checkSeal(certificate: Certificate): Check {
 function checkSignature(certificate: Certificate, key: string | undefined): Check[] {
   const what = "signature";
   const { signature } = certificate;
-  if (!signature) return key === undefined ? [] : [{ what, ok: false, found: "there is none, one by your key is wanted" }];
+  if (!signature)
+    return key === undefined ? [] : [{ what, ok: false, found: "there is none, one by your key is wanted" }];
   const name = fingerprint(signature.publicKey);
   if (!isSignatureValid(certificate)) return [{ what, ok: false, found: `not one of this certificate by key ${name}` }];
   if (key !== undefined && key !== signature.publicKey) {
     return [{ what, ok: false, found: `by another key, ${name}; yours is ${fingerprint(key)}` }];
   }
-  return [{ what, ok: true, found: key === undefined ? `by key ${name}; name yours with --key` : `by your key, ${name}` }];
+  return [
+    { what, ok: true, found: key === undefined ? `by key ${name}; name yours with --key` : `by your key, ${name}` },
+  ];
 }
 
 /** @param places where it may lie; the first that is there counts */
@@ -163,7 +167,9 @@ async function checkStatistic(certificate: Certificate, folder: string): Promise
     }
     if (trial === accepted && part === "confirmation") isAccepted = judge(kept, bar.keep) === "clears";
   }
-  return [{ what, ok: isAccepted, found: isAccepted ? "follows from the recorded draws" : "the draws don't clear the bar" }];
+  return [
+    { what, ok: isAccepted, found: isAccepted ? "follows from the recorded draws" : "the draws don't clear the bar" },
+  ];
 }
 
 function isSame(a: Quality["kept"], b: Quality["kept"]): boolean {

@@ -113,7 +113,9 @@ async function writeTexts(
   const command = commandLine(request);
   const hasChatTemplate = outcome.winner?.base.model.metadata.has("tokenizer.chat_template") ?? false;
   const report = drawReport({
-    ...{ certificate, command, hasChatTemplate },
+    certificate,
+    command,
+    hasChatTemplate,
     ...optional("recipe", recipe),
     ...optional("microBatchSize", certificate.winner?.microBatchSize),
   });
@@ -219,6 +221,7 @@ function commandLine(request: FitRequest): string {
     threads,
     claim,
     sign,
+    excludeFaulty,
   } = request;
   const flags: [string, unknown][] = [
     ["--task", task],
@@ -240,7 +243,7 @@ function commandLine(request: FitRequest): string {
     ["--out", out],
   ];
   const words = flags.flatMap(([flag, value]) => (value === undefined ? [] : [flag, quoted(String(value))]));
-  return ["pare fit", ...models.map(quoted), ...words].join(" ");
+  return ["pare fit", ...models.map(quoted), ...words, ...(excludeFaulty ? ["--exclude-faulty"] : [])].join(" ");
 }
 
 function quoted(word: string): string {

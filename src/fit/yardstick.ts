@@ -31,6 +31,8 @@ export interface Measurement {
   draws?: CaseDraw[];
   /** For cases that are scored by agreement: what the baseline answered, by case id. */
   baselineAnswers?: Record<string, string>;
+  /** Cases that are longer than the context and count for neither side, as notes. */
+  tooLong?: string[];
 }
 
 /** A measurement that may take a while, in pieces that are done once, also across restarts. */

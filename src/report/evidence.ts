@@ -86,7 +86,10 @@ export function evidenceSection(certificate: Certificate, command: string, recip
 function qualityMeaning({ bar, task, statistic }: Certificate): string {
   const confidence = percent(bar.confidence, 0);
   if (statistic?.target !== undefined && bar.metric === "score") {
-    const target = statistic.target === "task" ? `the ${statistic.casesInTarget} cases of the confirmation part` : "all cases like these";
+    const target =
+      statistic.target === "task"
+        ? `the ${statistic.casesInTarget} cases of the confirmation part`
+        : "all cases like these";
     return `candidate’s mean score ÷ baseline’s on ${target}; accepted when the lower end of its ${confidence} confidence sequence, which holds whenever one stops, reaches the bar; chance of a wrong ACCEPT at most ${percent(statistic.errorRate, 0)} (${statistic.control})`;
   }
   return bar.metric === "perplexityRatio"

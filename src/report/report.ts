@@ -70,8 +70,8 @@ export function renderReport(certificate: Certificate, detail: ReportDetail): st
           <button type="button" id="theme" data-needs-script hidden>Dark</button>
         </div>
         <main id="main">
-          ${verdictSection(certificate)} ${frontSection(certificate)} ${comparisonSection(certificate)}
-          ${slices} ${trialsSection(certificate)} ${layersSection(certificate)} ${runSection(certificate, detail)}
+          ${verdictSection(certificate)} ${frontSection(certificate)} ${comparisonSection(certificate)} ${slices}
+          ${trialsSection(certificate)} ${layersSection(certificate)} ${runSection(certificate, detail)}
           ${evidenceSection(certificate, detail.command, detail.recipe)}
         </main>
         <footer>

@@ -12,9 +12,9 @@ export function slicesSection(certificate: Certificate): Html | undefined {
   return html`<section id="slices">
     <h2>Quality by slice</h2>
     <p>
-      ${label} does worst on <strong>${worst!.tag}</strong>: it keeps
-      ${percent(worst!.kept.mean)} there. What is certain of every slice holds for all of them at once, with
-      ${percent(certificate.bar.confidence, 0)} confidence (Bonferroni), so slices of few cases say little.
+      ${label} does worst on <strong>${worst!.tag}</strong>: it keeps ${percent(worst!.kept.mean)} there. What is
+      certain of every slice holds for all of them at once, with ${percent(certificate.bar.confidence, 0)} confidence
+      (Bonferroni), so slices of few cases say little.
     </p>
     <div class="scroll" tabindex="0" role="region" aria-label="Table of slices">
       <table>

@@ -21,7 +21,8 @@ export function canonicalJson(value: unknown): string {
 
 function scalar(value: unknown): string {
   if (typeof value === "number" && !Number.isFinite(value)) throw new TypeError(`JSON has no number ${value}`);
-  if (typeof value === "string" && /\p{Surrogate}/u.test(value)) throw new TypeError("JSON text has half a surrogate pair");
+  if (typeof value === "string" && /\p{Surrogate}/u.test(value))
+    throw new TypeError("JSON text has half a surrogate pair");
   const text = JSON.stringify(value) as string | undefined;
   if (text === undefined) throw new TypeError(`JSON can't hold a ${typeof value}`);
   return text;
