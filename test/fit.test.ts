@@ -112,6 +112,7 @@ describe.skipIf(!model || !text)("pare fit on text", () => {
     expect(certificate.winner!.quality!.kept.low).toBeGreaterThanOrEqual(0.95);
     expect(certificate.hashes["model"]).toBe(await sha256File(model!));
     expect(readFileSync(join(out, "report.html"), "utf8")).toContain("ACCEPT");
+    expect((await pare(["verify", join(out, "certificate.json"), "--json"])).code).toBe(0);
     const again = join(out, "again.gguf");
     expect((await pare(["quantize", model!, again, "--recipe", join(out, "recipe.yaml")])).code).toBe(0);
     expect(await sha256File(again)).toBe(certificate.winner!.sha256);

@@ -87,7 +87,8 @@ async function fitOnce(cases, candidates, keep, seed, isAdaptive) {
           return batch.map(({ scores }) => ({ baseline: scores[candidates.length], candidate: scores[which] }));
         },
       );
-      for (const draw of draws) contention.learn(cases[draw.id], draw);
+      const drawn = draws.map(({ id }) => cases[id]);
+      contention.learn(drawn, draws);
       return qualitiesOf(sequence, part, untagged(parts[part]), draws).quality;
     },
   };
@@ -100,10 +101,9 @@ async function fitOnce(cases, candidates, keep, seed, isAdaptive) {
 /** An order that learns nothing stays even. */
 function unlearned() {
   const contention = new Contention();
-  contention.fork = unlearned;
+  contention.with = unlearned;
   contention.rateOf = () => 0.5;
   contention.knows = () => false;
-  contention.learn = () => undefined;
   return contention;
 }
 

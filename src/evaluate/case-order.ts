@@ -8,7 +8,7 @@
 // stake is predicted for a few skews, per call of a model, and the best is taken.
 import type { Random } from "../support/random.js";
 import { type Chance, STAKES } from "./betting.js";
-import type { Contention, OrderedCase } from "./contention.js";
+import type { Contention, OrderedCase, TrialRates } from "./contention.js";
 
 /** Exponents of the predicted rate of difference; a half is Neyman's allocation (1934). */
 const SKEWS = [0, 0.25, 0.5, 0.75] as const;
@@ -28,16 +28,16 @@ export class CaseOrder<Case extends OrderedCase> {
   }
 
   /** Weighs the cases that are left by what is known now. */
-  weigh(contention: Contention, keep: number): void {
+  weigh(contention: Contention, rates: TrialRates, keep: number): void {
     const groups = new Map<string, Prospect>();
     const prospects = this.#left.map(({ taskCase }) => {
-      const [rate, calls] = [contention.rateOf(taskCase), contention.knows(taskCase.id) ? 1 : 2];
+      const [rate, calls] = [contention.rateOf(taskCase, rates), contention.knows(taskCase.id) ? 1 : 2];
       const known = groups.get(`${rate} ${calls}`);
       if (known) known.count++;
       else groups.set(`${rate} ${calls}`, { rate, calls, count: 1 });
       return { rate, calls };
     });
-    const weigh = bestWeight([...groups.values()], contention.rates, keep);
+    const weigh = bestWeight([...groups.values()], rates, keep);
     for (const [index, entry] of this.#left.entries()) entry.weight = weigh(prospects[index]!);
   }
 
@@ -71,7 +71,7 @@ interface Prospect {
 }
 
 /** The weight that promises the fastest growth of the stake per call. */
-function bestWeight(prospects: readonly Prospect[], rates: Contention["rates"], keep: number): Weigh {
+function bestWeight(prospects: readonly Prospect[], rates: TrialRates, keep: number): Weigh {
   let best = { weigh: (() => 1) as Weigh, growth: GAIN_MIN * growthPerCall(prospects, () => 1, rates, keep) };
   for (const skew of SKEWS) {
     for (const thrift of THRIFTS) {
@@ -92,7 +92,7 @@ type Weigh = (prospect: Omit<Prospect, "count">) => number;
 function growthPerCall(
   prospects: readonly Prospect[],
   weigh: Weigh,
-  { baseline, won, lost }: Contention["rates"],
+  { baseline, won, lost }: TrialRates,
   keep: number,
 ): number {
   const weights = prospects.map(weigh);

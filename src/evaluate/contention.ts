@@ -1,5 +1,7 @@
-// On which cases candidates and their baseline part ways, as far as trials have shown: for each case, for each tag, and over
-// all. It tells the order of cases (case-order.ts) where the next answers are worth most.
+// On which cases candidates and their baseline part ways, as far as trials have shown: for each case and for each tag, as
+// observed differences over those that the trial's own rate would have led one to expect. So a hopeless candidate, which differs
+// everywhere, says nothing, and a close one, which differs here and there, says where. It tells the order of cases
+// (case-order.ts) where the next answers are worth most.
 
 /** What the order looks at. */
 export interface OrderedCase {
@@ -7,42 +9,53 @@ export interface OrderedCase {
   tags: readonly string[];
 }
 
-/** How often outcomes differed, of how many. */
-interface Tally {
-  seen: number;
-  differed: number;
+/** Scores of one case in a trial, 0…1. */
+export interface CaseOutcome {
+  baseline: number;
+  candidate: number;
 }
 
-/** Pseudo-counts: what the tags say weighs as much as so many trials of a case, and the pool as so many cases of a tag. */
-const TAG_WEIGHT = 1;
-const POOL_WEIGHT = 8;
+/** Differences of scores under one heading. */
+interface Tally {
+  observed: number;
+  expected: number;
+}
 
-/** What trials have shown about cases: where scores differ from the baseline's. */
+/** Rates of the trial that is under way, per case. */
+export interface TrialRates {
+  baseline: number;
+  won: number;
+  lost: number;
+}
+
+/** Pseudo-differences that hold a ratio back: near 1 for a tag, near its tags' for a case. */
+const TAG_INERTIA = 5;
+const CASE_INERTIA = 1;
+/** What is taken for granted before a trial has shown anything: what usual candidates differ, worth so many cases. */
+const PRIOR = { cases: 25, baseline: 0.75, won: 0.01, lost: 0.02 };
+const RATE_MAX = 0.95;
+
 export class Contention {
   readonly #byCase = new Map<string, Tally>();
   readonly #byTag = new Map<string, Tally>();
-  #seen = 0;
-  #won = 0;
-  #lost = 0;
-  #baseline = 0;
 
-  /** A copy that a trial can add its own outcomes to. */
-  fork(): Contention {
+  /** A copy that has also seen the outcomes of one trial, so far. */
+  with(cases: readonly OrderedCase[], outcomes: readonly CaseOutcome[]): Contention {
     const copy = new Contention();
     for (const [id, tally] of this.#byCase) copy.#byCase.set(id, { ...tally });
     for (const [tag, tally] of this.#byTag) copy.#byTag.set(tag, { ...tally });
-    [copy.#seen, copy.#won, copy.#lost, copy.#baseline] = [this.#seen, this.#won, this.#lost, this.#baseline];
+    copy.learn(cases, outcomes);
     return copy;
   }
 
-  learn(taskCase: OrderedCase, { baseline, candidate }: { baseline: number; candidate: number }): void {
-    const difference = Math.abs(candidate - baseline);
-    this.#seen++;
-    this.#baseline += baseline;
-    this.#won += Math.max(0, candidate - baseline);
-    this.#lost += Math.max(0, baseline - candidate);
-    count(this.#byCase, taskCase.id, difference);
-    for (const tag of taskCase.tags) count(this.#byTag, tag, difference);
+  /** Takes in the outcomes of one trial. */
+  learn(cases: readonly OrderedCase[], outcomes: readonly CaseOutcome[]): void {
+    const { won, lost } = ratesOf(outcomes);
+    for (const [index, { id, tags }] of cases.entries()) {
+      const observed = Math.abs(outcomes[index]!.candidate - outcomes[index]!.baseline);
+      add(this.#byCase, id, observed, won + lost);
+      for (const tag of tags) add(this.#byTag, tag, observed, won + lost);
+    }
   }
 
   /** True when the baseline's score of a case is known from a trial. */
@@ -50,26 +63,31 @@ export class Contention {
     return this.#byCase.has(id);
   }
 
-  /** Mean scores so far, smoothed so that nothing is impossible. */
-  get rates(): { baseline: number; won: number; lost: number } {
-    const of = (sum: number): number => (sum + 0.5) / (this.#seen + 1);
-    return { baseline: of(this.#baseline), won: of(this.#won), lost: of(this.#lost) };
-  }
-
-  /** Predicted rate of difference of a case, 0…1. */
-  rateOf({ id, tags }: OrderedCase): number {
-    const pool = Math.min(1, (this.#won + this.#lost + 0.5) / (this.#seen + 1));
-    const tagged = tags.map((tag) => smoothed(this.#byTag.get(tag), pool, POOL_WEIGHT));
-    const expected = tagged.length === 0 ? pool : tagged.reduce((sum, rate) => sum + rate, 0) / tagged.length;
-    return smoothed(this.#byCase.get(id), expected, TAG_WEIGHT);
+  /** Predicted rate of difference of a case in a trial of such rates, 0…1. */
+  rateOf({ id, tags }: OrderedCase, { won, lost }: TrialRates): number {
+    const ratios = tags.map((tag) => ratioOf(this.#byTag.get(tag), 1, TAG_INERTIA));
+    const tagged = ratios.length === 0 ? 1 : ratios.reduce((sum, ratio) => sum + ratio, 0) / ratios.length;
+    return Math.min(RATE_MAX, (won + lost) * ratioOf(this.#byCase.get(id), tagged, CASE_INERTIA));
   }
 }
 
-function count(tallies: Map<string, Tally>, key: string, difference: number): void {
-  const { seen, differed } = tallies.get(key) ?? { seen: 0, differed: 0 };
-  tallies.set(key, { seen: seen + 1, differed: differed + difference });
+/** Rates of a trial from its outcomes so far. */
+export function ratesOf(outcomes: readonly CaseOutcome[]): TrialRates {
+  const rate = (prior: number, value: (outcome: CaseOutcome) => number): number =>
+    (outcomes.reduce((sum, outcome) => sum + value(outcome), 0) + prior * PRIOR.cases) /
+    (outcomes.length + PRIOR.cases);
+  return {
+    baseline: rate(PRIOR.baseline, ({ baseline }) => baseline),
+    won: rate(PRIOR.won, ({ baseline, candidate }) => Math.max(0, candidate - baseline)),
+    lost: rate(PRIOR.lost, ({ baseline, candidate }) => Math.max(0, baseline - candidate)),
+  };
 }
 
-function smoothed(tally: Tally | undefined, prior: number, weight: number): number {
-  return ((tally?.differed ?? 0) + weight * prior) / ((tally?.seen ?? 0) + weight);
+function ratioOf(tally: Tally | undefined, prior: number, inertia: number): number {
+  return ((tally?.observed ?? 0) + inertia * prior) / ((tally?.expected ?? 0) + inertia);
+}
+
+function add(tallies: Map<string, Tally>, key: string, observed: number, expected: number): void {
+  const tally = tallies.get(key) ?? { observed: 0, expected: 0 };
+  tallies.set(key, { observed: tally.observed + observed, expected: tally.expected + expected });
 }

@@ -80,7 +80,8 @@ test("two tries in adaptive order, the second led by the first, accept wrongly i
       const random = new Random(seed).fork(`try ${which}`);
       const { sequence, draws } = await runPairedTrial(question(seed, { contention, random }), scoresOf(which));
       isAccepted ||= sequence.standing === "clears";
-      for (const draw of draws) contention.learn(CASES[Number(draw.id.slice(5))]!, draw);
+      const cases = draws.map(({ id }) => CASES[Number(id.slice(5))]!);
+      contention.learn(cases, draws);
       if (draws.some(({ probability, least }) => probability > 1.2 * least)) skewed++;
     }
     if (isAccepted) wrong++;

@@ -2,7 +2,7 @@
 // nothing of models: who runs the cases is handed in. The same seed and the same scores draw the same cases.
 import type { Random } from "../support/random.js";
 import { CaseOrder } from "./case-order.js";
-import type { Contention, OrderedCase } from "./contention.js";
+import { type Contention, type OrderedCase, ratesOf } from "./contention.js";
 import { type PairedDraw, PairedSequence, type SequenceOptions } from "./paired-sequence.js";
 
 /** A draw with the case that was drawn. */
@@ -35,24 +35,25 @@ export async function runPairedTrial<Case extends OrderedCase>(
   question: TrialQuestion<Case>,
   runBatch: RunBatch<Case>,
 ): Promise<{ sequence: PairedSequence; draws: CaseDraw[] }> {
-  const { cases, keep, size, drawsMax, random } = question;
-  const contention = question.contention.fork();
-  const order = new CaseOrder(cases, random);
+  const { keep, size, drawsMax, contention, random } = question;
+  const order = new CaseOrder(question.cases, random);
   const sequence = new PairedSequence(question);
   const draws: CaseDraw[] = [];
-  const most = Math.min(drawsMax, cases.length);
+  const taken: Case[] = [];
+  const most = Math.min(drawsMax, question.cases.length);
   for (let batch = 0; draws.length < most && sequence.standing === "undecided"; batch++) {
-    if (size !== Infinity) order.weigh(contention, keep); // unequal chances say nothing of cases that are not at hand
+    // Unequal chances would say nothing of cases that are not at hand.
+    if (size !== Infinity) order.weigh(contention.with(taken, draws), ratesOf(draws), keep);
     const count = Math.min(most - draws.length, Math.max(BATCH_MIN, Math.ceil(draws.length * BATCH_SHARE)));
     const drawn = Array.from({ length: count }, () => order.draw()!);
-    const taken = drawn.map(({ taskCase }) => taskCase);
-    for (const [index, scores] of (await runBatch(taken, batch)).entries()) {
+    const cases = drawn.map(({ taskCase }) => taskCase);
+    for (const [index, scores] of (await runBatch(cases, batch)).entries()) {
       const { taskCase, probability, least } = drawn[index]!;
       const draw = { id: taskCase.id, probability, least, ...scores };
       draws.push(draw);
       sequence.add(draw);
-      contention.learn(taskCase, scores);
     }
+    taken.push(...cases);
   }
   return { sequence, draws };
 }

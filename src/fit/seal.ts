@@ -70,7 +70,9 @@ export function fingerprint(publicKey: string): string {
 
 async function readKey(path: string, kind: string, create: (pem: Buffer) => KeyObject): Promise<KeyObject> {
   const pem = await readFile(path).catch((cause: unknown) => {
-    throw new PareError(`Cannot read key "${path}": ${messageOf(cause)}`, { hint: HOW_TO_MAKE_KEYS, cause });
+    const isAbsent = (cause as NodeJS.ErrnoException).code === "ENOENT";
+    const reason = isAbsent ? "there is no such file" : messageOf(cause);
+    throw new PareError(`Cannot read key "${path}": ${reason}`, { hint: HOW_TO_MAKE_KEYS, cause });
   });
   let key: KeyObject;
   try {

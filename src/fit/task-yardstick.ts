@@ -186,8 +186,9 @@ class TaskYardstick implements Yardstick {
 
   learn({ draws = [], baselineAnswers = {}, tooLong = [] }: Measurement): void {
     for (const note of tooLong) if (!this.notes.includes(note)) this.notes.push(note);
+    const cases = draws.map(({ id }) => this.#caseOf.get(id)!);
+    this.#contention.learn(cases, draws);
     for (const draw of draws) {
-      this.#contention.learn(this.#caseOf.get(draw.id)!, draw);
       this.#known.set(draw.id, { score: draw.baseline, ...optional("answer", baselineAnswers[draw.id]) });
     }
   }
