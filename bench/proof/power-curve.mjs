@@ -81,7 +81,7 @@ function draw(points) {
     );
     const label = text(
       width - 122,
-      y(points.at(-1).accepted[index]) + 4 + 16 * index,
+      y(points.at(-1).accepted[index]) + 4,
       `within ${100 * limit} %`,
       `fill="${colors[index]}"`,
     );

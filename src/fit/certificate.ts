@@ -33,7 +33,9 @@ export const qualitySchema = z.object({
   score: estimateSchema.optional(),
   keptBeyond: estimateSchema
     .optional()
-    .describe("the same for all cases like these; absent where some cases were more likely to be drawn than others"),
+    .describe(
+      "the same for all cases like these, where `kept` is about the part alone; absent where some cases were more likely to be drawn than others",
+    ),
   won: z.number().optional().describe("mean gain per case over the baseline, where it was better"),
   lost: z.number().optional().describe("mean loss per case, where the baseline was better"),
   tokens: z.number().int().optional().describe("scored tokens"),

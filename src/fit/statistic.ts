@@ -36,7 +36,7 @@ export function qualitiesOf(
     quality: {
       ...common,
       kept: sequence.kept(),
-      ...(isEven(draws) ? { keptBeyond: keptSequence(draws, Infinity, ALPHA) } : {}),
+      ...(size !== Infinity && isEven(draws) ? { keptBeyond: keptSequence(draws, Infinity, ALPHA) } : {}),
       won: mean(({ baseline, candidate }) => Math.max(0, candidate - baseline)),
       lost: mean(({ baseline, candidate }) => Math.max(0, baseline - candidate)),
       score: scoreSequence(draws, "candidate", size, ALPHA),

@@ -5,6 +5,7 @@ import { judge, tokensToSettle } from "./bar.js";
 import { type PlannedCandidate, nearestFeasible } from "./candidates.js";
 import type { Certificate, Quality } from "./certificate.js";
 import type { Findings } from "./outcome.js";
+import type { FitRequest } from "./request.js";
 import type { SearchOutcome } from "./search.js";
 import { keptText, percent } from "./wording.js";
 import { CERTAIN_ZERO_CASES, type Part, type Yardstick } from "./yardstick.js";
@@ -48,7 +49,7 @@ export function verdictOf(
     const { kept } = outcome.confirmed.get(winner)!;
     return {
       verdict: "ACCEPT",
-      reason: `${winner.name} keeps ${keptText(kept)} of the baseline's quality on fresh evidence; the bar is ${percent(request.keep)}${reachOf(outcome.confirmed.get(winner)!)}`,
+      reason: `${winner.name} keeps ${keptText(kept)} of the baseline's quality on fresh evidence; the bar is ${percent(request.keep)}${reachOf(request.claim, outcome.confirmed.get(winner)!)}`,
     };
   }
   const closest = outcome.closest && qualityOf(outcome, outcome.closest);
@@ -80,8 +81,8 @@ export function verdictOf(
 }
 
 /** How far an accepted quality reaches: a claim about few cases should not be mistaken for one about all that are like them. */
-function reachOf({ casesInPart, keptBeyond, kept }: Quality): string {
-  if (casesInPart === undefined || keptBeyond?.low === kept.low) return "";
+function reachOf(claim: FitRequest["claim"], { casesInPart, keptBeyond }: Quality): string {
+  if (casesInPart === undefined || claim === "population") return "";
   const beyond = keptBeyond ? `; of cases like them it keeps at least ${percent(keptBeyond.low)} for certain` : "";
   return `. That is about the ${casesInPart} cases of the confirmation part${beyond}`;
 }
