@@ -193,6 +193,11 @@ export function needMoreCertificate(): Certificate {
             kept: around(score / 0.9, 0.047),
             score: around(score, 0.08),
             cases: 60,
+            casesInPart: 60,
+            slices: [
+              { tag: "lights", cases: 24, kept: around(score / 0.9 - 0.1, 0.2) },
+              { tag: "<music>", cases: 36, kept: around(score / 0.9, 0.1) },
+            ],
           },
         };
       }),

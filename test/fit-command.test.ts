@@ -29,6 +29,7 @@ test("fit with a limit that nothing fits says INFEASIBLE, the nearest feasible s
   expect(JSON.parse(readFileSync(`${out}/certificate.json`, "utf8"))).toEqual(JSON.parse(outcome.stdout));
   expect(existsSync(`${out}/report.html`)).toBe(true);
   expect(existsSync(`${out}/model.gguf`)).toBe(false);
+  expect(documentOf("verify", await pare(["verify", `${out}/certificate.json`, "--json"]))).toMatchObject({ ok: true });
 });
 
 test("fit leaves out a text that is given twice, so that no part knows another's, and says so", async () => {

@@ -29,6 +29,7 @@ test("the library exports the verbs, the files' readers and writers, and the err
     "quantize",
     "quantizeCalibrated",
     "train",
+    "verify",
   ];
   const errors = ["EngineError", "FormatError", "HubError", "NetworkError", "PareError", "ResourceError", "UsageError"];
   const models = ["openModel", "saveModel", "readGguf", "writeGguf", "readImportance", "writeImportance"];

@@ -1,6 +1,7 @@
 // Writes the data of the home-commands model: spoken-style smart-home commands, each with its answer in JSON.
 //
-//   node scripts/home-commands/generate.mjs
+//   node scripts/home-commands/generate.mjs                 # all three sets
+//   node scripts/home-commands/generate.mjs 3000 FILE       # only so many held-out cases, to FILE
 //
 // Three sets come out: text to train on (out/home-commands/train.jsonl), 1200 held-out cases
 // (models/home-commands.task.jsonl) and calibration text (models/home-commands-calibration.txt). No two of them share a
@@ -49,14 +50,16 @@ const answerOrder = [
   "day",
 ];
 
-function main() {
+function main([count, file]) {
   const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
   const seen = new Set();
   const heldOut = drawHeldOut(new Random(1), seen, heldOutCounts);
   const calibration = drawCalibration(new Random(2), seen);
   const training = drawUnseen(new Random(3), seen, trainingCount, () => requests.familiar);
-  const more = drawHeldOut(new Random(5), seen, heldOutMore);
+  const more = drawHeldOut(new Random(5), seen, count ? moreFor(Number(count)) : heldOutMore);
   const cases = asCases(new Random(4), [...heldOut, ...more], training, seen);
+
+  if (file) return writeFileSync(file, lines(cases));
 
   const work = join(root, "out", "home-commands");
   mkdirSync(work, { recursive: true });
@@ -64,6 +67,12 @@ function main() {
   writeFileSync(join(root, "models", "home-commands.task.jsonl"), lines(cases));
   writeFileSync(join(root, "models", "home-commands-calibration.txt"), calibration);
   console.log(`${training.length} to train on, ${cases.length} held out, ${calibration.length} bytes to calibrate`);
+}
+
+/** Half of all familiar, as with the counts above. */
+function moreFor(count) {
+  const quarter = (count - 400) / 4;
+  return { familiar: 2 * quarter, "new-wording": quarter, "new-combination": quarter };
 }
 
 /** The held-out examples, their kinds mixed. */
@@ -330,4 +339,4 @@ function lines(values) {
   return values.map((value) => `${JSON.stringify(value)}\n`).join("");
 }
 
-main();
+main(process.argv.slice(2));

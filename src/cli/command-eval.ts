@@ -24,6 +24,7 @@ interface EvalOptions {
   cases?: number;
   maxTokens?: number;
   parallel?: number;
+  excludeFaulty?: boolean;
 }
 
 const FAILURES_SHOWN = 10;
@@ -59,6 +60,7 @@ export function describeEval(program: Command): void {
     .addOption(option("--scorer <name>", "with --task: scorer of cases that name none", { completes: SCORERS }))
     .addOption(option("--cases <count>", "with --task: cases to run at most", { parse: wholeNumber(1, 1e9) }))
     .addOption(option("--max-tokens <count>", "with --task: tokens per answer at most", { parse: wholeNumber(1, 1e6) }))
+    .option("--exclude-faulty", "with --task: leave out cases that contradict each other or exceed the context")
     .addOption(option("--parallel <count>", "with --task: cases run side by side", { parse: wholeNumber(1, 256) }))
     .action(
       perform(async (invocation, options: EvalOptions, model: string, furtherTexts: string[]) => {
@@ -85,6 +87,7 @@ async function evalText(invocation: Invocation, options: EvalOptions, model: str
     "--cases": options.cases,
     "--max-tokens": options.maxTokens,
     "--parallel": options.parallel,
+    "--exclude-faulty": options.excludeFaulty,
   });
   if (options.saveBaseline !== undefined) await refuseReplacing(options.saveBaseline, paths);
   const { evaluateText } = await import("../evaluate/text.js");
@@ -114,10 +117,13 @@ async function evalTask(invocation: Invocation, options: EvalOptions, model: str
     maxTokens: options.maxTokens,
     contextLength: options.context,
     parallel: options.parallel,
+    excludeFaulty: options.excludeFaulty,
     repack: options.repack,
     threads: invocation.threads,
   };
   const result = await evaluateTask(request, invocation.runOptions);
+  for (const { line, reason } of result.contradictions ?? []) invocation.remark(`Line ${line}: ${reason}`);
+  for (const { line, reason } of result.excluded ?? []) invocation.remark(`Left out line ${line}: ${reason}`);
   invocation.print(result, () => renderTask(result));
 }
 
@@ -147,7 +153,8 @@ function renderText(result: TextResult): string {
 }
 
 function renderTask(result: TaskResult): string {
-  const { score, baseline, failures, unscored, speed } = result;
+  const { score, baseline, failures, unscored, speed, worstTag, calibration } = result;
+  const halfAnswered = calibration?.abstention.find(({ coverage }) => coverage === 0.5);
   const sections = [
     renderFacts([
       ["score", score ? renderScore(score) : "nothing could be scored"],
@@ -156,6 +163,10 @@ function renderTask(result: TaskResult): string {
         "cases",
         `${formatCount(result.cases)} scored${unscored.length > 0 ? `, ${formatCount(unscored.length)} could not be` : ""}`,
       ],
+      ["worst tag", worstTag && `${printable(worstTag.tag)}, ${renderScore(worstTag)}, intervals of all tags at once`],
+      ["calibration error", calibration && `${(100 * calibration.expectedCalibrationError).toFixed(1)}%`],
+      ["Brier score", calibration && calibration.brierScore.toFixed(3)],
+      ["surest half alone", halfAnswered && `${(100 * halfAnswered.score).toFixed(1)}%`],
       ["answers", `${formatCount(speed.answerTokens)} tokens in ${formatDuration(speed.seconds * 1000)}`],
     ]),
   ];

@@ -10,6 +10,7 @@ import { argument, bytes, durationMs, oneOf, option, share, wholeNumber } from "
 import { printable, renderFacts, renderTable } from "./table.js";
 
 const GOALS = ["size", "latency", "memory"] as const;
+const CLAIMS = ["task", "population"] as const;
 
 export function describeFit(program: Command): void {
   const command = program
@@ -33,6 +34,12 @@ export function describeFit(program: Command): void {
     .addOption(option("--memory <size>", "memory for the model, in place of the device's", { parse: bytes }))
     .addOption(option("--keep <share>", "share of the quality to keep (default: 99%)", { parse: share }))
     .addOption(
+      option("--claim <what>", "what is proven: task (its own cases, the default) or population (all like them)", {
+        parse: oneOf(CLAIMS),
+        completes: CLAIMS,
+      }),
+    )
+    .addOption(
       option("--minimize <goal>", `what to minimize: ${GOALS.join(", ")} (default: size)`, {
         parse: oneOf(GOALS),
         completes: GOALS,
@@ -43,6 +50,7 @@ export function describeFit(program: Command): void {
     .addOption(option("--out <folder>", "folder for the results (default: pare-out)", { completes: "folder" }))
     .addOption(option("--context <tokens>", "context length to plan for", { parse: wholeNumber(8, 1 << 24) }))
     .addOption(option("--scorer <name>", "scorer of cases that name none"))
+    .option("--exclude-faulty", "leave out cases that contradict each other or exceed the context")
     .addOption(
       option("--candidate <name>", "try only this, such as q4_K_M; repeatable", {
         completes: "preset",
@@ -51,6 +59,7 @@ export function describeFit(program: Command): void {
     )
     .addOption(option("--imatrix <file>", "importance file to use, in place of calibrating", { completes: "file" }))
     .addOption(option("--seed <number>", "seed of every random choice", { parse: wholeNumber(0, 2 ** 32 - 1) }))
+    .addOption(option("--sign <file>", "private Ed25519 key, PEM, to sign the certificate with", { completes: "file" }))
     .addOption(option("--config <file>", "YAML file with the request; options go before it", { completes: "file" }))
     .addHelpText("after", "\nExit code: 0 ACCEPT, 3 REJECT, 4 INFEASIBLE, 5 NEED_MORE; 1 failure, 2 usage")
     .action(
@@ -77,7 +86,7 @@ function seconds(text: string): number {
 
 function renderCertificate(certificate: Certificate, out: string): string {
   const { verdict, reason, winner, notes, budget, nearestFeasibleBytes, casesNeeded } = certificate;
-  const sections = [`${verdict}: ${reason}`];
+  const sections = [`${verdictText(verdict, casesNeeded)}: ${reason}`];
   sections.push(renderModels(certificate));
   sections.push(
     renderFacts([
@@ -94,6 +103,11 @@ function renderCertificate(certificate: Certificate, out: string): string {
   );
   if (notes.length > 0) sections.push(notes.map((note) => `note: ${printable(note)}`).join("\n"));
   return sections.join("\n\n");
+}
+
+/** `NEED 214 MORE` where it is known how many. */
+function verdictText(verdict: Certificate["verdict"], casesNeeded: Certificate["casesNeeded"]): string {
+  return casesNeeded?.more === undefined ? verdict : `NEED ${formatCount(casesNeeded.more)} MORE`;
 }
 
 function renderModels({ baseline, winner }: Certificate): string {

@@ -13,6 +13,7 @@ import { describeInspect } from "./command-inspect.js";
 import { describePull } from "./command-pull.js";
 import { describeQuantize } from "./command-quantize.js";
 import { describeTrain } from "./command-train.js";
+import { describeVerify } from "./command-verify.js";
 import { addExamples } from "./examples.js";
 import { addGlobalOptions } from "./options.js";
 import { packageVersion } from "./version.js";
@@ -39,6 +40,7 @@ export function createProgram(): Command {
   addExamples(program, EXAMPLES);
   for (const describe of [
     describeFit,
+    describeVerify,
     describeInspect,
     describePull,
     describeConvert,

@@ -193,6 +193,20 @@ export const evalTextSchema = z
 const score = z.object({ mean: share, low: share, high: share });
 const rate = z.number().nullable().describe("tokens per second; null where nothing was measured");
 
+const calibrationSchema = z
+  .object({
+    cases: z.number().int(),
+    expectedCalibrationError: share.describe("mean distance of confidence and score, over ten bins of confidence"),
+    brierScore: z.number().describe("mean squared error of the probabilities of all choices: 0 perfect, 2 the worst"),
+    bins: z.array(z.object({ low: share, high: share, cases: z.number().int(), confidence: share, score: share })),
+    abstention: z
+      .array(z.object({ coverage: share, confidence: share, score: share }))
+      .describe("the score if only the surest share of the cases is answered"),
+  })
+  .describe("how far the model's confidence can be trusted; where all cases are choices with a known answer");
+
+const faultyCaseSchema = z.object({ id: z.string(), line: z.number().int(), reason: z.string() });
+
 const caseResultSchema = z.object({
   id: z.string(),
   score: share.nullable().describe("null where the answer can't be scored"),
@@ -216,12 +230,22 @@ export const evalTaskSchema = z
     tags: z
       .record(z.string(), score.extend({ cases: z.number().int() }))
       .describe("the same for the cases of each tag"),
+    worstTag: score
+      .extend({ tag: z.string(), cases: z.number().int() })
+      .optional()
+      .describe("the tag with the lowest score; its interval holds for all tags at once (Bonferroni)"),
+    calibration: calibrationSchema.optional(),
     failures: z
       .array(z.object({ id: z.string(), expected: z.string(), answer: z.string(), explanation: z.string() }))
       .describe("cases that did not get the full score"),
     unscored: z
       .array(z.object({ id: z.string(), answer: z.string(), explanation: z.string() }))
       .describe("answers that could not be judged; they count neither for nor against"),
+    contradictions: z
+      .array(faultyCaseSchema)
+      .optional()
+      .describe("cases that ask the same and expect different answers"),
+    excluded: z.array(faultyCaseSchema).optional().describe("faulty cases that were left out, with --exclude-faulty"),
     perCase: z.array(caseResultSchema),
     speed: z.object({
       seconds: z.number(),
@@ -265,6 +289,16 @@ export const calibrateSchema = z
     warnings: z.array(z.string()).describe("what may make the statistics less useful"),
   })
   .describe("what `pare calibrate --json` prints");
+
+export const verifySchema = z
+  .object({
+    certificate: z.string().describe("the file that was checked"),
+    ok: z.boolean().describe("true when every check passed; the exit code is 1 otherwise"),
+    verdict: z.string().describe("what the certificate says"),
+    signedBy: z.string().optional().describe("first 16 digits of the SHA-256 of the key that it names as its signer's"),
+    checks: z.array(z.object({ what: z.string(), ok: z.boolean(), found: z.string() })),
+  })
+  .describe("what `pare verify --json` prints");
 
 export const chatSchema = z
   .object({
@@ -336,6 +370,7 @@ export const DOCUMENTS = {
   "eval-task": evalTaskSchema,
   certificate: certificateSchema.describe("what `pare fit --json` prints and `certificate.json` holds"),
   train: trainSchema,
+  verify: verifySchema,
   chat: chatSchema,
   doctor: doctorSchema,
   "export-ollama": exportOllamaSchema,

@@ -121,6 +121,32 @@ describe("evaluateTaskInProcess()", () => {
     await expect(ids(["c"])).rejects.toThrow('Task "t.jsonl" has no case "c"');
   });
 
+  test.skipIf(!stories)("leaves out what is too long for the context when asked, and names it", async () => {
+    const task = taskOf(
+      { id: "short", prompt: "Once upon a time", maxTokens: 10, expect: CONTINUATION },
+      { id: "novel", prompt: "Once upon a time ".repeat(200), expect: "x" },
+    );
+    const { perCase, cases, excluded } = await evaluate({ task, excludeFaulty: true });
+    expect({ ids: perCase.map(({ id }) => id), cases }).toEqual({ ids: ["short"], cases: 1 });
+    expect(excluded).toMatchObject([
+      { id: "novel", line: 2, reason: expect.stringMatching(/context has 256/) as string },
+    ]);
+  });
+
+  test.skipIf(!stories)("says how far the confidence of choices can be trusted, and which tag is worst", async () => {
+    const choices = [", there was a big cat", ", there was a little girl"];
+    const prompt = "Once upon a time";
+    const { calibration, worstTag } = await evaluate({
+      task: taskOf(
+        { prompt, choices, expect: 1, tags: "right" },
+        { prompt: `${prompt} `, choices, expect: 0, tags: "wrong" },
+      ),
+    });
+    expect(calibration!.cases).toBe(2);
+    expect(calibration!.abstention[0]).toMatchObject({ coverage: 1, score: 0.5 });
+    expect(worstTag).toMatchObject({ tag: "wrong", mean: 0, cases: 1 });
+  });
+
   test.skipIf(!stories)("names a case that is too long for the context", async () => {
     const task = taskOf(
       { prompt: "a", expect: "x" },

@@ -7,13 +7,16 @@ import { diagnosing } from "../model/diagnose.js";
 import { isolate } from "../native/isolate.js";
 import type { LlamaModel } from "../native/llama-model.js";
 import type { Backend } from "../native/platform.js";
+import { optional } from "../support/optional.js";
 import type { RunOptions } from "../support/progress.js";
+import { type CalibrationResult, calibrationOf, probabilitiesOf } from "./calibration.js";
 import { choose } from "./choose.js";
 import { type EndReason, generate } from "./generate.js";
 import { commonPrefix, Lanes } from "./lanes.js";
 import { SCORERS } from "./scorers/registry.js";
 import { type Interval, meanInterval, wilsonInterval } from "./statistics.js";
 import { planTask, type PlanOptions, type TaskPlan } from "./task-plan.js";
+import type { FaultyCase } from "./task-faults.js";
 import { readTask, type Task, type TaskCase, type TaskDefaults } from "./task.js";
 
 export interface TaskRequest extends PlanOptions {
@@ -67,9 +70,17 @@ export interface TaskResult {
   /** Cases scored. */
   cases: number;
   tags: Record<string, Interval & { cases: number }>;
+  /** The tag with the lowest score, with an interval that holds for all tags at once; absent without two tags. */
+  worstTag?: Interval & { tag: string; cases: number };
+  /** How far confidence can be trusted; only where all cases are choices with a known answer. */
+  calibration?: CalibrationResult;
   failures: TaskFailure[];
   /** Answers that could not be judged; they count neither for nor against. */
   unscored: { id: string; answer: string; explanation: string }[];
+  /** Cases that ask the same and expect different answers. */
+  contradictions?: FaultyCase[];
+  /** Faulty cases that were left out on request. */
+  excluded?: FaultyCase[];
   perCase: CaseResult[];
   speed: {
     seconds: number;
@@ -102,7 +113,8 @@ export interface EvaluateTaskRequest extends Omit<TaskRequest, "task">, TaskDefa
  */
 export async function evaluateTask(request: EvaluateTaskRequest, options: RunOptions = {}): Promise<TaskResult> {
   const { against, backend, scorer, stop, ...rest } = request;
-  const task = typeof request.task === "string" ? await readTask(request.task, { scorer, stop }) : request.task;
+  const defaults = { scorer, stop, excludeFaulty: request.excludeFaulty };
+  const task = typeof request.task === "string" ? await readTask(request.task, defaults) : request.task;
   const taskRequest: TaskRequest = { ...rest, task };
   const run = (input: TaskRequest): Promise<TaskResult> =>
     diagnosing([input.model], () =>
@@ -138,8 +150,10 @@ export async function evaluateTaskInProcess(
 ): Promise<TaskResult> {
   requireBaseline(request);
   const startedAt = performance.now();
-  const cases = selectCases(request);
-  const plan = planTask(model, cases, request);
+  const selected = selectCases(request);
+  const plan = planTask(model, selected, request);
+  const tooLong = new Set(plan.excluded.map(({ id }) => id));
+  const cases = selected.filter(({ id }) => !tooLong.has(id));
   const byId = new Map<string, CaseResult>();
   const add = (result: CaseResult): void => {
     byId.set(result.id, result);
@@ -157,7 +171,14 @@ export async function evaluateTaskInProcess(
   await runChoices(lanes, plan, request, { ...options, add });
   const decodeMs = await runAnswers(lanes, plan, request, { ...options, add });
   const perCase = cases.map(({ id }) => byId.get(id)!);
-  return summarize(request, cases, perCase, { decodeMs, seconds: (performance.now() - startedAt) / 1000 });
+  const summary = summarize(request, cases, perCase, { decodeMs, seconds: (performance.now() - startedAt) / 1000 });
+  const excluded = [...(request.task.excluded ?? []), ...plan.excluded];
+  const { contradictions = [] } = request.task;
+  return {
+    ...summary,
+    ...(contradictions.length > 0 ? { contradictions } : {}),
+    ...(excluded.length > 0 ? { excluded } : {}),
+  };
 }
 
 function selectCases({ task, cases }: TaskRequest): TaskCase[] {
@@ -278,6 +299,8 @@ function summarize(
     score: scored.length === 0 ? null : intervalOf(scored),
     cases: scored.length,
     tags: perTag(scored),
+    ...optional("worstTag", worstTag(scored)),
+    ...optional("calibration", calibrationOfChoices(cases, perCase)),
     failures: failuresOf(request, cases, perCase),
     unscored,
     perCase,
@@ -286,10 +309,37 @@ function summarize(
 }
 
 /** Wilson's interval for right and wrong, Student's where scores lie between. */
-function intervalOf(scored: readonly CaseResult[]): Interval {
+function intervalOf(scored: readonly CaseResult[], confidence = 0.95): Interval {
   const values = scored.map(({ score }) => score!);
-  if (values.some((value) => value !== 0 && value !== 1)) return meanInterval(values);
-  return wilsonInterval(values.filter((value) => value === 1).length, values.length);
+  if (values.some((value) => value !== 0 && value !== 1)) return meanInterval(values, confidence);
+  return wilsonInterval(values.filter((value) => value === 1).length, values.length, confidence);
+}
+
+/** Of many tags one looks bad by chance: its interval is as wide as it takes for all of them to hold at once (Bonferroni). */
+function worstTag(scored: readonly CaseResult[]): TaskResult["worstTag"] {
+  const tags = [...new Set(scored.flatMap((one) => one.tags))].sort();
+  if (tags.length < 2) return undefined;
+  const confidence = 1 - 0.05 / tags.length;
+  return tags
+    .map((tag) => {
+      const tagged = scored.filter((one) => one.tags.includes(tag));
+      return { tag, cases: tagged.length, ...intervalOf(tagged, confidence) };
+    })
+    .reduce((worst, one) => (one.mean < worst.mean || (one.mean === worst.mean && one.low < worst.low) ? one : worst));
+}
+
+function calibrationOfChoices(
+  cases: readonly TaskCase[],
+  perCase: readonly CaseResult[],
+): CalibrationResult | undefined {
+  const choices = cases.flatMap((taskCase, index) => {
+    const { logLikelihoods } = perCase[index]!;
+    if (taskCase.scorer !== "choice" || taskCase.expect === undefined) return [];
+    if (!logLikelihoods?.every(Number.isFinite)) return [];
+    const expected = taskCase.choices!.indexOf(SCORERS.choice.expected(taskCase, undefined));
+    return [{ probabilities: probabilitiesOf(logLikelihoods), expected }];
+  });
+  return choices.length > 0 && choices.length === cases.length ? calibrationOf(choices) : undefined;
 }
 
 function perTag(scored: readonly CaseResult[]): TaskResult["tags"] {

@@ -6,6 +6,7 @@ import type { ChooseRequest } from "./choose.js";
 import type { GenerateRequest } from "./generate.js";
 import { PromptTokenizer } from "./prompt-tokens.js";
 import type { TaskCase } from "./task.js";
+import type { FaultyCase } from "./task-faults.js";
 
 export const MAX_TOKENS_DEFAULT = 256; // a short paragraph; tasks that need more say so
 
@@ -28,6 +29,8 @@ export interface TaskPlan {
   prompts: (readonly number[])[];
   /** Tokens that a lane must hold. */
   laneTokens: number;
+  /** Cases that are longer than the context, left out on request. */
+  excluded: FaultyCase[];
 }
 
 export interface PlanOptions {
@@ -35,6 +38,8 @@ export interface PlanOptions {
   maxTokens?: number | undefined;
   /** Tokens of the context at most; the model's trained length by default. */
   contextLength?: number | undefined;
+  /** Leave out cases that are longer than the context, in place of refusing to run. */
+  excludeFaulty?: boolean | undefined;
 }
 
 /**
@@ -48,13 +53,18 @@ export function planTask(model: LlamaModel, cases: readonly TaskCase[], options:
     readTemplate: cases.some(({ messages }) => messages !== undefined),
     today: DATE_IN_PROMPTS,
   });
-  const plan: TaskPlan = { answers: [], choices: [], prompts: [], laneTokens: 0 };
+  const plan: TaskPlan = { answers: [], choices: [], prompts: [], laneTokens: 0, excluded: [] };
   for (const taskCase of cases) {
     const tokens = promptTokens(tokenizer, taskCase);
     const planned =
       taskCase.scorer === "choice"
         ? planChoice(tokenizer, taskCase, tokens)
         : planAnswer(taskCase, tokens, options.maxTokens ?? MAX_TOKENS_DEFAULT);
+    if (planned.tokensLeast > contextLength && options.excludeFaulty) {
+      const reason = `it needs ${planned.tokensLeast} tokens, the context has ${contextLength}`;
+      plan.excluded.push({ id: taskCase.id, line: taskCase.line, reason });
+      continue;
+    }
     requireFit(model, taskCase, planned.tokensLeast, contextLength);
     if ("choice" in planned) plan.choices.push(planned.choice);
     else plan.answers.push(planned.answer);
@@ -127,7 +137,7 @@ function requireFit(model: LlamaModel, taskCase: TaskCase, tokens: number, conte
   if (tokens <= contextLength) return;
   throw new PareError(
     `Cannot run ${nameOf(taskCase)}: it needs ${tokens} tokens, the context of "${model.path}" has ${contextLength}`,
-    { hint: "Shorten the case, or leave it out" },
+    { hint: "Shorten the case, or leave all such cases out with --exclude-faulty" },
   );
 }
 

@@ -7,6 +7,7 @@ import { z } from "zod";
 
 import { FormatError, UsageError, messageOf } from "../errors.js";
 import { sha256 } from "../support/files.js";
+import { type FaultyCase, withoutFaults } from "./task-faults.js";
 import { isScorerName, SCORER_NAMES, SCORERS, type ScorerName } from "./scorers/registry.js";
 
 /** One turn of a conversation, as chat templates take it. */
@@ -45,6 +46,10 @@ export interface Task {
   /** Of the file's bytes. */
   sha256: string;
   cases: TaskCase[];
+  /** Faulty cases that were left out on request. */
+  excluded?: FaultyCase[];
+  /** Cases that contradict each other and were kept. */
+  contradictions?: FaultyCase[];
 }
 
 /** What holds for cases that don't say otherwise. */
@@ -52,6 +57,8 @@ export interface TaskDefaults {
   scorer?: string | undefined;
   maxTokens?: number | undefined;
   stop?: string[] | undefined;
+  /** Leave out cases that share an id, which are an error otherwise, and those that contradict each other. */
+  excludeFaulty?: boolean | undefined;
 }
 
 const texts = z.union([z.string(), z.array(z.string())]);
@@ -117,20 +124,16 @@ export function parseTask(source: string | Uint8Array, options: TaskDefaults & {
   requireScorer(options.scorer);
   const bytes = typeof source === "string" ? Buffer.from(source) : source;
   const cases: TaskCase[] = [];
-  const lineOfId = new Map<string, number>();
   for (const { line, text } of numberedLines(bytes, path)) {
-    const taskCase = parseCase(text, { ...options, line });
-    const earlier = lineOfId.get(taskCase.id);
-    if (earlier !== undefined) throw lineError(path, line, `the id "${taskCase.id}" is taken by line ${earlier}`);
-    lineOfId.set(taskCase.id, line);
-    cases.push(taskCase);
+    cases.push(parseCase(text, { ...options, line }));
   }
   if (cases.length === 0) {
     throw new FormatError(path, `Cannot read task "${path}": it has no cases`, {
       hint: 'Write one case a line, such as {"prompt": "2 + 2 =", "expect": "4"}',
     });
   }
-  return { name: basename(path).replace(/(\.task)?\.jsonl?$/, ""), path, sha256: sha256(bytes), cases };
+  const sound = withoutFaults(cases, path, options.excludeFaulty ?? false);
+  return { name: basename(path).replace(/(\.task)?\.jsonl?$/, ""), path, sha256: sha256(bytes), ...sound };
 }
 
 function requireScorer(name: string | undefined): void {

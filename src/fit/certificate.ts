@@ -31,10 +31,25 @@ export const qualitySchema = z.object({
     .optional(),
   sameTopRate: z.number().optional(),
   score: estimateSchema.optional(),
+  keptBeyond: estimateSchema
+    .optional()
+    .describe(
+      "the same for all cases like these, where `kept` is about the part alone; absent where some cases were more likely to be drawn than others",
+    ),
   won: z.number().optional().describe("mean gain per case over the baseline, where it was better"),
   lost: z.number().optional().describe("mean loss per case, where the baseline was better"),
   tokens: z.number().int().optional().describe("scored tokens"),
   cases: z.number().int().optional().describe("scored cases"),
+  slices: z
+    .array(z.object({ tag: z.string(), cases: z.number().int(), kept: estimateSchema }))
+    .optional()
+    .describe("the same for the cases of each tag, the worst first; the intervals hold all at once (Bonferroni)"),
+  casesInPart: z.number().int().optional().describe("cases that the part has; `kept` is about all of them"),
+  casesToSettle: z
+    .number()
+    .int()
+    .optional()
+    .describe("estimate of how many more cases would show on which side of the bar it lies; 0 where that is clear"),
 });
 
 export const speedSchema = z.object({
@@ -88,13 +103,56 @@ export const layerSchema = z.object({
   fallbackFrom: z.string().optional().describe("the type asked for, where the tensor's rows can't hold it"),
 });
 
+export const statisticSchema = z
+  .object({
+    method: z.string(),
+    target: z
+      .enum(["task", "population"])
+      .describe(
+        "task: the verdict is about the cases of the confirmation part. population: about all that are like them",
+      ),
+    casesInTarget: z.number().int().optional(),
+    order: z
+      .enum(["adaptive", "uniform"])
+      .optional()
+      .describe("adaptive: cases that tell candidates apart are more likely"),
+    sampling: z.string().optional(),
+    alphaPerTry: z.number().describe("chance that one confirmation accepts what is below the bar"),
+    tries: z.number().int().describe("confirmations at most"),
+    errorRate: z.number().describe("chance of a wrong ACCEPT, over all tries"),
+    control: z.string().describe("how the tries are kept within that"),
+    stakes: z
+      .array(z.object({ share: z.number(), weight: z.number() }))
+      .optional()
+      .describe("shares of the most that may be staked, and how much of the money plays each"),
+    sources: z.array(z.string()),
+  })
+  .describe("what the verdict rests on");
+
+export const fileSchema = z.object({
+  role: z.string().describe("what it is, such as model, task or evidence"),
+  path: z.string().describe("inputs: as the fit was given it; outputs: beside the certificate"),
+  sizeBytes: z.number().int(),
+  sha256: z.string(),
+});
+
+export const signatureSchema = z.object({
+  algorithm: z.literal("Ed25519"),
+  publicKey: z.string().describe("the signer's key: SubjectPublicKeyInfo, base64"),
+  value: z.string().describe("over the canonical form without `signature`, base64"),
+});
+
 export const certificateSchema = z.object({
   $schema: z.string().optional(),
   format: z.literal("pare-certificate/1"),
   verdict: verdictSchema,
   reason: z.string().describe("the verdict in one sentence"),
   casesNeeded: z
-    .object({ count: z.number().int(), unit: z.enum(["cases", "tokens"]) })
+    .object({
+      count: z.number().int(),
+      unit: z.enum(["cases", "tokens"]),
+      more: z.number().int().optional().describe("so many more than were looked at in the part that decides"),
+    })
     .optional()
     .describe("with NEED_MORE: how large the whole task would have to be to settle it, all three parts together"),
   nearestFeasibleBytes: z
@@ -107,6 +165,7 @@ export const certificateSchema = z.object({
     metric: z.enum(["perplexityRatio", "score"]),
     confidence: z.number(),
   }),
+  statistic: statisticSchema.optional(),
   minimize: z.enum(["size", "latency", "memory"]),
   device: z.object({
     name: z.string(),
@@ -153,8 +212,16 @@ export const certificateSchema = z.object({
   seed: z.number().int(),
   versions: z.record(z.string(), z.string()),
   hashes: z.record(z.string(), z.string()).describe("SHA-256 of the model, the task and the result"),
+  request: z.record(z.string(), z.unknown()).optional().describe("what was asked, with every default filled in"),
+  inputs: z.array(fileSchema).optional().describe("every file that the fit read"),
+  outputs: z.array(fileSchema).optional().describe("every file that the fit wrote beside the certificate"),
   startedAt: z.string(),
   finishedAt: z.string(),
+  seal: z
+    .string()
+    .optional()
+    .describe("SHA-256 of this document in canonical form (RFC 8785) without `seal` and `signature`"),
+  signature: signatureSchema.optional(),
 });
 
 export type Verdict = z.infer<typeof verdictSchema>;

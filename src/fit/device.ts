@@ -52,7 +52,7 @@ export type DeviceSpec = z.output<typeof deviceSchema>;
  */
 export async function readDevice(nameOrPath: string, options: { signal?: AbortSignal } = {}): Promise<DeviceSpec> {
   if (nameOrPath === "this") return deviceSchema.parse(await measureThisDevice(options));
-  if (/[\\/]|\.json$/i.test(nameOrPath)) return readDeviceFile(nameOrPath);
+  if (isDeviceFile(nameOrPath)) return readDeviceFile(nameOrPath);
   const names = await shippedNames();
   const name = names.find((known) => known === nameOrPath.toLowerCase());
   if (name) return readDeviceFile(shippedPath(name));
@@ -60,6 +60,11 @@ export async function readDevice(nameOrPath: string, options: { signal?: AbortSi
   throw new UsageError(`No device is called "${nameOrPath}"`, {
     hint: `${nearest ? `Did you mean "${nearest}"? ` : ""}Write the path of a JSON file, "this", or one of ${names.join(", ")}`,
   });
+}
+
+/** True for what is taken for a path; anything else is the name of a shipped device. */
+export function isDeviceFile(nameOrPath: string): boolean {
+  return /[\\/]|\.json$/i.test(nameOrPath);
 }
 
 /** The shipped devices by name, in alphabetical order. */

@@ -18,10 +18,12 @@ import type { Certificate } from "./certificate.js";
 import { deviceSchema, readDevice, usableMemoryBytes } from "./device.js";
 import { type EvidencePlan, planEvidence } from "./evidence-plan.js";
 import { FolderLock } from "../support/folder-lock.js";
+import { recordInputs } from "./file-records.js";
 import { Journal } from "./journal.js";
 import { Laboratory } from "./laboratory.js";
 import { certify } from "./outcome.js";
 import { type FitRequest, type FitRequestInput, fitRequestSchema } from "./request.js";
+import { readPrivateKey } from "./seal.js";
 import { type SearchOutcome, search } from "./search.js";
 import { createTaskYardstick } from "./task-yardstick.js";
 import { createTextYardstick } from "./text-yardstick.js";
@@ -37,7 +39,7 @@ export interface FitOptions extends RunOptions {
 /**
  * Finds the leanest model that fits a device and keeps the quality asked for, and writes it with its evidence.
  *
- * In `request.out`: `certificate.json` and `report.html` always, `model.gguf` and `recipe.yaml` only on ACCEPT. Killed and
+ * In `request.out`: `certificate.json`, `report.html` and `model-card.md` always, `model.gguf` and `recipe.yaml` only on ACCEPT. Killed and
  * called again with the same request, it goes on from its journal and comes to the same end.
  *
  * @returns the certificate; `EXIT_CODES[certificate.verdict]` is what the command exits with
@@ -52,6 +54,7 @@ export async function fit(input: FitRequestInput, { drawReport, ...options }: Fi
   const startedAt = new Date().toISOString();
   // Complains before the models are read; `this` is measured later, once.
   const named = request.device === "this" ? undefined : await readDevice(request.device);
+  const key = request.sign === undefined ? undefined : await readPrivateKey(request.sign);
   await using _lock = await lockWritableFolder(request.out);
   await using models = await openModels(request.models, options);
   const { bases } = models;
@@ -80,7 +83,7 @@ export async function fit(input: FitRequestInput, { drawReport, ...options }: Fi
   const laboratory = new Laboratory({ request, bases, yardstick, workspace, journal, plan, contextLength }, options);
   const outcome = feasible.length === 0 ? nothingFits() : await runSearch(request, feasible, plan, laboratory);
   if (feasible.length > 0) await laboratory.measureSpeeds(outcome);
-  const certificate = await certify({
+  const findings = await certify({
     request,
     bases,
     yardstick,
@@ -92,8 +95,10 @@ export async function fit(input: FitRequestInput, { drawReport, ...options }: Fi
     outcome,
     startedAt,
   });
-  await writeResults({ certificate, request, outcome, laboratory, workspace }, drawReport, options);
-  return certificate;
+  const { sign: _sign, ...asked } = request; // where a key lies is nobody's business
+  const inputs = await recordInputs(request, bases, yardstick.sha256, options.signal);
+  const certificate = { ...findings, request: asked, inputs };
+  return writeResults({ certificate, request, outcome, laboratory, workspace, key }, drawReport, options);
 }
 
 /** Reads a request. @throws {UsageError} naming the field, what is there and what is wanted */
@@ -153,13 +158,15 @@ const CACHE_SHARE_MAX = 0.05; // a small device should spend its memory on weigh
 
 /** Everything that the results depend on, and nothing else: no paths, no clock. */
 async function identity(request: FitRequest, bases: readonly BaseModel[], yardstick: Yardstick): Promise<unknown> {
-  const { keep, minimize, budget, evaluations, context, memory, candidates, seed, scorer } = request;
+  const { keep, claim, minimize, budget, evaluations, context, memory, candidates, seed, scorer, excludeFaulty } =
+    request;
   return {
     models: bases.map(({ sha256 }) => sha256),
     task: yardstick.sha256,
     importance: request.importance && (await sha256File(request.importance)),
     device: request.device === "this" ? "this" : await readDevice(request.device),
     keep,
+    claim,
     minimize,
     budget,
     evaluations,
@@ -168,6 +175,7 @@ async function identity(request: FitRequest, bases: readonly BaseModel[], yardst
     candidates,
     seed,
     scorer,
+    excludeFaulty,
     threads: request.threads ?? physicalCores(),
     backend: process.env["PARE_BACKEND"],
     versions: versions(),
@@ -256,8 +264,8 @@ async function requireImportanceOf(
 
 /** The results of a fit replace each other; what it starts from may be the result of another. */
 async function refuseReplacingInput(request: FitRequest, bases: readonly BaseModel[]): Promise<void> {
-  const { task, text = [], importance, device, out } = request;
-  const sources = [...bases.flatMap(({ model }) => model.parts!), ...text, task, importance, device];
+  const { task, text = [], importance, device, sign, out } = request;
+  const sources = [...bases.flatMap(({ model }) => model.parts!), ...text, task, importance, device, sign];
   const files = sources.filter((path) => path !== undefined);
   for (const name of RESULT_FILES) await refuseReplacing(join(out, name), files);
 }

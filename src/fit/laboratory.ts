@@ -15,11 +15,13 @@ import type { Measurements, SearchOutcome } from "./search.js";
 import type { PaceMeasurement } from "./speed.js";
 import type { Workspace } from "./workspace.js";
 import {
+  type Measurement,
   type MeasureOptions,
   NothingToKeep,
   type Part,
   type Purpose,
   type Screening,
+  type TrialOptions,
   type Yardstick,
 } from "./yardstick.js";
 
@@ -52,6 +54,8 @@ export class Laboratory implements Measurements {
   readonly speeds = new Map<string, MeasuredSpeed & { bytesTouched: number }>();
   readonly errors = new Map<PlannedCandidate, string>();
   readonly seconds = new Map<PlannedCandidate, number>();
+  /** What trials by cases were judged from, in the order of the trials. */
+  readonly trials: { candidate: PlannedCandidate; part: Part; measurement: Measurement }[] = [];
   /** Set when a measurement was refused because the budget was spent. */
   isBudgetSpent = false;
   /** Set when the baseline scored 0 where a candidate was to be measured. */
@@ -81,19 +85,25 @@ export class Laboratory implements Measurements {
     const { yardstick, plan } = this.#setup;
     const size = part === "selection" ? plan.selectionSize : plan.confirmationSize;
     if (this.nothingToKeep) return undefined;
-    const quality = await this.#measure(candidate, part, size, (path, options) =>
+    const measurement = await this.#measure(candidate, part, size, (path, options) =>
       yardstick.measure(path, part, size, options),
     ).catch((error: unknown) => {
       if (!(error instanceof NothingToKeep)) throw error;
       this.nothingToKeep = error;
       return undefined;
     });
-    return quality ?? (this.errors.has(candidate) ? "error" : undefined);
+    if (!measurement) return this.errors.has(candidate) ? "error" : undefined;
+    yardstick.learn(measurement);
+    this.trials.push({ candidate, part, measurement });
+    return measurement.quality;
   }
 
   /** What the baseline itself scores on a part, as far as that was measured. */
   async baselineQuality(part: Part): Promise<Quality | undefined> {
-    const { plan, journal } = this.#setup;
+    const { plan, journal, yardstick } = this.#setup;
+    if (!yardstick.isBaselineFirst(part)) {
+      return this.trials.findLast((trial) => trial.part === part)?.measurement.baseline;
+    }
     const size = part === "selection" ? plan.selectionSize : plan.confirmationSize;
     return journal.has(`measure:baseline:${part}:${size}`) ? this.#baseline(part, size) : undefined;
   }
@@ -171,18 +181,24 @@ export class Laboratory implements Measurements {
     candidate: PlannedCandidate,
     purpose: Purpose,
     size: number,
-    work: (path: string, options: MeasureOptions) => Promise<T>,
+    work: (path: string, options: TrialOptions) => Promise<T>,
   ): Promise<T | undefined> {
-    const { journal } = this.#setup;
+    const { journal, yardstick } = this.#setup;
     const key = `measure:${candidate.id}:${purpose}:${size}`;
     if (!journal.has(key) && this.#isSpent(BUDGET_ENDS[purpose])) {
       if (purpose !== "screening") this.isBudgetSpent = true; // less screening is part of the plan
       return undefined;
     }
-    await this.#baseline(purpose, size);
+    if (yardstick.isBaselineFirst(purpose)) await this.#baseline(purpose, size);
     const start = performance.now();
     const attempt = await journal.step(key, () =>
-      this.#attempt(async () => work(await this.fileOf(candidate), this.#running(VERBS[purpose], candidate.name))),
+      this.#attempt(async () =>
+        work(await this.fileOf(candidate), {
+          ...this.#running(VERBS[purpose], candidate.name),
+          candidate: candidate.id,
+          remember: (step, run) => journal.step(`cases:${candidate.id}:${purpose}:${step}`, run),
+        }),
+      ),
     );
     this.seconds.set(candidate, (this.seconds.get(candidate) ?? 0) + (performance.now() - start) / 1000);
     if ("value" in attempt) return attempt.value;

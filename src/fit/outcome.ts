@@ -1,16 +1,10 @@
 // From what was measured to what is said: verdict, reasons, and the certificate that holds them. Nothing is measured here.
-import { PareError } from "../errors.js";
+import { keptSequence } from "../evaluate/paired-sequence.js";
 import { tensorSizeBytes } from "../model/model.js";
 import { optional } from "../support/optional.js";
 import { formatBytes } from "../support/units.js";
-import { casesToSettle, judge, keptInterval, tokensToSettle } from "./bar.js";
-import {
-  type BaseModel,
-  type PlannedCandidate,
-  isQuantizedSource,
-  nearestFeasible,
-  planOriginal,
-} from "./candidates.js";
+import { judge } from "./bar.js";
+import { type BaseModel, type PlannedCandidate, isQuantizedSource, planOriginal } from "./candidates.js";
 import type { Certificate, Quality, TrialRecord } from "./certificate.js";
 import { type DeviceSpec, usableMemoryBytes } from "./device.js";
 import type { EvidencePlan } from "./evidence-plan.js";
@@ -18,8 +12,11 @@ import type { Laboratory } from "./laboratory.js";
 import type { FitRequest } from "./request.js";
 import type { SearchOutcome } from "./search.js";
 import { type Calibration, type Pace, calibratePace, paceOf, predictDecodeTokensPerSecond } from "./speed.js";
+import { ALPHA, statisticOf } from "./statistic.js";
+import { qualityOf, verdictOf } from "./verdict.js";
 import { versions } from "./versions.js";
-import { CERTAIN_ZERO_CASES, type Part, type Yardstick } from "./yardstick.js";
+import { capitalized, keptText, percent } from "./wording.js";
+import type { Yardstick } from "./yardstick.js";
 
 export interface Findings {
   request: FitRequest;
@@ -49,6 +46,7 @@ export async function certify(findings: Findings): Promise<Certificate> {
     format: "pare-certificate/1",
     ...verdict,
     bar: { keep: request.keep, metric: yardstick.metric, confidence: 0.95 },
+    statistic: statisticOf(request, yardstick, findings.plan),
     minimize: request.minimize,
     device: {
       name: device.name,
@@ -95,99 +93,6 @@ export async function certify(findings: Findings): Promise<Certificate> {
     startedAt: findings.startedAt,
     finishedAt: new Date().toISOString(),
   };
-}
-
-function verdictOf(
-  findings: Findings,
-): Pick<Certificate, "verdict" | "reason" | "casesNeeded" | "nearestFeasibleBytes"> {
-  const { candidates, device, outcome, request, laboratory, yardstick } = findings;
-  const bar = `${percent(request.keep)} of the baseline's quality`;
-  if (!candidates.some(({ misfit }) => misfit === undefined)) {
-    const nearest = nearestFeasible(candidates);
-    const needed = nearest?.memoryBytes;
-    return {
-      verdict: "INFEASIBLE",
-      reason: nearest
-        ? `Nothing fits ${device.name}: the smallest, ${nearest.name}, ${nearest.misfit}`
-        : `Nothing can be made of this model for ${device.name}`,
-      ...optional("nearestFeasibleBytes", needed),
-    };
-  }
-  const { winner } = outcome;
-  const measured = [...outcome.screened.keys()].filter(({ isBaseline }) => !isBaseline);
-  if (laboratory.errors.size > 0 && measured.length === 0) {
-    throw new PareError(`No candidate could be measured: ${[...laboratory.errors.values()][0]}`, {
-      hint: "Run: pare doctor; then pare eval on the model itself",
-    });
-  }
-  if (laboratory.nothingToKeep) {
-    const { part, message } = laboratory.nothingToKeep;
-    const needed = Math.ceil(CERTAIN_ZERO_CASES / shareOf(part, yardstick));
-    return {
-      verdict: "NEED_MORE",
-      reason: `${message}${remedyFor(needed, yardstick)}`,
-      casesNeeded: { count: needed, unit: yardstick.unit },
-    };
-  }
-  if (winner?.isBaseline)
-    return { verdict: "ACCEPT", reason: `The original fits, and nothing leaner keeps ${bar} with certainty` };
-  if (winner) {
-    const { kept } = outcome.confirmed.get(winner)!;
-    return {
-      verdict: "ACCEPT",
-      reason: `${winner.name} keeps ${keptText(kept)} of the baseline's quality on fresh evidence; the bar is ${percent(request.keep)}`,
-    };
-  }
-  const closest = outcome.closest && qualityOf(outcome, outcome.closest);
-  if (!outcome.closest || !closest) {
-    const why =
-      laboratory.errors.size > 0
-        ? `the engine could not run what fits: ${[...laboratory.errors.values()][0]}`
-        : "the budget was spent before anything was measured";
-    return { verdict: "NEED_MORE", reason: `No candidate was measured: ${why}` };
-  }
-  const judged = [...outcome.selected, ...outcome.confirmed].map(([, quality]) => judge(quality.kept, request.keep));
-  const isSettled = judged.every((judgement) => judgement === "fails") && !laboratory.isBudgetSpent;
-  if (isSettled)
-    return {
-      verdict: "REJECT",
-      reason: `Nothing that fits keeps ${bar}; the closest, ${outcome.closest.name}, keeps ${keptText(closest.kept)}`,
-    };
-  const isEvidenceShort = judge(closest.kept, request.keep) === "undecided";
-  const needed = evidenceNeeded(findings, closest);
-  const remedy = remedyFor(needed, yardstick);
-  return {
-    verdict: "NEED_MORE",
-    reason: isEvidenceShort
-      ? `The evidence does not settle whether ${outcome.closest.name} keeps ${bar}: it keeps ${keptText(closest.kept)}${remedy}`
-      : `The budget was spent before the question was settled; the closest, ${outcome.closest.name}, keeps ${keptText(closest.kept)} and the bar is ${percent(request.keep)}`,
-    ...(isEvidenceShort ? { casesNeeded: { count: needed, unit: yardstick.unit } } : {}),
-  };
-}
-
-/** The size of a whole task that would settle it: what the measured part would need, over that part's share of the task. */
-function evidenceNeeded({ request, yardstick }: Findings, closest: Quality): number {
-  const share = shareOf(closest.part, yardstick);
-  if (closest.cases === undefined || !closest.score) {
-    const scored = tokensToSettle(closest.kept, request.keep, closest.tokens ?? yardstick.inUnits(1));
-    return Math.ceil((2 * scored) / share); // the first half of each window is context
-  }
-  const { won = 0, lost = 0, cases, score } = closest;
-  const baselineMean = score.mean - won + lost;
-  return Math.ceil(casesToSettle({ won, lost, baselineMean, cases }, request.keep) / share);
-}
-
-function shareOf(part: Part, { sizes }: Yardstick): number {
-  return sizes[part] / wholeOf(sizes);
-}
-
-function wholeOf({ calibration, selection, confirmation }: Yardstick["sizes"]): number {
-  return calibration + selection + confirmation;
-}
-
-/** What to do where the evidence is there and was not used. */
-function remedyFor(needed: number, { sizes }: Yardstick): string {
-  return needed <= wholeOf(sizes) ? "; the task holds enough, a larger --budget would use it" : "";
 }
 
 function winnerRecord(
@@ -317,10 +222,15 @@ function notesOf(findings: Findings): string[] {
   if (outcome.screened.size === 0) return notes;
   notes.push("Quality was measured without repacked weights, speed with them, on this machine");
   if (yardstick.metric === "score") notes.push("Share kept relates to the baseline's own score on the same cases");
-  const flawless = flawlessLow(findings);
-  if (flawless !== undefined && flawless < request.keep) {
+  if (yardstick.metric === "score" && request.claim === "task") {
     notes.push(
-      `The confirmation part is too small for this bar: a candidate that loses nothing would keep at least ${percent(flawless)} for certain`,
+      `The verdict is about the ${yardstick.sizes.confirmation} cases of the confirmation part; --claim population asks for proof on all cases like them`,
+    );
+  }
+  const flawless = flawlessLow(findings);
+  if (flawless < request.keep) {
+    notes.push(
+      `Too few confirmation cases for this bar: a candidate that loses nothing would keep at least ${percent(flawless)} for certain`,
     );
   }
   const { winner } = outcome;
@@ -342,10 +252,16 @@ function notesOf(findings: Findings): string[] {
   return notes;
 }
 
-/** What a candidate that answers exactly like the baseline would be sure to keep, with the cases that there are. */
-function flawlessLow({ yardstick, plan }: Findings): number | undefined {
-  if (yardstick.metric !== "score") return undefined;
-  return keptInterval({ won: 0, lost: 0, baselineMean: 1, cases: plan.confirmationSize }).low;
+/** What a candidate that answers exactly like a flawless baseline would be sure to keep, with the cases that may be drawn. */
+function flawlessLow({ request, yardstick, plan }: Findings): number {
+  if (yardstick.metric !== "score") return 1;
+  const draw = { baseline: 1, candidate: 1, probability: 1, least: 1 };
+  const size = request.claim === "task" ? yardstick.sizes.confirmation : Infinity;
+  const draws = Array.from({ length: plan.confirmationSize }, (_, drawn) => {
+    const chance = 1 / (yardstick.sizes.confirmation - drawn);
+    return { ...draw, probability: chance, least: chance };
+  });
+  return keptSequence(draws, size, ALPHA).low;
 }
 
 function speedPrediction(here: Calibration): NonNullable<Certificate["speedPrediction"]> {
@@ -354,20 +270,4 @@ function speedPrediction(here: Calibration): NonNullable<Certificate["speedPredi
     medianErrorShare: here.medianErrorShare!,
     measurements: here.measurements,
   };
-}
-
-function qualityOf(outcome: SearchOutcome, candidate: PlannedCandidate): Quality | undefined {
-  return outcome.confirmed.get(candidate) ?? outcome.selected.get(candidate);
-}
-
-function keptText({ mean, low, high }: Quality["kept"]): string {
-  return `${percent(mean)} (95 % interval ${percent(low)} to ${percent(high)})`;
-}
-
-function percent(share: number): string {
-  return `${Number((share * 100).toFixed(2))}%`;
-}
-
-function capitalized(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -22,6 +22,10 @@ export const fitRequestSchema = z
     scorer: z.string().optional().describe("scorer of cases that name none"),
     device: z.string().default("this").describe("shipped device, device file, or `this`"),
     keep: share.default(0.99).describe("share of the baseline's quality to keep, such as 99%"),
+    claim: z
+      .enum(["task", "population"])
+      .default("task")
+      .describe("what the verdict is about: the task's own cases, or all cases like them, which takes many more"),
     minimize: z.enum(["size", "latency", "memory"]).default("size"),
     budget: seconds.default(600).describe("time for measurements, such as 10m"),
     evaluations: z
@@ -51,6 +55,11 @@ export const fitRequestSchema = z
       .max(2 ** 32 - 1)
       .default(1),
     threads: z.number().int().min(1).optional(),
+    excludeFaulty: z
+      .boolean()
+      .optional()
+      .describe("leave out cases that contradict each other or exceed the context, in place of refusing the task"),
+    sign: z.string().optional().describe("private Ed25519 key, PEM, to sign the certificate with"),
   })
   .refine((request) => (request.task === undefined) !== (request.text === undefined), {
     message: "wanted either a task or a text, and not both",

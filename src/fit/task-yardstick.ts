@@ -1,31 +1,36 @@
-// Quality by cases: how much of the baseline's score a candidate keeps, case by case. Screening takes the divergence on the
-// text of some selection cases: a score on few cases tells almost nothing, divergence on few tokens much.
+// Quality by cases: how much of the baseline's score a candidate keeps. Both run the same cases, a batch at a time, until it
+// is clear on which side of the bar the candidate lies. Screening takes the divergence on the text of some selection cases: a
+// score on few cases tells almost nothing, divergence on few tokens much.
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { ChatTemplate } from "../evaluate/chat-template.js";
-import { answersOf, evaluateTask } from "../evaluate/run-task.js";
-import type { CaseResult, TaskResult } from "../evaluate/run-task.js";
+import { Contention } from "../evaluate/contention.js";
+import { runPairedTrial } from "../evaluate/paired-trial.js";
 import { MAX_TOKENS_DEFAULT } from "../evaluate/task-plan.js";
 import { type Task, type TaskCase, readTask } from "../evaluate/task.js";
 import { evaluateText, tokenizeText } from "../evaluate/text.js";
 import { PareError } from "../errors.js";
-import { sha256, writeFileAtomic } from "../support/files.js";
+import { sha256 } from "../support/files.js";
+import { optional } from "../support/optional.js";
 import type { RunOptions } from "../support/progress.js";
-import { shareOfScoreKept } from "./bar.js";
+import { Random } from "../support/random.js";
 import type { BaseModel } from "./candidates.js";
 import type { Quality } from "./certificate.js";
 import { requireOneVocabulary } from "./one-vocabulary.js";
+import { type KnownAnswer, PairRunner } from "./pair-runner.js";
 import type { FitRequest } from "./request.js";
 import { type Parts, mapParts, splitCases } from "./split.js";
+import { ALPHA, qualitiesOf } from "./statistic.js";
 import {
   CERTAIN_ZERO_CASES,
+  type Measurement,
   type MeasureOptions,
   NothingToKeep,
   type Part,
   type Purpose,
   type Screening,
+  type TrialOptions,
   type Yardstick,
 } from "./yardstick.js";
 
@@ -36,12 +41,6 @@ const WINDOW_LENGTH_MIN = 16;
 /** A decoded token takes about as long as this many prefilled ones. */
 const DECODE_COST = 4;
 
-/** What the baseline said, kept for the pairing. */
-interface BaselineAnswers {
-  answers: Record<string, string>;
-  scores: Record<string, number>;
-}
-
 /** Reads the task and splits its cases. */
 export async function createTaskYardstick(
   request: FitRequest,
@@ -49,7 +48,7 @@ export async function createTaskYardstick(
   options: RunOptions,
 ): Promise<Yardstick> {
   requireOneVocabulary(bases, "cases");
-  const task = await readTask(request.task!, { scorer: request.scorer });
+  const task = await readTask(request.task!, { scorer: request.scorer, excludeFaulty: request.excludeFaulty });
   const base = bases[0]!;
   const write = caseWriter(base);
   const parts = splitCases(task.cases, ({ prompt, messages }) => prompt ?? JSON.stringify(messages), request.seed);
@@ -68,6 +67,7 @@ export async function createTaskYardstick(
   const longestTokens = await tokenizeText({ model: base.path, texts: [longest], parseSpecial: true }, options);
   const answerTokens = Math.max(...task.cases.map(({ maxTokens }) => maxTokens ?? MAX_TOKENS_DEFAULT));
   return new TaskYardstick({
+    request,
     task,
     base,
     parts,
@@ -83,18 +83,24 @@ class TaskYardstick implements Yardstick {
   readonly unit = "cases";
   readonly sizes: Yardstick["sizes"];
   readonly available: Yardstick["available"];
-  readonly notes = [];
+  readonly notes: string[];
   readonly contextNeeded: number;
   readonly tokensEach: number;
   readonly calibrationText: string;
   readonly sha256: string;
+  readonly #request: FitRequest;
   readonly #task: Task;
   readonly #base: BaseModel;
   readonly #parts: Parts<TaskCase[]>;
   readonly #screenTokens: Int32Array;
   readonly #windowLength: number;
+  readonly #caseOf: ReadonlyMap<string, TaskCase>;
+  /** What trials have shown, and what the baseline answered in them. */
+  readonly #contention = new Contention();
+  readonly #known = new Map<string, KnownAnswer>();
 
   constructor(setup: {
+    request: FitRequest;
     task: Task;
     base: BaseModel;
     parts: Parts<TaskCase[]>;
@@ -103,7 +109,10 @@ class TaskYardstick implements Yardstick {
     contextNeeded: number;
   }) {
     const { task, base, parts, screenTokens } = setup;
+    this.#request = setup.request;
+    this.notes = faultNotes(task);
     this.#task = task;
+    this.#caseOf = new Map(task.cases.map((taskCase) => [taskCase.id, taskCase]));
     this.#base = base;
     this.#parts = parts;
     this.#screenTokens = screenTokens;
@@ -124,29 +133,19 @@ class TaskYardstick implements Yardstick {
     return size;
   }
 
+  isBaselineFirst(purpose: Purpose): boolean {
+    return purpose === "screening";
+  }
+
   isPrepared(purpose: Purpose, size: number, folder: string): boolean {
     return existsSync(this.#baselineFile(purpose, size, folder));
   }
 
   async prepare(purpose: Purpose, size: number, options: MeasureOptions): Promise<Quality> {
-    const file = this.#baselineFile(purpose, size, options.folder);
-    if (purpose === "screening") {
-      await this.#divergence(this.#base.path, size, options, { baselineFile: file });
-      return { metric: "score", part: "selection", kept: { mean: 1, low: 1, high: 1 } };
-    }
-    const result = await this.#run(this.#base.path, purpose, size, options, { isBaseline: true });
-    const scores = Object.fromEntries(result.perCase.map((one) => [one.id, baselineScore(one)]));
-    if (!Object.values(scores).some((score) => score > 0)) {
-      throw this.#nothingToKeep(purpose, size);
-    }
-    await writeFileAtomic(file, JSON.stringify({ answers: answersOf(result), scores } satisfies BaselineAnswers));
-    return {
-      metric: "score",
-      part: purpose,
-      kept: { mean: 1, low: 1, high: 1 },
-      ...(result.score ? { score: result.score } : {}),
-      cases: size,
-    };
+    await this.#divergence(this.#base.path, size, options, {
+      baselineFile: this.#baselineFile(purpose, size, options.folder),
+    });
+    return { metric: "score", part: "selection", kept: { mean: 1, low: 1, high: 1 } };
   }
 
   async screen(modelPath: string, size: number, options: MeasureOptions): Promise<Screening> {
@@ -155,25 +154,43 @@ class TaskYardstick implements Yardstick {
     return { mean: klDivergence!.mean, standardError: klDivergence!.standardError, tokens };
   }
 
-  async measure(modelPath: string, part: Part, size: number, options: MeasureOptions): Promise<Quality> {
-    const { answers, scores } = JSON.parse(
-      await readFile(this.#baselineFile(part, size, options.folder), "utf8"),
-    ) as BaselineAnswers;
-    const result = await this.#run(modelPath, part, size, options, { baselineAnswers: answers });
-    const pairs = result.perCase.map(({ id, score }) => ({ baseline: scores[id]!, candidate: score ?? 0 })); // what can't be judged is no success
-    const { kept, won, lost } = shareOfScoreKept(
-      pairs.map(({ baseline }) => baseline),
-      pairs.map(({ candidate }) => candidate),
+  async measure(modelPath: string, part: Part, size: number, options: TrialOptions): Promise<Measurement> {
+    const { keep, claim, seed } = this.#request;
+    const cases = this.#parts[part];
+    const models = { baseline: this.#base.path, candidate: modelPath };
+    const pair = new PairRunner(this.#task, models, this.#known, options, this.#request.excludeFaulty);
+    const { sequence, draws } = await runPairedTrial(
+      {
+        cases,
+        keep,
+        size: claim === "task" ? cases.length : Infinity,
+        alpha: ALPHA,
+        drawsMax: size,
+        contention: this.#contention,
+        random: new Random(seed).fork(`draws ${part} ${options.candidate}`),
+      },
+      async (batch, number) => {
+        const scores = await pair.run(batch, number);
+        if (pair.isBaselineZero && pair.casesRun >= CERTAIN_ZERO_CASES) throw this.#nothingToKeep(part, pair.casesRun);
+        return scores;
+      },
     );
+    if (pair.isBaselineZero) throw this.#nothingToKeep(part, draws.length);
     return {
-      metric: "score",
-      part,
-      kept,
-      won,
-      lost,
-      ...(result.score ? { score: result.score } : {}),
-      cases: pairs.length,
+      ...qualitiesOf(sequence, part, cases, draws),
+      draws,
+      baselineAnswers: pair.answersNeeded,
+      tooLong: pair.tooLong,
     };
+  }
+
+  learn({ draws = [], baselineAnswers = {}, tooLong = [] }: Measurement): void {
+    for (const note of tooLong) if (!this.notes.includes(note)) this.notes.push(note);
+    const cases = draws.map(({ id }) => this.#caseOf.get(id)!);
+    this.#contention.learn(cases, draws);
+    for (const draw of draws) {
+      this.#known.set(draw.id, { score: draw.baseline, ...optional("answer", baselineAnswers[draw.id]) });
+    }
   }
 
   #nothingToKeep(part: Part, size: number): PareError {
@@ -185,19 +202,6 @@ class TaskYardstick implements Yardstick {
     }
     const cases = size === 1 ? "1 case" : `${size} cases`;
     return new NothingToKeep(part, `${zero}, ${cases}: pare eval shows its answers`);
-  }
-
-  #run(
-    model: string,
-    part: Part,
-    size: number,
-    options: MeasureOptions,
-    how: { isBaseline?: boolean; baselineAnswers?: Record<string, string> },
-  ): Promise<TaskResult> {
-    return evaluateTask(
-      { model, task: { ...this.#task, cases: this.#parts[part].slice(0, size) }, threads: options.threads, ...how },
-      { signal: options.signal, onProgress: options.onProgress },
-    );
   }
 
   #divergence(model: string, size: number, options: MeasureOptions, file: { against?: string; baselineFile?: string }) {
@@ -219,9 +223,16 @@ class TaskYardstick implements Yardstick {
   }
 }
 
-/** A case without `expect` is scored by agreement with the baseline, which agrees with itself. */
-function baselineScore({ score }: CaseResult): number {
-  return score ?? 1;
+/** Faults that the notes name before they only count them. */
+const FAULTS_NAMED = 5;
+
+function faultNotes({ excluded = [], contradictions = [] }: Task): string[] {
+  const notes = [
+    ...excluded.map(({ line, reason }) => `Line ${line} of the task was left out: ${reason}`),
+    ...contradictions.map(({ line, reason }) => `Line ${line} of the task may be wrong: ${reason}`),
+  ];
+  const more = notes.length - FAULTS_NAMED;
+  return more > 0 ? [...notes.slice(0, FAULTS_NAMED), `${more} more lines of the task are faulty like these`] : notes;
 }
 
 /** Writes a case as the model sees it: prompt, expected answer where there is one, end of turn. */

@@ -13,7 +13,7 @@ import type { Estimate, Quality } from "./certificate.js";
 import type { FitRequest } from "./request.js";
 import { findRepeats, splitText } from "./split.js";
 import { requireOneVocabulary } from "./one-vocabulary.js";
-import type { MeasureOptions, Part, Purpose, Screening, Yardstick } from "./yardstick.js";
+import type { Measurement, MeasureOptions, Part, Purpose, Screening, Yardstick } from "./yardstick.js";
 
 /** Tokens per window, the longest first; a short text gets shorter ones so that there are some to compare. */
 const WINDOW_LENGTHS = [512, 256, 128, 64, 32];
@@ -97,6 +97,10 @@ class TextYardstick implements Yardstick {
     return size * Math.floor(this.contextNeeded / 2); // the first half of each window is context
   }
 
+  isBaselineFirst(): boolean {
+    return true;
+  }
+
   isPrepared(purpose: Purpose, size: number, folder: string): boolean {
     return existsSync(this.#baselineFile(purpose, size, folder));
   }
@@ -114,10 +118,13 @@ class TextYardstick implements Yardstick {
     return { mean: klDivergence!.mean, standardError: klDivergence!.standardError, tokens };
   }
 
-  async measure(modelPath: string, part: Part, size: number, options: MeasureOptions): Promise<Quality> {
+  async measure(modelPath: string, part: Part, size: number, options: MeasureOptions): Promise<Measurement> {
     const against = this.#baselineFile(part, size, options.folder);
-    return qualityOf(await this.#evaluate(modelPath, part, size, options, { against }), part);
+    return { quality: qualityOf(await this.#evaluate(modelPath, part, size, options, { against }), part) };
   }
+
+  /** All candidates are measured on the same windows, whatever came before. */
+  learn(): void {}
 
   #evaluate(
     model: string,

@@ -1,5 +1,7 @@
-// What a fit leaves behind: model.gguf, recipe.yaml and importance.gguf on ACCEPT, certificate.json and report.html always. Each file is
-// whole or absent. An earlier fit's model does not stay beside a certificate that accepts nothing.
+// What a fit leaves behind: model.gguf, recipe.yaml and importance.gguf on ACCEPT, certificate.json, report.html, model-card.md and, of a
+// task, evidence.jsonl always. Each file is whole or absent. An earlier fit's model does not stay beside a certificate that accepts
+// nothing. The certificate knows the hash of every other file.
+import type { KeyObject } from "node:crypto";
 import { readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -7,11 +9,16 @@ import { PareError } from "../errors.js";
 import { quantize } from "../passes/quantize/quantize.js";
 import { renderRecipe } from "../passes/recipe.js";
 import { copyFileAtomic, sha256File, writeFileAtomic } from "../support/files.js";
+import { optional } from "../support/optional.js";
 import type { RunOptions } from "../support/progress.js";
 import type { PlannedCandidate } from "./candidates.js";
 import type { Certificate } from "./certificate.js";
+import { EVIDENCE_FILE, renderEvidence } from "./evidence-file.js";
+import { type FileRecord, recordFile } from "./file-records.js";
 import type { Laboratory } from "./laboratory.js";
+import { renderModelCard } from "./model-card.js";
 import type { FitRequest } from "./request.js";
+import { certificateText, sealed } from "./seal.js";
 import type { SearchOutcome } from "./search.js";
 import { isQuantizedSource } from "./candidates.js";
 import type { Workspace } from "./workspace.js";
@@ -22,7 +29,15 @@ const COPY = "copy";
 /** Importance data beside the recipe that uses it. */
 const IMPORTANCE_FILE = "importance.gguf";
 /** What a fit writes to its folder. */
-export const RESULT_FILES = ["model.gguf", "recipe.yaml", IMPORTANCE_FILE, "certificate.json", "report.html"] as const;
+export const RESULT_FILES = [
+  "model.gguf",
+  "recipe.yaml",
+  IMPORTANCE_FILE,
+  EVIDENCE_FILE,
+  "report.html",
+  "model-card.md",
+  "certificate.json",
+] as const;
 
 export interface Results {
   certificate: Certificate;
@@ -30,6 +45,8 @@ export interface Results {
   outcome: SearchOutcome;
   laboratory: Laboratory;
   workspace: Workspace;
+  /** To sign with. */
+  key: KeyObject | undefined;
 }
 
 /** What the report needs besides the certificate. */
@@ -53,7 +70,11 @@ export type DrawReport = (source: ReportSource) => string;
  * The model is made aside first: from the first file that is replaced to the last it takes a moment, and killed within it, a
  * certificate never stands beside another fit's model.
  */
-export async function writeResults(results: Results, drawReport: DrawReport, options: RunOptions): Promise<void> {
+export async function writeResults(
+  results: Results,
+  drawReport: DrawReport,
+  options: RunOptions,
+): Promise<Certificate> {
   const { certificate, request, outcome, workspace } = results;
   const made = outcome.winner && (await makeModel(results, outcome.winner, options));
   const path = join(request.out, "model.gguf");
@@ -68,22 +89,49 @@ export async function writeResults(results: Results, drawReport: DrawReport, opt
   }
   await removeEarlierResults(request.out);
   const recipe = outcome.winner && (await winnerRecipe(results, outcome.winner, options));
-  if (recipe !== undefined) await writeFileAtomic(join(request.out, "recipe.yaml"), recipe);
-  await writeFileAtomic(join(request.out, "certificate.json"), `${JSON.stringify(certificate, null, 2)}\n`);
+  const written = await writeTexts(results, recipe, drawReport);
+  certificate.outputs = [
+    ...(made === undefined ? [] : [{ ...(await recordFile("model", made, options.signal)), path: "model.gguf" }]),
+    ...(await Promise.all(written.map((name) => recordOutput(request.out, name, options)))),
+  ];
+  const final = sealed(certificate, results.key);
+  await writeFileAtomic(join(request.out, "certificate.json"), certificateText(final));
   if (made !== undefined) await rename(made, path);
-  await writeFileAtomic(
-    join(request.out, "report.html"),
-    drawReport({
-      certificate,
-      command: commandLine(request),
-      ...(recipe === undefined ? {} : { recipe }),
-      ...(certificate.winner?.microBatchSize === undefined
-        ? {}
-        : { microBatchSize: certificate.winner.microBatchSize }),
-      hasChatTemplate: outcome.winner?.base.model.metadata.has("tokenizer.chat_template") ?? false,
-    }),
-  );
   await workspace.clear();
+  return final;
+}
+
+/** Everything but the model and the certificate. @returns the names of all files that stand beside those two */
+async function writeTexts(
+  { certificate, request, outcome, laboratory }: Results,
+  recipe: string | undefined,
+  drawReport: DrawReport,
+): Promise<string[]> {
+  const evidence = laboratory.trials.flatMap(({ candidate, part, measurement: { draws } }) =>
+    draws ? [{ candidate: candidate.id, part, draws }] : [],
+  );
+  const command = commandLine(request);
+  const hasChatTemplate = outcome.winner?.base.model.metadata.has("tokenizer.chat_template") ?? false;
+  const report = drawReport({
+    certificate,
+    command,
+    hasChatTemplate,
+    ...optional("recipe", recipe),
+    ...optional("microBatchSize", certificate.winner?.microBatchSize),
+  });
+  const files: [string, string | undefined][] = [
+    ["recipe.yaml", recipe],
+    [EVIDENCE_FILE, evidence.length > 0 ? renderEvidence(evidence) : undefined],
+    ["report.html", report],
+    ["model-card.md", renderModelCard(certificate, command)],
+  ];
+  const present = files.filter((file): file is [string, string] => file[1] !== undefined);
+  for (const [name, text] of present) await writeFileAtomic(join(request.out, name), text);
+  return [...present.map(([name]) => name), ...(outcome.winner?.quantize ? [IMPORTANCE_FILE] : [])];
+}
+
+async function recordOutput(out: string, name: string, { signal }: RunOptions): Promise<FileRecord> {
+  return { ...(await recordFile(name.slice(0, name.indexOf(".")), join(out, name), signal)), path: name };
 }
 
 /**
@@ -171,6 +219,9 @@ function commandLine(request: FitRequest): string {
     out,
     seed,
     threads,
+    claim,
+    sign,
+    excludeFaulty,
   } = request;
   const flags: [string, unknown][] = [
     ["--task", task],
@@ -179,6 +230,7 @@ function commandLine(request: FitRequest): string {
     ["--device", device],
     ["--memory", memory],
     ["--keep", `${Number((keep * 100).toFixed(4))}%`],
+    ["--claim", claim === "task" ? undefined : claim],
     ["--minimize", minimize],
     ["--budget", `${budget}s`],
     ["--evaluations", evaluations],
@@ -187,10 +239,11 @@ function commandLine(request: FitRequest): string {
     ["--imatrix", importance],
     ["--seed", seed],
     ["--threads", threads],
+    ["--sign", sign],
     ["--out", out],
   ];
   const words = flags.flatMap(([flag, value]) => (value === undefined ? [] : [flag, quoted(String(value))]));
-  return ["pare fit", ...models.map(quoted), ...words].join(" ");
+  return ["pare fit", ...models.map(quoted), ...words, ...(excludeFaulty ? ["--exclude-faulty"] : [])].join(" ");
 }
 
 function quoted(word: string): string {

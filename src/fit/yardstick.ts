@@ -1,6 +1,7 @@
 // What quality is measured with: text or cases. The search knows only this interface, so that another kind of evidence is
 // one more file.
 import { PareError } from "../errors.js";
+import type { CaseDraw } from "../evaluate/paired-trial.js";
 import type { RunOptions } from "../support/progress.js";
 import type { Quality } from "./certificate.js";
 
@@ -19,6 +20,26 @@ export interface Screening {
 export interface MeasureOptions extends RunOptions {
   folder: string;
   threads: number | undefined;
+}
+
+/** One measurement of a candidate, as it stands in the journal. */
+export interface Measurement {
+  quality: Quality;
+  /** What the baseline itself scored meanwhile, where it was not measured first. */
+  baseline?: Quality;
+  /** For cases: what the quality was computed from, in the order of drawing. */
+  draws?: CaseDraw[];
+  /** For cases that are scored by agreement: what the baseline answered, by case id. */
+  baselineAnswers?: Record<string, string>;
+  /** Cases that are longer than the context and count for neither side, as notes. */
+  tooLong?: string[];
+}
+
+/** A measurement that may take a while, in pieces that are done once, also across restarts. */
+export interface TrialOptions extends MeasureOptions {
+  /** Tells the candidate from others; every random choice of its trial comes from it. */
+  candidate: string;
+  remember<T>(key: string, work: () => Promise<T>): Promise<T>;
 }
 
 export interface Yardstick {
@@ -41,17 +62,25 @@ export interface Yardstick {
   /** What people should know of the evidence, as sentences without a full stop. */
   readonly notes: readonly string[];
 
+  /** True where the baseline is measured on its own, before the candidates; else it runs beside each of them. */
+  isBaselineFirst(purpose: Purpose): boolean;
   /**
-   * Measures the baseline, once for each purpose; what follows relates to it.
+   * Measures the baseline, once for each purpose for which it comes first; what follows relates to it.
    *
-   * @throws {NothingToKeep} when it scores 0, on evidence too small to be sure of that
-   * @throws {PareError} when it scores 0 for certain
    */
   prepare(purpose: Purpose, size: number, options: MeasureOptions): Promise<Quality>;
   /** True when the baseline's answers or logits for a purpose are at hand. */
   isPrepared(purpose: Purpose, size: number, folder: string): boolean;
   screen(modelPath: string, size: number, options: MeasureOptions): Promise<Screening>;
-  measure(modelPath: string, part: Part, size: number, options: MeasureOptions): Promise<Quality>;
+  /**
+   * Measures a candidate on up to `size` windows or cases of a part.
+   *
+   * @throws {NothingToKeep} when the baseline scores 0, on evidence too small to be sure of that
+   * @throws {PareError} when it scores 0 for certain
+   */
+  measure(modelPath: string, part: Part, size: number, options: TrialOptions): Promise<Measurement>;
+  /** Takes in what a measurement has shown, in the order in which measurements were made; a resumed fit hands in all of them again. */
+  learn(measurement: Measurement): void;
   /** Evidence in `unit` for a number of windows or cases. */
   inUnits(size: number): number;
 }

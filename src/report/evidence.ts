@@ -83,8 +83,15 @@ export function evidenceSection(certificate: Certificate, command: string, recip
   </section>`;
 }
 
-function qualityMeaning({ bar, task }: Certificate): string {
+function qualityMeaning({ bar, task, statistic }: Certificate): string {
   const confidence = percent(bar.confidence, 0);
+  if (statistic?.target !== undefined && bar.metric === "score") {
+    const target =
+      statistic.target === "task"
+        ? `the ${statistic.casesInTarget} cases of the confirmation part`
+        : "all cases like these";
+    return `candidate’s mean score ÷ baseline’s on ${target}; accepted when the lower end of its ${confidence} confidence sequence, which holds whenever one stops, reaches the bar; chance of a wrong ACCEPT at most ${percent(statistic.errorRate, 0)} (${statistic.control})`;
+  }
   return bar.metric === "perplexityRatio"
     ? `baseline perplexity ÷ candidate perplexity on the same ${task.kind === "text" ? "windows of text" : "cases"}; accepted when the lower ${confidence} bound of the paired comparison reaches the bar`
     : `candidate’s mean score ÷ baseline’s on the same cases; accepted when the lower ${confidence} bound of the paired comparison reaches the bar`;

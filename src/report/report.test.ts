@@ -126,3 +126,11 @@ test("renderReport() calls a loss of speed a loss", () => {
   certificate.winner!.decodeTokensPerSecond = certificate.baseline.decodeTokensPerSecond! * 0.8;
   expect(renderReport(certificate, { command: "pare fit" })).toContain("20\u202f% slower");
 });
+
+test("renderReport() names the worst slice and lists all, where cases have tags", () => {
+  const page = renderReport(certificates.NEED_MORE, { command });
+  expect(page).toMatch(/does worst on <strong>lights<\/strong>/);
+  expect(page).toContain('href="#slices"');
+  expect(page).toContain("&#60;music&#62;");
+  expect(renderReport(certificates.ACCEPT, { command })).not.toContain('id="slices"');
+});

@@ -10,6 +10,7 @@ import { html, trusted } from "./html.js";
 import { layersSection } from "./layers.js";
 import { runSection } from "./run-it.js";
 import { SCRIPT } from "./script.js";
+import { slicesSection } from "./slices.js";
 import { STYLE } from "./style.js";
 import { trialsSection } from "./trials.js";
 import { verdictSection } from "./verdict.js";
@@ -41,9 +42,11 @@ export function renderReport(certificate: Certificate, detail: ReportDetail): st
   const policy = `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${scriptHash}'; base-uri 'none'; form-action 'none'`;
   const style = trusted(`<style>${STYLE}</style>`);
   const script = trusted(`<script>${SCRIPT}</script>`); // exactly the bytes that were hashed
+  const slices = slicesSection(certificate);
   const links: [string, string][] = [
     ["front", "Front"],
     ...(winner ? ([["comparison", "Before and after"]] as [string, string][]) : []),
+    ...(slices ? ([["slices", "Slices"]] as [string, string][]) : []),
     ["trials", "Trials"],
     ...(winner && winner.tensors.length > 0 ? ([["layers", "Layers"]] as [string, string][]) : []),
     ...(winner ? ([["run", "Run it"]] as [string, string][]) : []),
@@ -67,7 +70,7 @@ export function renderReport(certificate: Certificate, detail: ReportDetail): st
           <button type="button" id="theme" data-needs-script hidden>Dark</button>
         </div>
         <main id="main">
-          ${verdictSection(certificate)} ${frontSection(certificate)} ${comparisonSection(certificate)}
+          ${verdictSection(certificate)} ${frontSection(certificate)} ${comparisonSection(certificate)} ${slices}
           ${trialsSection(certificate)} ${layersSection(certificate)} ${runSection(certificate, detail)}
           ${evidenceSection(certificate, detail.command, detail.recipe)}
         </main>

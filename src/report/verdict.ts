@@ -62,8 +62,10 @@ function headline(certificate: Certificate): string {
       : `Nothing fits ${formatBytes(device.memoryBytes)}; something fits from ${formatBytes(nearest)}`;
   }
   if (verdict === "NEED_MORE" && certificate.casesNeeded) {
-    const { count, unit } = certificate.casesNeeded;
-    return `Too little evidence to decide: about ${counted(count, unit)} would settle it`;
+    const { count, unit, more } = certificate.casesNeeded;
+    return more === undefined
+      ? `Too little evidence to decide: about ${counted(count, unit)} would settle it`
+      : `Too little evidence to decide: about ${grouped(more)} more ${unit} would settle it`;
   }
   return verdict === "REJECT" ? `Nothing that fits keeps ${barText} of the quality` : "Too little evidence to decide";
 }

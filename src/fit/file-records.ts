@@ -1,0 +1,52 @@
+// Which files a certificate speaks of, and what was in them.
+import { stat } from "node:fs/promises";
+
+import type { z } from "zod";
+
+import { sha256File } from "../support/files.js";
+import type { BaseModel } from "./candidates.js";
+import type { fileSchema } from "./certificate.js";
+import { isDeviceFile } from "./device.js";
+import type { FitRequest } from "./request.js";
+
+export type FileRecord = z.infer<typeof fileSchema>;
+
+/** @param known its hash, where that is known */
+export async function recordFile(
+  role: string,
+  path: string,
+  signal?: AbortSignal,
+  known?: string,
+): Promise<FileRecord> {
+  const { size } = await stat(path);
+  return { role, path, sizeBytes: size, sha256: known ?? (await sha256File(path, signal)) };
+}
+
+/**
+ * Every file that the fit of a request reads, the parts of a split model one by one. A shipped device is none.
+ *
+ * @param taskHash of the task's bytes as they were read
+ */
+export async function recordInputs(
+  { task, text = [], importance, device }: FitRequest,
+  bases: readonly BaseModel[],
+  taskHash: string,
+  signal?: AbortSignal,
+): Promise<FileRecord[]> {
+  const models = bases.flatMap(({ model, sha256 }) => {
+    const parts = model.parts!;
+    return parts.map((path): [string, string, string?] => ["model", path, parts.length === 1 ? sha256 : undefined]);
+  });
+  const files: [string, string | undefined, string?][] = [
+    ...models,
+    ["task", task, taskHash],
+    ...text.map((path): [string, string] => ["text", path]),
+    ["importance", importance],
+    ["device", isDeviceFile(device) ? device : undefined],
+  ];
+  const records: FileRecord[] = [];
+  for (const [role, path, known] of files) {
+    if (path !== undefined) records.push(await recordFile(role, path, signal, known));
+  }
+  return records;
+}

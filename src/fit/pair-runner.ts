@@ -1,0 +1,109 @@
+// Runs batches of cases through the baseline and a candidate. What the baseline answered in an earlier trial is known and
+// not run again; each run of the engine is remembered, so that an interrupted trial goes on behind its last batch.
+import { EngineError, PareError } from "../errors.js";
+import { type CaseResult, evaluateTask } from "../evaluate/run-task.js";
+import { SCORERS } from "../evaluate/scorers/registry.js";
+import type { Task, TaskCase } from "../evaluate/task.js";
+import type { TrialOptions } from "./yardstick.js";
+
+/** What the baseline said to a case. */
+export interface KnownAnswer {
+  score: number;
+  /** Only where candidates are scored by agreement with it. */
+  answer?: string;
+}
+
+export class PairRunner {
+  readonly #task: Task;
+  readonly #models: { baseline: string; candidate: string };
+  readonly #known: Map<string, KnownAnswer>;
+  readonly #options: TrialOptions;
+  /** Answers that candidates of this trial were scored by. */
+  readonly answersNeeded: Record<string, string> = {};
+  /** Cases that did not fit the context, as notes: they score 0 on both sides, which leaves the share kept as it is. */
+  readonly tooLong: string[] = [];
+  readonly #excludeFaulty: boolean;
+  #baselineSum = 0;
+  casesRun = 0;
+
+  /** @param known answers of the baseline from earlier trials; not changed here */
+  constructor(
+    task: Task,
+    models: { baseline: string; candidate: string },
+    known: ReadonlyMap<string, KnownAnswer>,
+    options: TrialOptions,
+    excludeFaulty = false,
+  ) {
+    this.#excludeFaulty = excludeFaulty;
+    this.#task = task;
+    this.#models = models;
+    this.#known = new Map(known);
+    this.#options = options;
+  }
+
+  /** True while the baseline has scored nothing at all. */
+  get isBaselineZero(): boolean {
+    return this.#baselineSum === 0;
+  }
+
+  /** @returns scores in the batch's order; what can't be judged is no success */
+  async run(batch: readonly TaskCase[], number: number): Promise<{ baseline: number; candidate: number }[]> {
+    const unknown = batch.filter(({ id }) => !this.#known.has(id));
+    if (unknown.length > 0) {
+      const answers = await this.#options.remember(`baseline:${number}`, () => this.#runBaseline(unknown));
+      for (const [index, answer] of answers.entries()) this.#known.set(unknown[index]!.id, answer);
+    }
+    const known = batch.map(({ id }) => this.#known.get(id)!);
+    for (const [index, { answer }] of known.entries()) {
+      if (answer !== undefined) this.answersNeeded[batch[index]!.id] = answer;
+    }
+    const scores = await this.#options.remember(`candidate:${number}`, () => this.#runCandidate(batch));
+    this.casesRun += batch.length;
+    this.#baselineSum += known.reduce((sum, { score }) => sum + score, 0);
+    return known.map(({ score }, index) => ({ baseline: score, candidate: scores[index]! }));
+  }
+
+  /** A case without `expect` is scored by agreement with the baseline, which agrees with itself. */
+  async #runBaseline(cases: readonly TaskCase[]): Promise<KnownAnswer[]> {
+    const results = await this.#evaluate(this.#models.baseline, cases).catch((cause: unknown) => {
+      if (!(cause instanceof EngineError)) throw cause;
+      throw new PareError(`Cannot measure the baseline: ${cause.message}`, { cause }); // no finding about the candidate
+    });
+    return results.map((result, index) => {
+      if (!result) return { score: 0 };
+      const { score, answer } = result;
+      const isNeeded = SCORERS[cases[index]!.scorer].needsBaseline(cases[index]!);
+      return { score: score ?? (isNeeded ? 1 : 0), ...(isNeeded ? { answer } : {}) };
+    });
+  }
+
+  async #runCandidate(cases: readonly TaskCase[]): Promise<number[]> {
+    const results = await this.#evaluate(this.#models.candidate, cases, this.answersNeeded);
+    return results.map((result) => result?.score ?? 0);
+  }
+
+  /** @returns in the order of the cases; undefined for one that was left out */
+  async #evaluate(
+    model: string,
+    cases: readonly TaskCase[],
+    baselineAnswers: Record<string, string> = {},
+  ): Promise<(CaseResult | undefined)[]> {
+    const { threads, signal, onProgress } = this.#options;
+    // As a baseline: in a small batch it may be that nothing can be scored.
+    const request = {
+      model,
+      threads,
+      baselineAnswers,
+      isBaseline: true,
+      excludeFaulty: this.#excludeFaulty,
+      task: { ...this.#task, cases: [...cases], excluded: [] },
+    };
+    const { perCase, excluded = [] } = await evaluateTask(request, { signal, onProgress });
+    for (const { line, reason } of excluded) {
+      const note = `Line ${line} of the task counts for neither side: ${reason}`;
+      if (!this.tooLong.includes(note)) this.tooLong.push(note);
+    }
+    const byId = new Map(perCase.map((result) => [result.id, result]));
+    return cases.map(({ id }) => byId.get(id));
+  }
+}
