@@ -46,7 +46,7 @@ async function answerTo(
   to: string | ChatMessage[],
 ): Promise<FromChatJob> {
   try {
-    const tokens = typeof to === "string" ? tokenizer.prompt(to) : tokenizer.conversation(to);
+    const tokens = typeof to === "string" ? tokenizer.prompt(to) : tokenizer.conversation({ messages: to });
     return { kind: "answered", result: await conversation.answer(tokens) };
   } catch (error) {
     if (!(error instanceof PareError) || error instanceof EngineError) throw error;

@@ -65,9 +65,14 @@ function sharedLength(promptTokens: readonly number[], wholeTokens: readonly (re
 
 /** ln softmax(logits)[token], summed in double precision. */
 export function logProbability(logits: Float32Array, token: number): number {
+  return logits[token]! - logSumExp(logits);
+}
+
+/** ln Σ exp(logits), in double precision. */
+export function logSumExp(logits: Float32Array): number {
   let highest = -Infinity;
   for (const logit of logits) if (logit > highest) highest = logit;
   let sum = 0;
   for (const logit of logits) sum += Math.exp(logit - highest);
-  return logits[token]! - highest - Math.log(sum);
+  return highest + Math.log(sum);
 }
