@@ -43,6 +43,11 @@ export class TokenCandidates {
     return this.#reset(1);
   }
 
+  /** Makes tokens of a whole row impossible. */
+  exclude(tokens: readonly number[]): void {
+    for (const token of tokens) this.#floats[token * 3 + 1] = -Infinity;
+  }
+
   /** Whether the first candidate was left possible. */
   get isFirstPossible(): boolean {
     return this.#floats[1]! > -Infinity;

@@ -6,6 +6,7 @@ import type { LlamaModel } from "../../native/llama-model.js";
 import type { TokenCandidates } from "../../native/token-candidates.js";
 import { argmax } from "../../support/argmax.js";
 import { scoreToken } from "./log-probabilities.js";
+import { Utf8Gate } from "./utf8-gate.js";
 import type { EngineEvent, GenerateJob, ScoredToken } from "./messages.js";
 
 /** What all answers of an engine share. */
@@ -27,6 +28,7 @@ export class RunningAnswer implements Disposable {
   readonly #chain: SamplerChain | undefined;
   readonly #grammar: GrammarSampler | undefined;
   readonly #answer: AnswerText;
+  readonly #gate = new Utf8Gate();
   #unsent = "";
   #unsentTokens: ScoredToken[] = [];
   #tokens = 0;
@@ -73,22 +75,42 @@ export class RunningAnswer implements Disposable {
     return hasRest ? [this.#textEvent(), end] : [end];
   }
 
-  /** A grammar is asked about the chosen token first: looking at the whole vocabulary takes far longer. */
   #choose(logits: Float32Array): number | undefined {
-    const { candidates } = this.#around;
     if (!this.#chain) return argmax(logits);
-    this.#chain.choose(candidates.fill(logits));
-    let token = candidates.chosen;
-    if (this.#grammar && (token === undefined || !this.#grammar.allows(token, candidates))) {
-      const row = candidates.fill(logits);
-      this.#grammar.restrict(row);
-      this.#chain.choose(row);
-      token = candidates.chosen;
-    }
-    if (token === undefined) return undefined;
-    this.#grammar?.accept(token);
-    this.#chain.accept(token);
+    const token = this.#grammar ? this.#chooseAllowed(logits, this.#grammar) : this.#draw(logits);
+    if (token !== undefined) this.#chain.accept(token);
     return token;
+  }
+
+  #draw(logits: Float32Array, options: { grammar?: GrammarSampler; excluded?: readonly number[] } = {}): number | undefined {
+    const { candidates } = this.#around;
+    const row = candidates.fill(logits);
+    candidates.exclude(options.excluded ?? []);
+    options.grammar?.restrict(row);
+    this.#chain!.choose(row);
+    return candidates.chosen;
+  }
+
+  /** The grammar is asked about a freely drawn token first: looking at the whole vocabulary takes far longer. */
+  #chooseAllowed(logits: Float32Array, grammar: GrammarSampler): number | undefined {
+    const { candidates, model } = this.#around;
+    const excluded: number[] = [];
+    let token = this.#draw(logits);
+    while (token === undefined || !grammar.allows(token, candidates) || !this.#keepsText(token)) {
+      if (token !== undefined && grammar.allows(token, candidates)) excluded.push(token);
+      token = this.#draw(logits, { grammar, excluded });
+      if (token === undefined) return undefined;
+    }
+    grammar.accept(token);
+    this.#gate.take(model.tokenBytes(token, true));
+    return token;
+  }
+
+  /** An end in the middle of a character would spoil it, too. */
+  #keepsText(token: number): boolean {
+    const { model } = this.#around;
+    if (model.isEndOfGeneration(token)) return this.#gate.isBetweenCharacters;
+    return this.#gate.accepts(model.tokenBytes(token, true));
   }
 
   #noteLikelihood(logits: Float32Array, token: number): void {
