@@ -8,7 +8,12 @@ export function randomSchema(random) {
 
 function any(random, depth, refers) {
   const makers = [scalar, scalar, scalar];
-  if (depth < 3) makers.push((r) => object(r, depth + 1, refers), (r) => array(r, depth + 1, refers), (r) => choice(r, depth + 1, refers));
+  if (depth < 3)
+    makers.push(
+      (r) => object(r, depth + 1, refers),
+      (r) => array(r, depth + 1, refers),
+      (r) => choice(r, depth + 1, refers),
+    );
   if (refers) makers.push((r) => ({ $ref: pick(r, ["#/$defs/leaf", "#/$defs/node"]) }));
   return pick(random, makers)(random);
 }
@@ -45,7 +50,13 @@ function scalar(random) {
 }
 
 function plain(random) {
-  return pick(random, [{ type: "boolean" }, { type: "null" }, { type: "integer" }, { type: "number" }, { type: ["integer", "null"] }]);
+  return pick(random, [
+    { type: "boolean" },
+    { type: "null" },
+    { type: "integer" },
+    { type: "number" },
+    { type: ["integer", "null"] },
+  ]);
 }
 
 function bounded(random) {
@@ -73,7 +84,17 @@ function text(random) {
   return pick(random, [
     { type: "string", minLength, maxLength: minLength + whole(random, 6) },
     { type: "string", format: pick(random, ["date", "time", "date-time", "uuid", "ipv4", "email"]) },
-    { type: "string", pattern: pick(random, ["^[a-c]{2,4}$", "^\\d{3}-\\d{4}$", "^(?:ab|c+?)x?$", "^[^aeiou]{1,3}$", '^["\\\\/]{1,2}$', "^\\S\\w{0,3}$"]) },
+    {
+      type: "string",
+      pattern: pick(random, [
+        "^[a-c]{2,4}$",
+        "^\\d{3}-\\d{4}$",
+        "^(?:ab|c+?)x?$",
+        "^[^aeiou]{1,3}$",
+        '^["\\\\/]{1,2}$',
+        "^\\S\\w{0,3}$",
+      ]),
+    },
   ]);
 }
 

@@ -14,6 +14,7 @@ export { fit } from "./report/fit-with-report.js";
 export { inspect } from "./model/inspect.js";
 export { quantizeCalibrated } from "./fit/allocate/quantize-calibrated.js";
 export { quantize } from "./passes/quantize/quantize.js";
+export { serve } from "./serve/serve.js";
 
 // Files: models, importance data, tasks, devices, certificates.
 export { readImportance } from "./calibrate/read-imatrix.js";
@@ -54,5 +55,7 @@ export type { Backend } from "./native/platform.js";
 export type { PresetName } from "./passes/quantize/presets.js";
 export type { CalibratedRequest, CalibratedResult } from "./fit/allocate/quantize-calibrated.js";
 export type { QuantizeRequest, QuantizeResult } from "./passes/quantize/quantize.js";
+export type { LogEntry } from "./serve/observe/request-record.js";
+export type { PareServer, ServeOptions } from "./serve/serve.js";
 export type { ReportDetail } from "./report/report.js";
 export type { OnProgress, Progress, RunOptions } from "./support/progress.js";

@@ -9,6 +9,7 @@ import { describeEval } from "./command-eval.js";
 import { describeFit } from "./command-fit.js";
 import { describeInspect } from "./command-inspect.js";
 import { describeQuantize } from "./command-quantize.js";
+import { describeServe } from "./command-serve.js";
 import { addExamples } from "./examples.js";
 import { addGlobalOptions } from "./options.js";
 import { packageVersion } from "./version.js";
@@ -40,6 +41,7 @@ export function createProgram(): Command {
     describeCalibrate,
     describeEval,
     describeChat,
+    describeServe,
     describeDoctor,
     describeCompletion,
   ]) {

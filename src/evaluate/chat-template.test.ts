@@ -9,9 +9,10 @@ test("ChatTemplate renders messages with BOS, EOS and the beginning of the answe
     "{{ bos_token }}{% for m in messages %}[{{ m.role }}] {{ m.content }}{{ eos_token }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
   const text = new ChatTemplate(source, options).render({
     messages: [
-    { role: "system", content: "Be brief" },
-    { role: "user", content: "Hi" },
-  ] });
+      { role: "system", content: "Be brief" },
+      { role: "user", content: "Hi" },
+    ],
+  });
   expect(text).toBe("<s>[system] Be brief</s>[user] Hi</s>[assistant]");
 });
 

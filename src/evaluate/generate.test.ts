@@ -102,7 +102,11 @@ describe.each(["stories260K-f32.gguf", "stories15M-f16.gguf"])("generate() with 
     for (const chosen of [[0], [11], [0, 11], [2, 3, 5, 8], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]]) {
       const step = chosen.map((lane) => ({ lane, token: tokens[1]! }));
       lanes.step(step, (_, logits) => {
-        seen.add(createHash("md5").update(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength)).digest("hex"));
+        seen.add(
+          createHash("md5")
+            .update(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength))
+            .digest("hex"),
+        );
       });
       for (const lane of chosen) expect(lanes.truncate(lane, tokens.length)).toBe(tokens.length);
     }

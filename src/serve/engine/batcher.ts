@@ -89,7 +89,11 @@ export class Batcher {
     }
   }
 
-  #place(answer: RunningAnswer, { lane, source, kept }: { lane: number; source: number; kept: number }, isScored: boolean) {
+  #place(
+    answer: RunningAnswer,
+    { lane, source, kept }: { lane: number; source: number; kept: number },
+    isScored: boolean,
+  ) {
     const { prompt, job } = answer;
     if (kept > 0 && source !== lane) this.#lanes.copy(source, lane);
     const cachedTokens = this.#lanes.truncate(lane, kept);

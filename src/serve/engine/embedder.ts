@@ -27,7 +27,9 @@ export class Embedder implements Disposable {
   embed(tokens: readonly number[]): Float32Array {
     if (tokens.length === 0) throw new PareError("Cannot embed a text without tokens");
     if (tokens.length > this.#tokensMax) {
-      throw new PareError(`The text has ${tokens.length} tokens, and a text of at most ${this.#tokensMax} can be embedded`);
+      throw new PareError(
+        `The text has ${tokens.length} tokens, and a text of at most ${this.#tokensMax} can be embedded`,
+      );
     }
     const context = (this.#context ??= this.#createContext());
     const batch = context.newBatch(tokens.length);

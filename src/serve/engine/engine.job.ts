@@ -104,9 +104,12 @@ class Desk {
       throw new PareError("The prompt is empty, and the vocabulary begins texts with no token of its own");
     }
     if (prompt.length >= contextLength) {
-      throw new PareError(`The prompt has ${prompt.length} tokens, and the context of this model's server ${contextLength}`, {
-        hint: "Send a shorter prompt, or start the server with a larger --context",
-      });
+      throw new PareError(
+        `The prompt has ${prompt.length} tokens, and the context of this model's server ${contextLength}`,
+        {
+          hint: "Send a shorter prompt, or start the server with a larger --context",
+        },
+      );
     }
     const around = { model: this.#model, candidates: this.#candidates, contextLength };
     batcher.add(new RunningAnswer(job, prompt, around));

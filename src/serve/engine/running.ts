@@ -82,7 +82,10 @@ export class RunningAnswer implements Disposable {
     return token;
   }
 
-  #draw(logits: Float32Array, options: { grammar?: GrammarSampler; excluded?: readonly number[] } = {}): number | undefined {
+  #draw(
+    logits: Float32Array,
+    options: { grammar?: GrammarSampler; excluded?: readonly number[] } = {},
+  ): number | undefined {
     const { candidates } = this.#around;
     const row = candidates.fill(logits);
     candidates.exclude(options.excluded ?? []);

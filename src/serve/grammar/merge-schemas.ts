@@ -29,7 +29,8 @@ function mergeKeyword(keyword: string, a: unknown, b: unknown, pointer: string):
   if (LARGER.has(keyword)) return Math.max(a as number, b as number);
   if (SMALLER.has(keyword)) return Math.min(a as number, b as number);
   if (keyword === "type") return commonTypes(a, b, pointer);
-  if (keyword === "enum") return (a as unknown[]).filter((one) => (b as unknown[]).some((other) => isDeepStrictEqual(one, other)));
+  if (keyword === "enum")
+    return (a as unknown[]).filter((one) => (b as unknown[]).some((other) => isDeepStrictEqual(one, other)));
   if (keyword === "required") return [...new Set([...(a as string[]), ...(b as string[])])];
   if (keyword === "properties") return mergeProperties(a as Schema, b as Schema, pointer);
   if (keyword === "items" || keyword === "additionalProperties") return both(a, b);
@@ -46,7 +47,8 @@ function both(a: unknown, b: unknown): unknown {
 
 function mergeProperties(a: Schema, b: Schema, _pointer: string): Schema {
   const merged: Record<string, unknown> = { ...a };
-  for (const [name, schema] of Object.entries(b)) merged[name] = Object.hasOwn(a, name) ? both(a[name], schema) : schema;
+  for (const [name, schema] of Object.entries(b))
+    merged[name] = Object.hasOwn(a, name) ? both(a[name], schema) : schema;
   return merged;
 }
 
@@ -60,7 +62,10 @@ function commonTypes(a: unknown, b: unknown, pointer: string): unknown {
     if (type === "integer" && second.includes("number")) common.add("integer");
   }
   if (common.size > 0) return [...common];
-  throw new UnsupportedSchema(pointer, `wants the type ${first.join(" or ")} and the type ${second.join(" or ")} at once`);
+  throw new UnsupportedSchema(
+    pointer,
+    `wants the type ${first.join(" or ")} and the type ${second.join(" or ")} at once`,
+  );
 }
 
 /** `additionalProperties` speaks of the properties beside it only, which a merge would change. */
@@ -69,5 +74,8 @@ function requireKnownProperties(a: Schema, b: Schema, pointer: string): void {
   const known = Object.keys((a["properties"] as Schema | undefined) ?? {});
   const strangers = Object.keys((b["properties"] as Schema | undefined) ?? {}).filter((name) => !known.includes(name));
   if (strangers.length === 0) return;
-  throw new UnsupportedSchema(pointer, `has "additionalProperties" beside a schema with other properties (${strangers.join(", ")})`);
+  throw new UnsupportedSchema(
+    pointer,
+    `has "additionalProperties" beside a schema with other properties (${strangers.join(", ")})`,
+  );
 }

@@ -9,7 +9,11 @@ const CODE_MAX = 0x10ffff;
 const DIGITS: Range[] = [[0x30, 0x39]];
 const WORD: Range[] = [[0x30, 0x39], [0x41, 0x5a], [0x5f, 0x5f], [0x61, 0x7a]]; // prettier-ignore
 const SPACE: Range[] = [[9, 13], [32, 32], [0xa0, 0xa0], [0x1680, 0x1680], [0x2000, 0x200a], [0x2028, 0x2029], [0x202f, 0x202f], [0x205f, 0x205f], [0x3000, 0x3000], [0xfeff, 0xfeff]]; // prettier-ignore
-const LINE_ENDS: Range[] = [[10, 10], [13, 13], [0x2028, 0x2029]];
+const LINE_ENDS: Range[] = [
+  [10, 10],
+  [13, 13],
+  [0x2028, 0x2029],
+];
 const CLASSES: Record<string, Range[]> = {
   d: DIGITS,
   w: WORD,
@@ -40,7 +44,8 @@ export function patternExpression(pattern: string, pointer: string): string {
   const endsAnchored = /(?<!\\)(?:\\\\)*\$$/.test(pattern);
   const inner = pattern.slice(startsAnchored ? 1 : 0, endsAnchored ? -1 : undefined);
   const parser = new PatternParser(inner, refuse);
-  if ((startsAnchored || endsAnchored) && parser.hasTopLevelChoice()) refuse("with an anchor for one of its choices only");
+  if ((startsAnchored || endsAnchored) && parser.hasTopLevelChoice())
+    refuse("with an anchor for one of its choices only");
   const body = parser.parse();
   const anything = repeated(oneOf(complement([])), 0, Infinity);
   return [startsAnchored ? "" : anything, body, endsAnchored ? "" : anything].filter(Boolean).join(" ");
@@ -147,7 +152,8 @@ class PatternParser {
 
   #numericEscape(character: string): number | undefined {
     const rest = this.#characters.slice(this.#at, this.#at + 10).join("");
-    const pattern = character === "x" ? /^([0-9a-f]{2})/i : character === "u" ? /^(?:([0-9a-f]{4})|\{([0-9a-f]+)\})/i : undefined;
+    const pattern =
+      character === "x" ? /^([0-9a-f]{2})/i : character === "u" ? /^(?:([0-9a-f]{4})|\{([0-9a-f]+)\})/i : undefined;
     const found = pattern?.exec(rest);
     if (!found) return undefined;
     this.#at += found[0].length;
@@ -210,6 +216,7 @@ function oneOf(ranges: readonly Range[]): string {
   const options = escaped.map(([, text]) => literal(text));
   if (plain.length > 0) options.unshift(characterClass(plain));
   // What only control characters could match is written as an escape that JSON has for all of them.
-  if (options.length === 0) options.push(...ranges.slice(0, 1).map(([low]) => literal(`\\u${low.toString(16).padStart(4, "0")}`)));
+  if (options.length === 0)
+    options.push(...ranges.slice(0, 1).map(([low]) => literal(`\\u${low.toString(16).padStart(4, "0")}`)));
   return alternatives(options);
 }

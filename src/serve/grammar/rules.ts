@@ -63,7 +63,8 @@ export function repeated(expression: string, least: number, most: number): strin
 
 function escapeCharacter(character: string, special: RegExp): string {
   const code = character.codePointAt(0)!;
-  if (special.test(character)) return `\\${character}`.replace(/\\([-^])/, (_, c: string) => hexEscape(c.codePointAt(0)!));
+  if (special.test(character))
+    return `\\${character}`.replace(/\\([-^])/, (_, c: string) => hexEscape(c.codePointAt(0)!));
   return code < 0x20 || code > 0x7e ? hexEscape(code) : character;
 }
 

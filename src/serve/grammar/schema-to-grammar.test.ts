@@ -29,7 +29,16 @@ async function answer(grammar: string, seed: number): Promise<{ text: string; re
   let text = "";
   const sampling = { ...DEFAULT_SAMPLING, temperature: 1, topK: 0, topP: 1, minP: 0, seed };
   const prompt = { kind: "text", text: "a" } as const;
-  const job = { kind: "generate", client: "", prompt, stop: [], sampling, grammar, streams: false, maxTokens: 800 } as const;
+  const job = {
+    kind: "generate",
+    client: "",
+    prompt,
+    stop: [],
+    sampling,
+    grammar,
+    streams: false,
+    maxTokens: 800,
+  } as const;
   for await (const event of engine.run(job)) {
     if (event.kind === "text") text += event.text;
     if (event.kind === "ended") return { text, reason: event.reason };
@@ -43,14 +52,15 @@ const ajv = new Ajv2020({ strict: false, logger: false, formats: formatTests() }
 function formatTests(): Record<string, (text: string) => boolean> {
   const isDate = (text: string): boolean =>
     /^\d{4}-\d\d-\d\d$/.test(text) && new Date(`${text}T00:00:00Z`).toISOString().startsWith(text);
-  const isTime = (text: string): boolean =>
-    /^([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]\d\d:[0-5]\d)$/.test(text);
+  const isTime = (text: string): boolean => /^([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]\d\d:[0-5]\d)$/.test(text);
   return {
     date: isDate,
     time: isTime,
     "date-time": (text) => isDate(text.slice(0, 10)) && text[10] === "T" && isTime(text.slice(11)),
     uuid: (text) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text),
-    ipv4: (text) => text.split(".").length === 4 && text.split(".").every((part) => Number(part) < 256 && String(Number(part)) === part),
+    ipv4: (text) =>
+      text.split(".").length === 4 &&
+      text.split(".").every((part) => Number(part) < 256 && String(Number(part)) === part),
     email: (text) => /^[^@\s]+@[^@\s]+\.[^@\s]+$/.test(text),
   };
 }
@@ -79,7 +89,14 @@ test.each(Object.keys(FORMATS))("the format %s is a grammar that llama.cpp reads
 test("schemas may contain themselves", async () => {
   const tree = {
     $ref: "#/$defs/tree",
-    $defs: { tree: { type: "object", properties: { next: { anyOf: [{ type: "null" }, { $ref: "#/$defs/tree" }] } }, required: ["next"], additionalProperties: false } },
+    $defs: {
+      tree: {
+        type: "object",
+        properties: { next: { anyOf: [{ type: "null" }, { $ref: "#/$defs/tree" }] } },
+        required: ["next"],
+        additionalProperties: false,
+      },
+    },
   };
   for (let seed = 0; seed < 5; seed++) await expectValid(tree, seed);
 });
@@ -93,12 +110,20 @@ describe("schemaToGrammar() refuses by name", () => {
     ["a pattern that looks ahead", { type: "string", pattern: "^(?=a)b$" }, "looks ahead"],
     ["a pattern that is none", { type: "string", pattern: "(" }, "no regular expression"],
     ["an anchor for one choice", { type: "string", pattern: "^a|b$" }, "anchor for one of its choices"],
-    ["a pattern with a length", { type: "string", pattern: "a", maxLength: 3 }, "combines pattern with minLength or maxLength"],
+    [
+      "a pattern with a length",
+      { type: "string", pattern: "a", maxLength: 3 },
+      "combines pattern with minLength or maxLength",
+    ],
     ["bounds without a number", { type: "integer", minimum: 5, maximum: 4 }, "no integer"],
     ["bounds between whole numbers", { type: "integer", exclusiveMinimum: 5, exclusiveMaximum: 6 }, "no integer"],
     ["a required property that is forbidden", { required: ["a"], additionalProperties: false }, 'requires "a"'],
     ["an enum that the type forbids", { enum: [1, 2], type: "string" }, "lists no value"],
-    ["oneOf that may overlap", { oneOf: [{ type: "string" }, { type: "string", maxLength: 2 }] }, '"oneOf" with branches 0 and 1'],
+    [
+      "oneOf that may overlap",
+      { oneOf: [{ type: "string" }, { type: "string", maxLength: 2 }] },
+      '"oneOf" with branches 0 and 1',
+    ],
     ["a reference to nowhere", { $ref: "#/$defs/a" }, 'refers to "#/$defs/a"'],
     ["a reference to another document", { $ref: "https://example.com/a" }, "refers to"],
     ["a reference to itself", { $ref: "#/$defs/a", $defs: { a: { $ref: "#/$defs/a" } } }, "refers to itself only"],

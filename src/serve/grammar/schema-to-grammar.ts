@@ -50,7 +50,10 @@ export function schemaToGrammar(schema: unknown): string {
   addSchema(rules, schema, "root");
   const grammar = rules.text();
   if (grammar.length <= GRAMMAR_LENGTH_MAX) return grammar;
-  throw new UnsupportedSchema("#", `is too large: its grammar has ${grammar.length} characters, above ${GRAMMAR_LENGTH_MAX}`);
+  throw new UnsupportedSchema(
+    "#",
+    `is too large: its grammar has ${grammar.length} characters, above ${GRAMMAR_LENGTH_MAX}`,
+  );
 }
 
 /** Adds a schema's rules to a grammar under a name; other rules may refer to it. */
@@ -71,7 +74,8 @@ export function anyObjectGrammar(): string {
 /** Keywords have the kinds of values that they must have; what is checked here, the conversion relies on. */
 function requireValid(schema: unknown): void {
   const ajv = new Ajv2020({ strict: false, validateFormats: false, logger: false });
-  if (typeof schema !== "object" || schema === null) throw new UnsupportedSchema("#", "is no schema: it must be an object");
+  if (typeof schema !== "object" || schema === null)
+    throw new UnsupportedSchema("#", "is no schema: it must be an object");
   if (ajv.validateSchema({ ...schema, $schema: undefined })) return;
   const { instancePath = "", message = "" } = ajv.errors?.[0] ?? {};
   throw new UnsupportedSchema(`#${instancePath}`, `is no valid JSON Schema of draft 2020-12: it ${message}`);
@@ -125,10 +129,13 @@ class Conversion {
   #array(schema: Schema, pointer: string, depth: number): string {
     const { minItems = 0, maxItems = Infinity } = schema as { minItems?: number; maxItems?: number };
     const fixed = (schema["prefixItems"] ?? []) as unknown[];
-    const first = fixed.slice(0, maxItems).map((one, i) => this.expression(one, `${pointer}/prefixItems/${i}`, depth + 1));
+    const first = fixed
+      .slice(0, maxItems)
+      .map((one, i) => this.expression(one, `${pointer}/prefixItems/${i}`, depth + 1));
     const least = Math.max(0, minItems - first.length);
     const allowed = schema["items"] === false ? 0 : maxItems - first.length;
-    if (least > Math.min(allowed, REPETITIONS_MAX)) throw new UnsupportedSchema(pointer, `has minItems ${minItems}, more than can be`);
+    if (least > Math.min(allowed, REPETITIONS_MAX))
+      throw new UnsupportedSchema(pointer, `has minItems ${minItems}, more than can be`);
     const most = allowed === Infinity ? allowed : Math.min(allowed, REPETITIONS_MAX);
     if (most <= 0 || (first.length > 0 && schema["items"] === undefined && least === 0)) return bracketed(first);
     const item = this.expression(schema["items"] ?? true, `${pointer}/items`, depth + 1);
@@ -142,12 +149,16 @@ class Conversion {
     const properties = (schema["properties"] ?? {}) as Schema;
     const required = (schema["required"] ?? []) as string[];
     const additional = schema["additionalProperties"];
-    if (Object.keys(properties).length === 0 && required.length === 0 && additional === undefined) return jsonRule(this.#rules, "object");
+    if (Object.keys(properties).length === 0 && required.length === 0 && additional === undefined)
+      return jsonRule(this.#rules, "object");
     const missing = required.filter((name) => !Object.hasOwn(properties, name));
     if (missing.length > 0 && additional === false) {
       throw new UnsupportedSchema(pointer, `requires "${missing[0]}", which "additionalProperties" forbids`);
     }
-    const all: [string, unknown][] = [...Object.entries(properties), ...missing.map((name): [string, unknown] => [name, additional ?? true])];
+    const all: [string, unknown][] = [
+      ...Object.entries(properties),
+      ...missing.map((name): [string, unknown] => [name, additional ?? true]),
+    ];
     const ws = jsonRule(this.#rules, "ws");
     const members = all
       .filter(([name, value]) => value !== false || required.includes(name))
@@ -188,8 +199,13 @@ class Conversion {
   #values(schema: Schema, pointer: string): string {
     const { enum: listed, const: only, ...rest } = schema;
     const values = only === undefined ? (listed as unknown[]) : [only];
-    if (/"pattern"/.test(JSON.stringify(rest))) throw new UnsupportedSchema(pointer, "combines listed values with a pattern");
-    const allows = compile({ ...rest, ...(only === undefined || listed === undefined ? {} : { enum: listed }) }, this.#document, pointer);
+    if (/"pattern"/.test(JSON.stringify(rest)))
+      throw new UnsupportedSchema(pointer, "combines listed values with a pattern");
+    const allows = compile(
+      { ...rest, ...(only === undefined || listed === undefined ? {} : { enum: listed }) },
+      this.#document,
+      pointer,
+    );
     const kept = values.filter((value) => allows(value));
     if (kept.length === 0) throw new UnsupportedSchema(pointer, "lists no value that the rest of it allows");
     return alternatives(kept.map((value) => literal(JSON.stringify(value))));
@@ -197,7 +213,8 @@ class Conversion {
 
   #choices(schema: Schema, keyword: "anyOf" | "oneOf", pointer: string, depth: number): string {
     const { [keyword]: branches, ...rest } = schema;
-    if (!Array.isArray(branches) || branches.length === 0) throw new UnsupportedSchema(pointer, `has an empty "${keyword}"`);
+    if (!Array.isArray(branches) || branches.length === 0)
+      throw new UnsupportedSchema(pointer, `has an empty "${keyword}"`);
     const resolved = branches.map((branch: unknown, i) => this.#resolved(branch, `${pointer}/${keyword}/${i}`));
     if (keyword === "oneOf") requireDistinct(resolved, pointer);
     const hasRest = Object.keys(rest).some((name) => !ANNOTATIONS.has(name));
@@ -223,7 +240,11 @@ class Conversion {
   #reference({ $ref, ...rest }: Schema, pointer: string, depth: number): string {
     const target = lookUp(this.#document, $ref, pointer);
     if (Object.keys(rest).some((name) => !ANNOTATIONS.has(name))) {
-      return this.expression(mergeSchemas(checkKeywords(this.#resolved(target, pointer), pointer), rest, pointer), pointer, depth + 1);
+      return this.expression(
+        mergeSchemas(checkKeywords(this.#resolved(target, pointer), pointer), rest, pointer),
+        pointer,
+        depth + 1,
+      );
     }
     const known = this.#references.get($ref as string);
     if (known !== undefined) return known;
@@ -265,7 +286,11 @@ function checkKeywords(schema: unknown, pointer: string): Schema {
     if (KEYWORDS.has(keyword)) return value !== undefined;
     const asksNothing = Object.hasOwn(MEANINGLESS, keyword) && MEANINGLESS[keyword] === value;
     if (ANNOTATIONS.has(keyword) || keyword.startsWith("x-") || asksNothing) return false;
-    throw new UnsupportedSchema(pointer, `has "${keyword}", which can't be enforced`, `Keywords are ${[...KEYWORDS].join(", ")}`);
+    throw new UnsupportedSchema(
+      pointer,
+      `has "${keyword}", which can't be enforced`,
+      `Keywords are ${[...KEYWORDS].join(", ")}`,
+    );
   });
   return Object.fromEntries(entries);
 }
@@ -277,7 +302,11 @@ function typesOf(schema: Schema, pointer: string): TypeName[] {
     const types = [named].flat() as TypeName[];
     const stranger = types.find((type) => !TYPES.includes(type));
     if (stranger === undefined && types.length > 0) return types;
-    throw new UnsupportedSchema(pointer, `has the type ${JSON.stringify(stranger ?? types)}`, `Types are ${TYPES.join(", ")}`);
+    throw new UnsupportedSchema(
+      pointer,
+      `has the type ${JSON.stringify(stranger ?? types)}`,
+      `Types are ${TYPES.join(", ")}`,
+    );
   }
   const speaksOf = (...keywords: string[]): boolean => keywords.some((keyword) => schema[keyword] !== undefined);
   if (speaksOf("properties", "required", "additionalProperties")) return ["object"];
@@ -292,7 +321,11 @@ function requireDistinct(branches: readonly unknown[], pointer: string): void {
   for (let i = 0; i < branches.length; i++) {
     for (let j = 0; j < i; j++) {
       if (areDistinct(branches[i], branches[j], pointer)) continue;
-      throw new UnsupportedSchema(pointer, `has "oneOf" with branches ${j} and ${i} that one value may meet both`, 'Use "anyOf"');
+      throw new UnsupportedSchema(
+        pointer,
+        `has "oneOf" with branches ${j} and ${i} that one value may meet both`,
+        'Use "anyOf"',
+      );
     }
   }
 }
@@ -313,7 +346,8 @@ function areDistinct(a: unknown, b: unknown, pointer: string): boolean {
 
 function typesAreDistinct(a: Schema, b: Schema, pointer: string): boolean {
   if (a["type"] === undefined || b["type"] === undefined) return false;
-  const wide = (schema: Schema): string[] => typesOf(schema, pointer).map((type) => (type === "integer" ? "number" : type));
+  const wide = (schema: Schema): string[] =>
+    typesOf(schema, pointer).map((type) => (type === "integer" ? "number" : type));
   return !wide(a).some((type) => wide(b).includes(type));
 }
 
@@ -331,7 +365,10 @@ function lookUp(document: unknown, reference: unknown, pointer: string): unknown
   if (typeof reference !== "string" || !reference.startsWith("#")) return missing();
   let at: unknown = document;
   for (const part of reference.slice(1).split("/").slice(1)) {
-    const key = part.replace(/%[0-9a-f]{2}/gi, decodeEscape).replaceAll("~1", "/").replaceAll("~0", "~");
+    const key = part
+      .replace(/%[0-9a-f]{2}/gi, decodeEscape)
+      .replaceAll("~1", "/")
+      .replaceAll("~0", "~");
     if (typeof at !== "object" || at === null || !Object.hasOwn(at, key)) return missing();
     at = (at as Record<string, unknown>)[key];
   }
@@ -351,8 +388,13 @@ function escapePointer(name: string): string {
 /** Says which of listed values the rest of a schema allows. */
 function compile(schema: Schema, document: unknown, pointer: string): (value: unknown) => boolean {
   try {
-    const definitions = isSchema(document) ? { $defs: document["$defs"] ?? {}, definitions: document["definitions"] ?? {} } : {};
-    const validate = new Ajv2020({ strict: false, validateFormats: false, logger: false }).compile({ ...definitions, ...schema });
+    const definitions = isSchema(document)
+      ? { $defs: document["$defs"] ?? {}, definitions: document["definitions"] ?? {} }
+      : {};
+    const validate = new Ajv2020({ strict: false, validateFormats: false, logger: false }).compile({
+      ...definitions,
+      ...schema,
+    });
     return (value) => validate(value) as boolean;
   } catch (cause) {
     throw new UnsupportedSchema(pointer, `is no valid schema: ${(cause as Error).message}`);

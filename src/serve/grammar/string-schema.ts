@@ -16,7 +16,8 @@ const LENGTH_MAX = 1000; // repetitions that llama.cpp takes; an answer is then 
 
 const DATE =
   '[1-9] [0-9]{3} "-" (("0" [13578] | "1" [02]) "-" ("0" [1-9] | [12] [0-9] | "3" [01]) | ("0" [469] | "11") "-" ("0" [1-9] | [12] [0-9] | "30") | "02-" ("0" [1-9] | "1" [0-9] | "2" [0-8]))';
-const CLOCK = '([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9] ":" [0-5] [0-9] ("." [0-9]{1,6})? ("Z" | [+-] ("0" [0-9] | "1" [0-4]) ":" [0-5] [0-9])';
+const CLOCK =
+  '([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9] ":" [0-5] [0-9] ("." [0-9]{1,6})? ("Z" | [+-] ("0" [0-9] | "1" [0-4]) ":" [0-5] [0-9])';
 const BYTE = '("25" [0-5] | "2" [0-4] [0-9] | "1" [0-9] [0-9] | [1-9]? [0-9])';
 const LABEL = "[a-z0-9] ([a-z0-9-]{0,20} [a-z0-9])?";
 
@@ -42,10 +43,16 @@ export const FORMATS: Readonly<Record<string, string>> = {
 export function stringExpression(rules: GrammarRules, schema: StringSchema, pointer: string): string {
   const { minLength = 0, maxLength = Infinity, pattern, format } = schema;
   const hasLength = minLength > 0 || maxLength < Infinity;
-  if (minLength > maxLength) throw new UnsupportedSchema(pointer, `has minLength ${minLength} above maxLength ${maxLength}`);
-  const told = [pattern !== undefined && "pattern", format !== undefined && "format", hasLength && "minLength or maxLength"];
+  if (minLength > maxLength)
+    throw new UnsupportedSchema(pointer, `has minLength ${minLength} above maxLength ${maxLength}`);
+  const told = [
+    pattern !== undefined && "pattern",
+    format !== undefined && "format",
+    hasLength && "minLength or maxLength",
+  ];
   const several = told.filter((name) => name !== false);
-  if (several.length > 1) throw new UnsupportedSchema(pointer, `combines ${several.join(" with ")}`, "Keep one of them");
+  if (several.length > 1)
+    throw new UnsupportedSchema(pointer, `combines ${several.join(" with ")}`, "Keep one of them");
   if (pattern !== undefined) return `"\\"" ${patternExpression(pattern, pointer)} "\\""`;
   if (format !== undefined) return formatExpression(format, pointer);
   if (!hasLength) return jsonRule(rules, "string");
