@@ -133,7 +133,8 @@ class Conversation {
     let logits = first;
     const startedAt = performance.now();
     let sentAt = -Infinity;
-    while (logits && !this.#isStopped) {
+    while (!this.#isStopped) {
+      if (!logits) break;
       const token = this.#sampler(logits);
       if (Number.isNaN(logits[token]!)) reason = "not-a-number";
       else if (this.#model.isEndOfGeneration(token)) reason = "end";

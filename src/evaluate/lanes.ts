@@ -68,7 +68,7 @@ export class Lanes implements Disposable {
     this.rows = measureRowCounts(model, { count: this.count, threads });
     const lanes = Math.max(this.count, this.rows.min);
     this.#prefixLane = keepsPrefix ? lanes : undefined;
-    this.#lengths = new Array<number>(lanes + (keepsPrefix ? 1 : 0)).fill(0);
+    this.#lengths = Array.from({ length: lanes + (keepsPrefix ? 1 : 0) }, () => 0);
     this.#context = LlamaContext.create(model, {
       contextLength: this.laneTokens * this.#lengths.length,
       batchSize: PIECE_TOKENS_MAX,

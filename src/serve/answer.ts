@@ -75,8 +75,14 @@ export interface WholeAnswer {
 /** Asks the model and waits for the end. */
 export async function askWhole(scope: Scope, question: Question): Promise<WholeAnswer> {
   const whole: WholeAnswer = {
-    ...{ text: "", tokens: [], calls: [], reason: "stop" },
-    ...{ promptTokens: 0, cachedTokens: 0, answerTokens: 0, echo: undefined },
+    text: "",
+    tokens: [],
+    calls: [],
+    reason: "stop",
+    promptTokens: 0,
+    cachedTokens: 0,
+    answerTokens: 0,
+    echo: undefined,
   };
   for await (const piece of ask(scope, { ...question, streams: false })) {
     if (piece.kind === "started")

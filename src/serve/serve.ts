@@ -95,7 +95,12 @@ async function keysOf({ apiKeyFile }: ServeOptions): Promise<ApiKeys> {
 function startEngine(name: string, model: string, options: ServeOptions): Engine {
   const { contextLength, parallel, threads, backend, repack } = options;
   return new Engine({
-    ...{ model, contextLength, parallel, threads, backend, repack },
+    model,
+    contextLength,
+    parallel,
+    threads,
+    backend,
+    repack,
     onDeath: (error) => options.onEngineDeath?.(name, messageOf(error)),
   });
 }
@@ -130,7 +135,10 @@ async function listen(
 ): Promise<PareServer> {
   const { host, port, requestMs = REQUEST_MS } = options;
   const app = createApp({
-    ...{ models, keys, limits: new Limits(), metrics: new Metrics() },
+    models,
+    keys,
+    limits: new Limits(),
+    metrics: new Metrics(),
     bodyBytes: options.bodyBytes ?? BODY_BYTES,
     requestMs,
     waitingMax: options.waitingMax ?? WAITING_MAX,

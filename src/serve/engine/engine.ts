@@ -198,12 +198,13 @@ class EngineProcess {
       () => new EngineError("The engine ended"),
       (error: unknown) => error,
     );
-    void this.ended.then((error) => {
+    this.ended = this.ended.then((error) => {
       for (const timer of this.#cancelling.values()) clearTimeout(timer);
       rejectReady(unavailable(error));
       this.ready = Promise.reject(unavailable(error));
       this.ready.catch(() => undefined);
       this.model = undefined;
+      return error;
     });
   }
 

@@ -36,7 +36,7 @@ export function patternExpression(pattern: string, pointer: string): string {
     throw new UnsupportedSchema(pointer, `has a pattern /${pattern}/ ${reason}`);
   };
   try {
-    new RegExp(pattern, "u");
+    void new RegExp(pattern, "u");
   } catch {
     refuse("that is no regular expression");
   }

@@ -11,17 +11,20 @@ import { mergeSchemas, type Schema } from "./merge-schemas.js";
 import { otherKey } from "./other-key.js";
 import { alternatives, GrammarRules, literal, repeated } from "./rules.js";
 import { stringExpression, type StringSchema } from "./string-schema.js";
+import { requireDistinct } from "./distinct-schemas.js";
+import { isSchema, type TypeName, typesOf } from "./schema-types.js";
 import { UnsupportedSchema } from "./unsupported-schema.js";
 
-const ANNOTATIONS = new Set([
-  ...["$schema", "$id", "$comment", "$defs", "definitions", "title", "description", "default", "examples"],
-  ...["deprecated", "readOnly", "writeOnly"],
-]);
-const KEYWORDS = new Set([
-  ...["type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref"],
-  ...["properties", "required", "additionalProperties", "items", "prefixItems", "minItems", "maxItems"],
-  ...["minLength", "maxLength", "pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"],
-]);
+const ANNOTATIONS = new Set(
+  "$schema $id $comment $defs definitions title description default examples deprecated readOnly writeOnly".split(" "),
+);
+const KEYWORDS = new Set(
+  [
+    "type enum const anyOf oneOf allOf $ref",
+    "properties required additionalProperties items prefixItems minItems maxItems",
+    "minLength maxLength pattern format minimum maximum exclusiveMinimum exclusiveMaximum",
+  ].flatMap((line) => line.split(" ")),
+);
 /** Values with which a keyword asks for nothing. */
 const MEANINGLESS: Readonly<Record<string, unknown>> = {
   uniqueItems: false,
@@ -30,9 +33,6 @@ const MEANINGLESS: Readonly<Record<string, unknown>> = {
   nullable: false,
   unevaluatedProperties: true,
 };
-const TYPES = ["object", "array", "string", "number", "integer", "boolean", "null"] as const;
-type TypeName = (typeof TYPES)[number];
-
 const REPETITIONS_MAX = 1000; // llama.cpp refuses grammars with many more
 const DEPTH_MAX = 64; // of schemas in schemas
 const SCHEMAS_MAX = 5000;
@@ -274,10 +274,6 @@ function bracketed(items: readonly string[], comma = '"," " "?', rest = ""): str
   return `"[" ${items.join(` ${comma} `)} ${rest} "]"`;
 }
 
-function isSchema(schema: unknown): schema is Schema {
-  return typeof schema === "object" && schema !== null && !Array.isArray(schema);
-}
-
 /** @returns the schema without keywords that ask for nothing */
 function checkKeywords(schema: unknown, pointer: string): Schema {
   if (schema === true) return {};
@@ -293,68 +289,6 @@ function checkKeywords(schema: unknown, pointer: string): Schema {
     );
   });
   return Object.fromEntries(entries);
-}
-
-/** Types that a schema names, or that its keywords speak of; all where there are none. */
-function typesOf(schema: Schema, pointer: string): TypeName[] {
-  const named = schema["type"];
-  if (named !== undefined) {
-    const types = [named].flat() as TypeName[];
-    const stranger = types.find((type) => !TYPES.includes(type));
-    if (stranger === undefined && types.length > 0) return types;
-    throw new UnsupportedSchema(
-      pointer,
-      `has the type ${JSON.stringify(stranger ?? types)}`,
-      `Types are ${TYPES.join(", ")}`,
-    );
-  }
-  const speaksOf = (...keywords: string[]): boolean => keywords.some((keyword) => schema[keyword] !== undefined);
-  if (speaksOf("properties", "required", "additionalProperties")) return ["object"];
-  if (speaksOf("items", "prefixItems", "minItems", "maxItems")) return ["array"];
-  if (speaksOf("minLength", "maxLength", "pattern", "format")) return ["string"];
-  if (speaksOf("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")) return ["number"];
-  return ["object", "array", "string", "number", "boolean", "null"];
-}
-
-/** Exactly one of `oneOf` must hold, which a grammar can promise only where no two can. */
-function requireDistinct(branches: readonly unknown[], pointer: string): void {
-  for (let i = 0; i < branches.length; i++) {
-    for (let j = 0; j < i; j++) {
-      if (areDistinct(branches[i], branches[j], pointer)) continue;
-      throw new UnsupportedSchema(
-        pointer,
-        `has "oneOf" with branches ${j} and ${i} that one value may meet both`,
-        'Use "anyOf"',
-      );
-    }
-  }
-}
-
-function areDistinct(a: unknown, b: unknown, pointer: string): boolean {
-  if (!isSchema(a) || !isSchema(b)) return false;
-  const [first, second] = [valuesOf(a), valuesOf(b)];
-  if (first && second) return !first.some((value) => second.includes(value));
-  if (typesAreDistinct(a, b, pointer)) return true;
-  const properties = [a, b].map((schema) => (schema["properties"] ?? {}) as Schema);
-  const required = [a, b].map((schema) => (schema["required"] ?? []) as string[]);
-  return required[0]!.some((name) => {
-    if (!required[1]!.includes(name)) return false;
-    const [one, other] = properties.map((all) => all[name]);
-    return isSchema(one) && isSchema(other) && areDistinct(one, other, pointer);
-  });
-}
-
-function typesAreDistinct(a: Schema, b: Schema, pointer: string): boolean {
-  if (a["type"] === undefined || b["type"] === undefined) return false;
-  const wide = (schema: Schema): string[] =>
-    typesOf(schema, pointer).map((type) => (type === "integer" ? "number" : type));
-  return !wide(a).some((type) => wide(b).includes(type));
-}
-
-/** Values of `const` or `enum` as JSON. */
-function valuesOf(schema: Schema): string[] | undefined {
-  if (schema["const"] !== undefined) return [JSON.stringify(schema["const"])];
-  return Array.isArray(schema["enum"]) ? schema["enum"].map((value) => JSON.stringify(value)) : undefined;
 }
 
 /** Only within the schema itself: nothing is fetched. */

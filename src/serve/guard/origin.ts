@@ -49,5 +49,5 @@ function isLoopbackName(host: string): boolean {
 
 /** True for addresses that only this machine reaches. */
 export function isLoopbackAddress(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\./.test(host);
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
 }
