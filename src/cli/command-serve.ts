@@ -12,6 +12,7 @@ interface ServeFlags {
   host: string;
   context?: number;
   parallel?: number;
+  fast?: boolean;
   apiKeyFile?: string;
   cors?: string[];
   maxBody?: number;
@@ -43,6 +44,7 @@ export function describeServe(program: Command): void {
         parse: wholeNumber(1, 256),
       }),
     )
+    .option("--fast", "compute faster; an answer may then differ with what runs beside it")
     .addOption(option("--api-key-file <file>", "file of API keys: NAME KEY rpm=60 parallel=4", { completes: "file" }))
     .addOption(option("--cors <origin>", "let pages of this origin use the server; repeatable", { repeatable: true }))
     .addOption(option("--max-body <size>", "size of a request at most (default: 16MB)", { parse: bytes }))

@@ -37,6 +37,11 @@ export interface LanesOptions {
   /** Lanes for the caller; by default as many as the backend computes well at once. */
   count?: number | undefined;
   threads?: number | undefined;
+  /**
+   * Flash attention, and steps of any shape: faster, but then the last bits of an answer, and so now and then a word, depend on
+   * what is computed beside it.
+   */
+  fast?: boolean | undefined;
   /** Also keep a lane for a prefix that prompts share. */
   keepsPrefix?: boolean;
 }
@@ -61,11 +66,12 @@ export class Lanes implements Disposable {
   readonly #prefixLane: number | undefined;
   #prefix: readonly number[] = [];
 
-  constructor(model: LlamaModel, { laneTokens, count, threads, keepsPrefix = false }: LanesOptions) {
+  constructor(model: LlamaModel, { laneTokens, count, threads, fast = false, keepsPrefix = false }: LanesOptions) {
     this.model = model;
     this.count = count ?? defaultLanes(model);
     this.laneTokens = Math.ceil(laneTokens / CACHE_STEP) * CACHE_STEP;
-    this.rows = measureRowCounts(model, { count: this.count, threads });
+    const rows = measureRowCounts(model, { count: this.count, threads });
+    this.rows = fast ? { ...rows, min: 1, max: this.count } : rows;
     const lanes = Math.max(this.count, this.rows.min);
     this.#prefixLane = keepsPrefix ? lanes : undefined;
     this.#lengths = Array.from({ length: lanes + (keepsPrefix ? 1 : 0) }, () => 0);
@@ -75,7 +81,7 @@ export class Lanes implements Disposable {
       microBatchSize: PIECE_TOKENS_MAX,
       sequencesMax: this.#lengths.length,
       outputsMax: Math.max(lanes, CHUNK_OUTPUTS_MAX),
-      flashAttention: "off",
+      flashAttention: fast ? "auto" : "off",
       fullWindowCache: true, // lanes go back to shared prefixes
       unifiedCache: false,
       ...(threads === undefined ? {} : { threads }),

@@ -30,6 +30,8 @@ export interface ServeOptions {
   backend?: Backend | undefined;
   /** Rearrange weights for speed; on by default. */
   repack?: boolean | undefined;
+  /** Faster, at the price of answers that depend on what runs beside them; off by default. */
+  fast?: boolean | undefined;
   /** File of API keys; those of the environment variable `PARE_API_KEY` are added. */
   apiKeyFile?: string | undefined;
   /** Origins whose pages may use the server, `*` for all; none by default. */
@@ -93,7 +95,7 @@ async function keysOf({ apiKeyFile }: ServeOptions): Promise<ApiKeys> {
 }
 
 function startEngine(name: string, model: string, options: ServeOptions): Engine {
-  const { contextLength, parallel, threads, backend, repack } = options;
+  const { contextLength, parallel, threads, backend, repack, fast } = options;
   return new Engine({
     model,
     contextLength,
@@ -101,6 +103,7 @@ function startEngine(name: string, model: string, options: ServeOptions): Engine
     threads,
     backend,
     repack,
+    fast,
     onDeath: (error) => options.onEngineDeath?.(name, messageOf(error)),
   });
 }
@@ -150,7 +153,11 @@ async function listen(
   });
   const server = createAdaptorServer({
     fetch: app.fetch,
-    serverOptions: { requestTimeout: requestMs, headersTimeout: HEADERS_MS, connectionsCheckingInterval: 5000 },
+    serverOptions: {
+      requestTimeout: requestMs,
+      headersTimeout: Math.min(HEADERS_MS, requestMs),
+      connectionsCheckingInterval: 5000,
+    },
   }) as import("node:http").Server;
   server.maxConnections = CONNECTIONS_MAX;
   server.timeout = requestMs + HEADERS_MS; // a reader that takes nothing any more is let go

@@ -13,6 +13,8 @@ export interface EngineInput {
   parallel?: number | undefined;
   threads?: number | undefined;
   repack?: boolean | undefined;
+  /** Faster, at the price of answers that depend on what runs beside them; off by default. */
+  fast?: boolean | undefined;
 }
 
 /** What is known of a model once it is loaded. */
