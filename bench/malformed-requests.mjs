@@ -8,7 +8,7 @@ const TRICKS = [
   "/v1/models/../../x",
   "/v1/models/%00",
   "//etc/passwd",
-  "/v1\\models",
+  "/v1%5cmodels",
   "/.env",
   "/v1/models/%ff",
   "/v1/chat/completions/",

@@ -62,9 +62,9 @@ async function requireIdle() {
 
 async function killUnderLoad() {
   const outcomes = { complete: 0, "told that the engine died": 0, other: 0 };
-  let isOver = false;
+  const over = new AbortController();
   const client = async (number) => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const response = await send("/v1/completions", { ...LONG, stream: number % 2 === 0 });
       const text = await response.text();
       if (text.includes("engine_unavailable")) outcomes["told that the engine died"]++;
@@ -81,7 +81,7 @@ async function killUnderLoad() {
     while (!(await send("/v1/completions", { ...LONG, max_tokens: 1 })).ok) await pause(20);
     slowestMs = Math.max(slowestMs, performance.now() - killedAt);
   }
-  isOver = true;
+  over.abort();
   await Promise.all(clients);
   console.log(
     `killed ${values.kills} times under 8 clients: ${deaths} deaths seen; requests ${JSON.stringify(outcomes)}; served again after ${slowestMs.toFixed(0)} ms at most`,
@@ -92,11 +92,13 @@ async function sendMalformed() {
   const statuses = {};
   let slowestMs = 0;
   for (let i = 0; i < Number(values.malformed); i++) {
-    const { path, init } = malformedRequest(random);
+    const { what, path, init } = malformedRequest(random);
     const startedAt = performance.now();
     const response = await fetch(server.url + path, init);
     await response.text();
     slowestMs = Math.max(slowestMs, performance.now() - startedAt);
+    if (response.status < 400 || response.status >= 500)
+      console.log(`${response.status} for ${what} at ${path}: ${String(init.body).slice(0, 200)}`);
     statuses[response.status] = (statuses[response.status] ?? 0) + 1;
   }
   console.log(

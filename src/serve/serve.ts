@@ -78,11 +78,13 @@ export async function serve(options: ServeOptions): Promise<PareServer> {
   const { host = "127.0.0.1", port = 8080 } = options;
   const keys = await keysOf(options);
   const models = new ModelSet(paths.map(parseModel), ({ name, path }) => startEngine(name, path, options));
+  let server: PareServer | undefined;
   try {
+    server = await listen(models, keys, { ...options, host, port }); // first: a port that is taken is known before a long load
     await untilAborted(Promise.all([...models].map(firstLoad)), options.signal);
-    return await listen(models, keys, { ...options, host, port });
+    return server;
   } catch (error) {
-    await Promise.all([...models].map(({ engine }) => engine.close()));
+    await Promise.all([server?.close(), ...[...models].map(({ engine }) => engine.close())]);
     throw error;
   }
 }
