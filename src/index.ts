@@ -19,6 +19,7 @@ export { pull } from "./hub/pull.js";
 export { quantizeCalibrated } from "./fit/allocate/quantize-calibrated.js";
 export { quantize } from "./passes/quantize/quantize.js";
 export { train } from "./train/train.js";
+export { serve } from "./serve/serve.js";
 
 // Files: models, importance data, tasks, devices, certificates.
 export { readImportance } from "./calibrate/read-imatrix.js";
@@ -65,6 +66,8 @@ export type { Backend } from "./native/platform.js";
 export type { PresetName } from "./passes/quantize/presets.js";
 export type { CalibratedRequest, CalibratedResult } from "./fit/allocate/quantize-calibrated.js";
 export type { QuantizeRequest, QuantizeResult } from "./passes/quantize/quantize.js";
+export type { LogEntry } from "./serve/observe/request-record.js";
+export type { PareServer, ServeOptions } from "./serve/serve.js";
 export type { ReportDetail } from "./report/report.js";
 export type { OnProgress, Progress, RunOptions } from "./support/progress.js";
 export type { Metrics, StepMetrics, ValidationMetrics } from "./train/metrics.js";

@@ -14,6 +14,7 @@ import { describePull } from "./command-pull.js";
 import { describeQuantize } from "./command-quantize.js";
 import { describeTrain } from "./command-train.js";
 import { describeVerify } from "./command-verify.js";
+import { describeServe } from "./command-serve.js";
 import { addExamples } from "./examples.js";
 import { addGlobalOptions } from "./options.js";
 import { packageVersion } from "./version.js";
@@ -50,6 +51,7 @@ export function createProgram(): Command {
     describeEval,
     describeChat,
     describeExport,
+    describeServe,
     describeDoctor,
     describeCompletion,
   ]) {

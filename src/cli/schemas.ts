@@ -346,6 +346,20 @@ export const doctorSchema = z
   })
   .describe("what `pare doctor --json` prints");
 
+export const serveSchema = z
+  .object({
+    url: z.string().describe("where the server listens"),
+    models: z.array(
+      z.object({
+        name: z.string().describe("what requests call it"),
+        contextLength: z.number().int().describe("tokens of one conversation at most"),
+        parallel: z.number().int().describe("answers at once"),
+        kvCacheBytes: sizeBytes.describe("bytes of all conversations' caches, set up at the start"),
+      }),
+    ),
+  })
+  .describe("what `pare serve --json` prints when it listens");
+
 export const completionSchema = z
   .object({ shell: z.enum(["bash", "zsh", "fish"]), script: z.string() })
   .describe("what `pare completion --json` prints");
@@ -372,6 +386,7 @@ export const DOCUMENTS = {
   train: trainSchema,
   verify: verifySchema,
   chat: chatSchema,
+  serve: serveSchema,
   doctor: doctorSchema,
   "export-ollama": exportOllamaSchema,
   completion: completionSchema,

@@ -7,10 +7,12 @@ const options = { bosText: "<s>", eosText: "</s>", modelPath: "m.gguf" };
 test("ChatTemplate renders messages with BOS, EOS and the beginning of the answer", () => {
   const source =
     "{{ bos_token }}{% for m in messages %}[{{ m.role }}] {{ m.content }}{{ eos_token }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
-  const text = new ChatTemplate(source, options).render([
-    { role: "system", content: "Be brief" },
-    { role: "user", content: "Hi" },
-  ]);
+  const text = new ChatTemplate(source, options).render({
+    messages: [
+      { role: "system", content: "Be brief" },
+      { role: "user", content: "Hi" },
+    ],
+  });
   expect(text).toBe("<s>[system] Be brief</s>[user] Hi</s>[assistant]");
 });
 
@@ -20,7 +22,7 @@ test("ChatTemplate names the model whose template is no Jinja", () => {
 
 test("ChatTemplate tells which roles a template refused, and why", () => {
   const template = new ChatTemplate("{{ raise_exception('roles must alternate') }}", options);
-  expect(() => template.render([{ role: "user", content: "a" }])).toThrow(
+  expect(() => template.render({ messages: [{ role: "user", content: "a" }] })).toThrow(
     'The chat template of "m.gguf" refuses the messages (user): roles must alternate',
   );
 });
@@ -28,6 +30,6 @@ test("ChatTemplate tells which roles a template refused, and why", () => {
 test("a template that writes the date writes the one it is told", () => {
   const source = "{% if strftime_now is defined %}{{ strftime_now('%d %b %Y, %A %H:%M') }}{% endif %}";
   const template = new ChatTemplate(source, { ...options, today: new Date("2024-07-26T10:05:00Z") });
-  expect(template.render([])).toBe("26 Jul 2024, Friday 10:05");
-  expect(new ChatTemplate("{{ strftime_now('%Y') }}", options).render([])).toMatch(/^2\d{3}$/);
+  expect(template.render({ messages: [] })).toBe("26 Jul 2024, Friday 10:05");
+  expect(new ChatTemplate("{{ strftime_now('%Y') }}", options).render({ messages: [] })).toMatch(/^2\d{3}$/);
 });

@@ -15,6 +15,22 @@ export interface ChatTemplateOptions {
   today?: Date | undefined;
 }
 
+/** What a template renders: a conversation, the tools that may be called in it, and variables of the template's own. */
+export interface TemplateInput {
+  messages: readonly (ChatMessage | TemplateMessage)[];
+  /** Functions in OpenAI's form. */
+  tools?: readonly unknown[] | undefined;
+  /** Such as `enable_thinking`. */
+  variables?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** A message with what else templates know, such as `tool_calls`. */
+export interface TemplateMessage {
+  role: string;
+  content: unknown;
+  readonly [field: string]: unknown;
+}
+
 /** A model's chat template. */
 export class ChatTemplate {
   readonly #template: Template;
@@ -43,15 +59,16 @@ export class ChatTemplate {
    *
    * @throws {PareError} when the template refuses these messages, such as two of one role in a row
    */
-  render(messages: readonly ChatMessage[]): string {
+  render({ messages, tools, variables }: TemplateInput): string {
     const { bosText, eosText, modelPath } = this.#options;
     try {
       return this.#template.render({
+        ...variables,
         messages: messages.map((message) => ({ ...message })),
         add_generation_prompt: true,
         bos_token: bosText,
         eos_token: eosText,
-        tools: null,
+        tools: tools?.length ? tools : null,
         [CLOCK]: (format: string) => formatDate(this.#options.today ?? new Date(), format),
       });
     } catch (cause) {

@@ -4,37 +4,30 @@ import { performance } from "node:perf_hooks";
 import { EngineError, PareError } from "../errors.js";
 import { loadEngine } from "../native/engine.js";
 import type { JobContext } from "../native/isolate.js";
-import { LlamaContext } from "../native/llama-context.js";
 import { LlamaModel } from "../native/llama-model.js";
-import type { TokenBatch } from "../native/token-batch.js";
 import { AnswerText } from "./answer-text.js";
 import type { AnswerResult, ChatJobInput, FromChatJob, ToChatJob } from "./chat.js";
+import { Lanes } from "./lanes.js";
 import { PromptTokenizer } from "./prompt-tokens.js";
 import { createSampler, type Sampler } from "./sample.js";
 import type { ChatMessage } from "./task.js";
 
 const CONTEXT_LENGTH_MAX = 4096; // unless asked for: a long-context model's whole cache may not fit
 const EMIT_MS = 30; // pieces of text are gathered this long; each costs a message between processes
-const BATCH_TOKENS = 512;
+const LANE = 0;
 
 export async function run(input: ChatJobInput, context: JobContext): Promise<void> {
   using model = LlamaModel.load(loadEngine(), input.model, { repack: input.repack ?? true });
   const tokenizer = new PromptTokenizer(model, { readTemplate: input.raw !== true });
   const contextLength =
     input.contextLength ?? Math.min(model.contextLengthTrained || CONTEXT_LENGTH_MAX, CONTEXT_LENGTH_MAX);
-  using engine = LlamaContext.create(model, {
-    contextLength,
-    batchSize: BATCH_TOKENS,
-    microBatchSize: BATCH_TOKENS,
-    outputsMax: 1,
-    ...(input.threads === undefined ? {} : { threads: input.threads }),
-  });
+  using lanes = new Lanes(model, { laneTokens: contextLength, count: 1, threads: input.threads });
   const emit = (event: FromChatJob): void => context.emit(event);
   emit({
     kind: "ready",
     model: { description: model.description, contextLength, usesTemplate: tokenizer.hasTemplate },
   });
-  const conversation = new Conversation(engine, contextLength, input, context);
+  const conversation = new Conversation(lanes, contextLength, input, context);
   let fail: (error: unknown) => void = () => undefined;
   const failed = new Promise<never>((_, reject) => (fail = reject));
   const serve = async (): Promise<void> => {
@@ -53,7 +46,7 @@ async function answerTo(
   to: string | ChatMessage[],
 ): Promise<FromChatJob> {
   try {
-    const tokens = typeof to === "string" ? tokenizer.prompt(to) : tokenizer.conversation(to);
+    const tokens = typeof to === "string" ? tokenizer.prompt(to) : tokenizer.conversation({ messages: to });
     return { kind: "answered", result: await conversation.answer(tokens) };
   } catch (error) {
     if (!(error instanceof PareError) || error instanceof EngineError) throw error;
@@ -61,26 +54,24 @@ async function answerTo(
   }
 }
 
-/** One sequence in the cache, and what is in it. */
+/** A lane of the cache, and what is in it. */
 class Conversation {
-  readonly #engine: LlamaContext;
+  readonly #lanes: Lanes;
   readonly #model: LlamaModel;
   readonly #contextLength: number;
   readonly #input: ChatJobInput;
   readonly #context: JobContext;
-  readonly #batch: TokenBatch;
   readonly #sampler: Sampler;
   /** Tokens whose keys and values are in the cache. */
   #cached: number[] = [];
   #isStopped = false;
 
-  constructor(engine: LlamaContext, contextLength: number, input: ChatJobInput, context: JobContext) {
-    this.#engine = engine;
-    this.#model = engine.model;
+  constructor(lanes: Lanes, contextLength: number, input: ChatJobInput, context: JobContext) {
+    this.#lanes = lanes;
+    this.#model = lanes.model;
     this.#contextLength = contextLength;
     this.#input = input;
     this.#context = context;
-    this.#batch = engine.newBatch();
     this.#sampler = createSampler(input);
   }
 
@@ -92,9 +83,9 @@ class Conversation {
     this.#isStopped = false;
     this.#requireRoom(tokens.length);
     const prefillStartedAt = performance.now();
-    const prefillTokens = await this.#prefill(tokens);
+    const { logits, prefillTokens } = await this.#prefill(tokens);
     const prefillMs = performance.now() - prefillStartedAt;
-    const answered = await this.#decode();
+    const answered = await this.#decode(logits);
     return {
       text: answered.text,
       reason: answered.reason,
@@ -115,40 +106,35 @@ class Conversation {
     });
   }
 
-  /** Computes what is not in the cache yet, the last token in any case: its logits are wanted. @returns tokens computed */
-  async #prefill(tokens: number[]): Promise<number> {
+  /** Computes what is not in the cache yet, the last token in any case. @returns logits after it, undefined when stopped */
+  async #prefill(tokens: number[]): Promise<{ logits: Float32Array | undefined; prefillTokens: number }> {
     let same = 0;
     while (same < Math.min(this.#cached.length, tokens.length - 1) && tokens[same] === this.#cached[same]) same++;
-    if (!this.#engine.removeSequence(0, same, -1)) {
-      this.#engine.clearMemory(); // recurrent models can't forget a part
-      same = 0;
-    }
-    this.#cached.length = same;
-    for (let at = same; at < tokens.length; at += BATCH_TOKENS) {
-      const until = Math.min(tokens.length, at + BATCH_TOKENS);
-      this.#batch.clear();
-      for (let i = at; i < until; i++) this.#batch.add(tokens[i]!, i, 0, i === tokens.length - 1);
-      this.#engine.decode(this.#batch);
-      for (let i = at; i < until; i++) this.#cached.push(tokens[i]!);
+    const kept = this.#lanes.truncate(LANE, same);
+    let logits: Float32Array | undefined;
+    while (!logits && !this.#isStopped) {
+      logits = this.#lanes.prefillPiece(LANE, tokens);
       await this.#context.flush();
-      if (this.#isStopped) break;
     }
-    return this.#cached.length - same;
+    this.#cached = tokens.slice(0, this.#lanes.length(LANE));
+    return { logits, prefillTokens: this.#cached.length - kept };
   }
 
   /** The hot loop: apart from the engine, a step costs the search of the logits and little else. */
-  async #decode(): Promise<{ text: string; reason: AnswerResult["reason"]; tokens: number; milliseconds: number }> {
+  async #decode(
+    first: Float32Array | undefined,
+  ): Promise<{ text: string; reason: AnswerResult["reason"]; tokens: number; milliseconds: number }> {
     const { maxTokens = Infinity, stop = [] } = this.#input;
     const answer = new AnswerText(stop);
-    const engine = this.#engine;
+    const lanes = this.#lanes;
     let reason: AnswerResult["reason"] = "aborted";
     let tokens = 0;
     let unsent = "";
-    let index = this.#batch.size - 1;
+    let logits = first;
     const startedAt = performance.now();
     let sentAt = -Infinity;
     while (!this.#isStopped) {
-      const logits = engine.logits(index);
+      if (!logits) break;
       const token = this.#sampler(logits);
       if (Number.isNaN(logits[token]!)) reason = "not-a-number";
       else if (this.#model.isEndOfGeneration(token)) reason = "end";
@@ -166,9 +152,7 @@ class Conversation {
         sentAt = now;
         await this.#context.flush();
       }
-      this.#batch.clear();
-      index = this.#batch.add(token, this.#cached.length, 0, true);
-      engine.decode(this.#batch);
+      lanes.step([{ lane: LANE, token }], (_, row) => (logits = row));
       this.#cached.push(token);
     }
     const milliseconds = performance.now() - startedAt;

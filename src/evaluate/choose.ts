@@ -34,18 +34,18 @@ export function choose(lanes: Lanes, { promptTokens, wholeTokens, divisors }: Ch
   const prefillMs = performance.now() - prefillStartedAt;
   const logLikelihoods = wholeTokens.map((tokens, i) => {
     const rest = tokens.slice(shared);
-    return logLikelihood(lanes, first, rest, shared) / divisors[i]!;
+    return logLikelihood(lanes, first, rest) / divisors[i]!;
   });
   const index = logLikelihoods.reduce((best, value, i) => (value > (logLikelihoods[best] ?? -Infinity) ? i : best), -1);
   return { index, logLikelihoods, promptTokens: shared, prefillMs };
 }
 
 /** Σ ln p of the tokens, of which the first follows the prompt's logits. */
-function logLikelihood(lanes: Lanes, first: Float32Array, tokens: readonly number[], start: number): number {
+function logLikelihood(lanes: Lanes, first: Float32Array, tokens: readonly number[]): number {
   let sum = logProbability(first, tokens[0]!);
   if (tokens.length === 1) return sum;
   lanes.copy(PROMPT_LANE, CHOICE_LANE);
-  lanes.append(CHOICE_LANE, tokens.slice(0, -1), start, (i, logits) => {
+  lanes.append(CHOICE_LANE, tokens.slice(0, -1), (i, logits) => {
     sum += logProbability(logits, tokens[i + 1]!);
   });
   return sum;
@@ -65,9 +65,14 @@ function sharedLength(promptTokens: readonly number[], wholeTokens: readonly (re
 
 /** ln softmax(logits)[token], summed in double precision. */
 export function logProbability(logits: Float32Array, token: number): number {
+  return logits[token]! - logSumExp(logits);
+}
+
+/** ln Σ exp(logits), in double precision. */
+export function logSumExp(logits: Float32Array): number {
   let highest = -Infinity;
   for (const logit of logits) if (logit > highest) highest = logit;
   let sum = 0;
   for (const logit of logits) sum += Math.exp(logit - highest);
-  return logits[token]! - highest - Math.log(sum);
+  return highest + Math.log(sum);
 }

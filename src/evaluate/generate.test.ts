@@ -7,17 +7,23 @@ import { loadEngine } from "../native/engine.js";
 import { LlamaModel } from "../native/llama-model.js";
 import { choose } from "./choose.js";
 import { generate, type Generated, type GenerateRequest } from "./generate.js";
-import { commonPrefix, Lanes, promptPieces } from "./lanes.js";
+import { commonPrefix, Lanes, PAGE_TOKENS, pieceLength } from "./lanes.js";
 import { argmax } from "../support/argmax.js";
 
 const threads = 1; // tests share the machine
 
-test("promptPieces() covers a prompt of any length with no piece below 8 tokens", () => {
-  for (let length = 0; length < 2000; length++) {
-    const pieces = promptPieces(length);
-    expect(pieces.reduce((a, b) => a + b, 0)).toBe(length);
-    expect(Math.max(0, ...pieces)).toBeLessThanOrEqual(512);
-    if (length >= 8) expect(Math.min(...pieces)).toBeGreaterThanOrEqual(8);
+test("pieceLength() cuts a prompt of any length at whole pages, with no piece below 8 tokens", () => {
+  for (let length = 1; length < 2000; length++) {
+    for (const most of [64, 200, 512]) {
+      let left = length;
+      while (left > 0) {
+        const piece = pieceLength(left, most);
+        expect(piece).toBeLessThanOrEqual(most);
+        if (length >= 8) expect(piece).toBeGreaterThanOrEqual(8);
+        left -= piece;
+        if (left > 0) expect((length - left) % PAGE_TOKENS).toBe(0);
+      }
+    }
   }
 });
 
@@ -86,6 +92,25 @@ describe.each(["stories260K-f32.gguf", "stories15M-f16.gguf"])("generate() with 
     using shared = new Lanes(model, { laneTokens: 256, threads, keepsPrefix: true });
     expect(shared.sharePrefix(tokens)).toBeGreaterThan(32);
     expect(bits(shared)).toEqual(bits(whole));
+  });
+
+  test.skipIf(!path)("keeps every bit of a step in any lane, beside lanes that are left out", () => {
+    using lanes = new Lanes(model, { laneTokens: 256, threads, count: 12 });
+    const { tokens } = request("Once upon a time, there was a small dog", 1);
+    for (let lane = 0; lane < 12; lane++) lanes.prefill(lane, tokens);
+    const seen = new Set<string>();
+    for (const chosen of [[0], [11], [0, 11], [2, 3, 5, 8], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]]) {
+      const step = chosen.map((lane) => ({ lane, token: tokens[1]! }));
+      lanes.step(step, (_, logits) => {
+        seen.add(
+          createHash("md5")
+            .update(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength))
+            .digest("hex"),
+        );
+      });
+      for (const lane of chosen) expect(lanes.truncate(lane, tokens.length)).toBe(tokens.length);
+    }
+    expect(seen.size).toBe(1);
   });
 
   test.skipIf(!path)("ends an answer at a stop text, at its length, and at the end of the context", async () => {

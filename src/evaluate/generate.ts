@@ -129,16 +129,18 @@ function start(
 /** One token more for every active lane. @returns by lane, why it ended, or undefined */
 function step(lanes: Lanes, active: readonly Active[]): (EndReason | undefined)[] {
   const startedAt = performance.now();
+  const ends: (EndReason | undefined)[] = [];
   lanes.step(
-    active.map(({ next }) => next),
-    active.map(({ position }) => position),
+    active.map(({ next }, lane) => ({ lane, token: next })),
+    (lane, logits) => {
+      const one = active[lane]!;
+      one.position++;
+      ends[lane] = take(one, logits, lanes);
+    },
   );
   const elapsedMs = performance.now() - startedAt;
-  return active.map((one, lane) => {
-    one.position++;
-    one.decodeMs += elapsedMs;
-    return take(one, lanes.logits(lane), lanes);
-  });
+  for (const one of active) one.decodeMs += elapsedMs;
+  return ends;
 }
 
 /** Takes the next token from the logits into the answer. @returns why the answer ends with it, or undefined */

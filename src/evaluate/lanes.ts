@@ -1,71 +1,102 @@
 // Several sequences side by side in one context, each in a lane of its own, computed so that no lane can tell whether the
 // others are there.
 //
-// That takes care. ggml picks its kernels by the shape of a batch, and kernels round differently. Measured on x86, against
-// the same row in another batch, weights not repacked:
+// That takes care: ggml's kernels round differently for batches of different shapes (row-counts.ts). Hence:
 //
-//   f32, f16, bf16, iq4_nl           1 row differs from 2 and more (dot products against tiles), by up to 0.2 in a logit
-//   q8_0, q4_0, q4_1, q2_K … q6_K    every number of rows gives the same bits
-//   iq4_xs and other grid types      up to 7 rows differ from 8 and more (decoded in panels)
-//   attention                        1 query of a sequence differs from 2 and more; other sequences don't matter as long as
-//                                    each has its own cache and flash attention is off
+//   - A prompt is prefilled in calls of its own: pages of 32 tokens, as many as there is time for, and then the rest, at least
+//     8 tokens. From there on no kernel depends on the length, so it does not matter where a prompt is cut, nor whether its
+//     first pages were computed for another prompt.
+//   - A step has as many rows as were measured to give every row the same bits, filled up with idle rows.
+//   - Each lane has a cache of its own and flash attention is off: attention then sees nothing of other lanes.
 //
-// A mixture of experts applies the panel rule to each expert, so that the other sequences' tokens would choose the kernel.
-// Hence: a prompt is always prefilled in calls of its own, in pieces that depend on its length only; steps have at
-// most 7 rows on the CPU; and no fewer than the model at hand was measured to need (`rowsMin`), filled up with idle rows.
+// A mixture of experts applies these rules to each expert, which gets some of a call's tokens: there, the cut of a prompt can
+// change its last bits.
 import { EngineError } from "../errors.js";
 import type { LlamaModel } from "../native/llama-model.js";
-import { LlamaContext } from "../native/llama-context.js";
+import { LlamaContext, type ContextMemory } from "../native/llama-context.js";
 import type { TokenBatch } from "../native/token-batch.js";
+import { bitsOf, measureRowCounts, type RowCounts } from "./row-counts.js";
 
 /** Sequences at once on the CPU; speed levels off at 4 to 8. One below the number of rows at which ggml's panels begin. */
 export const LANES_CPU = 7;
 /** On a GPU more rows cost little; there, the panel rule does not exist. */
 export const LANES_GPU = 32;
+/** What a prompt is cut at, and shared in. */
+export const PAGE_TOKENS = 32;
 
 const PIECE_TOKENS_MAX = 512; // of a prompt, in one call
 const PIECE_TOKENS_MIN = 8; // from here on, no kernel depends on the length; only shorter prompts go below
 const PREFIX_TOKENS_MIN = 32; // a shorter prefix is not worth a copy
 const CACHE_STEP = 256; // llama.cpp rounds each sequence's cache up to this
+const GAP_MAX = 2; // lanes between two steps' lanes that are rather filled with idle rows than skipped with another call
+const CHUNK_OUTPUTS_MAX = 64; // logits rows in one call: a row of a large vocabulary is half a megabyte
 
 export interface LanesOptions {
   /** Tokens that each lane can hold. */
   laneTokens: number;
+  /** Lanes for the caller; by default as many as the backend computes well at once. */
+  count?: number | undefined;
   threads?: number | undefined;
+  /**
+   * Flash attention, and steps of any shape: faster, but then the last bits of an answer, and so now and then a word, depend on
+   * what is computed beside it.
+   */
+  fast?: boolean | undefined;
   /** Also keep a lane for a prefix that prompts share. */
   keepsPrefix?: boolean;
 }
 
-/** A context with `count` lanes. Positions and tokens are the caller's; memory and batch shapes are kept here. */
+/** One token for one lane. */
+export interface LaneToken {
+  readonly lane: number;
+  readonly token: number;
+}
+
+/** A context with `count` lanes. Which token goes where is the caller's; positions and batch shapes are kept here. */
 export class Lanes implements Disposable {
   readonly model: LlamaModel;
   readonly count: number;
   /** Tokens that each lane can hold. */
   readonly laneTokens: number;
+  readonly rows: RowCounts;
   readonly #context: LlamaContext;
   readonly #batch: TokenBatch;
-  /** The fewest rows from which on a row's logits are the same bits in every batch. */
-  readonly rowsMin: number;
+  /** Tokens in each lane. */
+  readonly #lengths: number[];
+  readonly #prefixLane: number | undefined;
   #prefix: readonly number[] = [];
 
-  constructor(model: LlamaModel, { laneTokens, threads, keepsPrefix = false }: LanesOptions) {
+  constructor(model: LlamaModel, { laneTokens, count, threads, fast = false, keepsPrefix = false }: LanesOptions) {
     this.model = model;
-    this.count = model.engine.backend === "cpu" ? LANES_CPU : LANES_GPU;
+    this.count = count ?? defaultLanes(model);
     this.laneTokens = Math.ceil(laneTokens / CACHE_STEP) * CACHE_STEP;
-    const sequencesMax = this.count + (keepsPrefix ? 1 : 0);
+    const rows = measureRowCounts(model, { count: this.count, threads });
+    this.rows = fast ? { ...rows, min: 1, max: this.count } : rows;
+    const lanes = Math.max(this.count, this.rows.min);
+    this.#prefixLane = keepsPrefix ? lanes : undefined;
+    this.#lengths = Array.from({ length: lanes + (keepsPrefix ? 1 : 0) }, () => 0);
     this.#context = LlamaContext.create(model, {
-      contextLength: this.laneTokens * sequencesMax,
+      contextLength: this.laneTokens * this.#lengths.length,
       batchSize: PIECE_TOKENS_MAX,
       microBatchSize: PIECE_TOKENS_MAX,
-      sequencesMax,
-      outputsMax: Math.max(this.count, CHUNK_OUTPUTS_MAX),
-      flashAttention: "off",
-      fullWindowCache: true, // lanes go back to the shared prefix
+      sequencesMax: this.#lengths.length,
+      outputsMax: Math.max(lanes, CHUNK_OUTPUTS_MAX),
+      flashAttention: fast ? "auto" : "off",
+      fullWindowCache: true, // lanes go back to shared prefixes
       unifiedCache: false,
       ...(threads === undefined ? {} : { threads }),
     });
     this.#batch = this.#context.newBatch();
-    this.rowsMin = this.#measureRowsMin();
+  }
+
+  /** Bytes that llama.cpp allocated for all lanes. */
+  get memory(): ContextMemory {
+    return this.#context.memory;
+  }
+
+  /** Tokens in a lane. */
+  length(lane: number): number {
+    return this.#lengths[lane]!;
   }
 
   /**
@@ -77,8 +108,25 @@ export class Lanes implements Disposable {
     if (tokens.length === 0) throw new RangeError("Cannot prefill a prompt without tokens");
     this.clear(lane);
     const shared = this.#prefix.length > 0 && startsWith(tokens, this.#prefix) ? this.#prefix.length : 0;
-    if (shared > 0) this.#context.copySequence(this.#prefixLane, lane);
-    return this.#decodePieces(lane, tokens, shared);
+    if (shared > 0) this.copy(this.#prefixLane!, lane);
+    return this.#prefillRest(lane, tokens);
+  }
+
+  /**
+   * Computes the next piece of a prompt whose beginning is in the lane already.
+   *
+   * @param most tokens at most; below 64, a piece may be empty
+   * @returns logits after the prompt's last token [vocabulary], valid until the next call; undefined while there is more to do
+   */
+  prefillPiece(lane: number, tokens: readonly number[], most: number = PIECE_TOKENS_MAX): Float32Array | undefined {
+    const from = this.length(lane);
+    const until = from + pieceLength(tokens.length - from, Math.min(most, PIECE_TOKENS_MAX));
+    if (until === from) return undefined;
+    this.#batch.clear();
+    for (let i = from; i < until; i++) this.#batch.add(tokens[i]!, i, lane, i === tokens.length - 1);
+    this.#context.decode(this.#batch);
+    this.#lengths[lane] = until;
+    return until === tokens.length ? this.#context.logits(this.#batch.size - 1) : undefined;
   }
 
   /**
@@ -86,70 +134,94 @@ export class Lanes implements Disposable {
    *
    * @param onLogits called with the index in `tokens` and the logits after that token
    */
-  append(
-    lane: number,
-    tokens: readonly number[],
-    start: number,
-    onLogits: (index: number, logits: Float32Array) => void,
-  ): void {
-    for (let from = 0; from < tokens.length; from += CHUNK_OUTPUTS_MAX) {
-      const until = Math.min(tokens.length, from + CHUNK_OUTPUTS_MAX);
+  append(lane: number, tokens: readonly number[], onLogits: (index: number, logits: Float32Array) => void): void {
+    for (let from = 0; from < tokens.length;) {
+      const until = from + pieceLength(tokens.length - from, CHUNK_OUTPUTS_MAX);
+      const start = this.length(lane);
       this.#batch.clear();
-      for (let i = from; i < until; i++) this.#batch.add(tokens[i]!, start + i, lane, true);
+      for (let i = from; i < until; i++) this.#batch.add(tokens[i]!, start + i - from, lane, true);
       this.#context.decode(this.#batch);
+      this.#lengths[lane] = start + until - from;
       for (let i = from; i < until; i++) onLogits(i, this.#context.logits(i - from));
+      from = until;
     }
   }
 
   /**
-   * Appends one token to each of the lanes 0 … tokens.length - 1, in one call.
+   * Appends one token to each of some lanes, neighbours in one call.
    *
-   * @param positions of those tokens
+   * @param tokens in the order of their lanes, each lane once
+   * @param onLogits called for each with its index in `tokens` and the logits after it, valid during the call
    */
-  step(tokens: readonly number[], positions: readonly number[]): void {
-    this.#decodeRows(tokens, positions, Math.max(tokens.length, this.rowsMin));
+  step(tokens: readonly LaneToken[], onLogits: (index: number, logits: Float32Array) => void): void {
+    for (let from = 0; from < tokens.length;) {
+      const until = this.#endOfRun(tokens, from);
+      const indices = this.#decodeRun(tokens, from, until);
+      for (let i = from; i < until; i++) onLogits(i, this.#context.logits(indices[i - from]!));
+      from = until;
+    }
   }
 
-  /** Beyond the tokens, rows are idle: a token of no meaning at the start of an empty lane. */
-  #decodeRows(tokens: readonly number[], positions: readonly number[], rows: number): void {
+  /** llama.cpp computes only neighbouring sequences together, so a call ends at a wide gap, or with the most rows. */
+  #endOfRun(tokens: readonly LaneToken[], from: number): number {
+    const first = tokens[from]!.lane;
+    const gapMax = this.rows.canTruncate ? GAP_MAX : 0;
+    let until = from + 1;
+    while (until < tokens.length) {
+      const { lane } = tokens[until]!;
+      if (lane - tokens[until - 1]!.lane - 1 > gapMax || lane - first >= this.rows.max) break;
+      until++;
+    }
+    return until;
+  }
+
+  /** One call for tokens [from, until) and idle rows in the gaps and behind. @returns each token's row */
+  #decodeRun(tokens: readonly LaneToken[], from: number, until: number): number[] {
+    const last = tokens[until - 1]!.lane;
+    const first = Math.max(0, Math.min(tokens[from]!.lane, this.#steppableLanes - this.rows.min));
+    const end = Math.max(last + 1, first + this.rows.min);
+    const idle: number[] = [];
+    const rows: number[] = [];
     this.#batch.clear();
-    for (let lane = 0; lane < rows; lane++) {
-      const isIdle = lane >= tokens.length;
-      if (isIdle) this.clear(lane);
-      this.#batch.add(isIdle ? 0 : tokens[lane]!, isIdle ? 0 : positions[lane]!, lane, true);
+    for (let lane = first, next = from; lane < end; lane++) {
+      const isIdle = next >= until || tokens[next]!.lane !== lane;
+      if (isIdle) idle.push(lane);
+      else rows.push(this.#batch.size);
+      if (isIdle && this.length(lane) >= this.laneTokens) this.clear(lane); // full: of no use to an answer
+      this.#batch.add(isIdle ? 0 : tokens[next++]!.token, this.length(lane), lane, true);
     }
     this.#context.decode(this.#batch);
+    for (const lane of idle) this.#context.removeSequence(lane, this.length(lane), -1);
+    for (let i = from; i < until; i++) this.#lengths[tokens[i]!.lane]!++;
+    return rows;
   }
 
-  /** Logits of a lane after `step` [vocabulary], valid until the next call. */
-  logits(lane: number): Float32Array {
-    return this.#context.logits(lane);
+  get #steppableLanes(): number {
+    return this.#prefixLane ?? this.#lengths.length;
   }
 
   clear(lane: number): void {
     if (!this.#context.removeSequence(lane)) throw new EngineError(`Cannot clear sequence ${lane}`);
+    this.#lengths[lane] = 0;
+  }
+
+  /**
+   * Keeps only the first tokens of a lane.
+   *
+   * @returns tokens kept: none where the model can't forget a part
+   */
+  truncate(lane: number, length: number): number {
+    if (length >= this.length(lane)) return this.length(lane);
+    if (length > 0 && this.#context.removeSequence(lane, length, -1)) this.#lengths[lane] = length;
+    else this.clear(lane);
+    return this.length(lane);
   }
 
   /** Makes lane `to` what lane `from` is. */
   copy(from: number, to: number): void {
     this.clear(to);
     this.#context.copySequence(from, to);
-  }
-
-  /** Compares each lane's row in ever smaller batches with its row in the largest. */
-  #measureRowsMin(): number {
-    const tokens = Array.from({ length: this.count }, (_, lane) => (lane * 7919 + 5) % this.model.vocabularySize);
-    const starts = tokens.map(() => 0);
-    const rowsOf = (count: number): Buffer[] => {
-      for (let lane = 0; lane < count; lane++) this.clear(lane);
-      this.#decodeRows(tokens.slice(0, count), starts, count);
-      return Array.from({ length: count }, (_, lane) => bitsOf(this.logits(lane)));
-    };
-    const largest = rowsOf(this.count);
-    let count = this.count;
-    while (count > 1 && rowsOf(count - 1).every((row, lane) => row.equals(largest[lane]!))) count--;
-    for (let lane = 0; lane < this.count; lane++) this.clear(lane);
-    return count;
+    this.#lengths[to] = this.length(from);
   }
 
   /**
@@ -160,33 +232,26 @@ export class Lanes implements Disposable {
   sharePrefix(prompts: readonly (readonly number[])[]): number {
     const prefix = commonPrefix(prompts);
     const first = prompts[0];
-    if (prompts.length < 2 || !first || prefix.length < PREFIX_TOKENS_MIN || this.#hasExperts) return 0;
+    if (prompts.length < 2 || !first || prefix.length < PREFIX_TOKENS_MIN || this.hasExperts) return 0;
     const whole = bitsOf(this.prefill(0, first));
     this.#prefix = prefix;
-    this.#decodePieces(this.#prefixLane, prefix, 0);
+    this.clear(this.#prefixLane!);
+    this.#prefillRest(this.#prefixLane!, prefix);
     if (!bitsOf(this.prefill(0, first)).equals(whole)) this.#prefix = [];
     return this.#prefix.length;
   }
 
-  get #prefixLane(): number {
-    return this.count;
-  }
-
   /** Which kernel an expert uses depends on how many of a call's tokens it is given, so pieces of prompts are not exchangeable. */
-  get #hasExperts(): boolean {
+  get hasExperts(): boolean {
     const architecture = this.model.metadata("general.architecture") ?? "";
     return Number(this.model.metadata(`${architecture}.expert_count`) ?? 0) > 0;
   }
 
-  #decodePieces(lane: number, tokens: readonly number[], from: number): Float32Array {
-    let at = from;
-    for (const length of promptPieces(tokens.length - from)) {
-      this.#batch.clear();
-      for (let i = at; i < at + length; i++) this.#batch.add(tokens[i]!, i, lane, i === tokens.length - 1);
-      this.#context.decode(this.#batch);
-      at += length;
+  #prefillRest(lane: number, tokens: readonly number[]): Float32Array {
+    for (;;) {
+      const logits = this.prefillPiece(lane, tokens);
+      if (logits) return logits;
     }
-    return this.#context.logits(this.#batch.size - 1);
   }
 
   [Symbol.dispose](): void {
@@ -194,22 +259,17 @@ export class Lanes implements Disposable {
   }
 }
 
-const CHUNK_OUTPUTS_MAX = 32; // logits rows of `append` in one call: a row of a large vocabulary is half a megabyte
+function defaultLanes(model: LlamaModel): number {
+  return model.engine.backend === "cpu" ? LANES_CPU : LANES_GPU;
+}
 
 /**
- * Lengths of the calls in which a prompt is computed: as long as they may be, none below 8 tokens unless the prompt is.
- * They depend on the prompt's length only.
+ * Tokens of the next call for a prompt of which `left` are to be computed: all that is left if it may be, else whole pages,
+ * so many that 8 tokens or more remain.
  */
-export function promptPieces(length: number): number[] {
-  const pieces: number[] = [];
-  let left = length;
-  while (left > PIECE_TOKENS_MAX) {
-    const piece = Math.min(PIECE_TOKENS_MAX, left - PIECE_TOKENS_MIN);
-    pieces.push(piece);
-    left -= piece;
-  }
-  if (left > 0) pieces.push(left);
-  return pieces;
+export function pieceLength(left: number, most: number = PIECE_TOKENS_MAX): number {
+  if (left <= most) return left;
+  return Math.floor(Math.min(most, left - PIECE_TOKENS_MIN) / PAGE_TOKENS) * PAGE_TOKENS;
 }
 
 /** What all token sequences begin with, short enough that at least 8 tokens of each are left. */
@@ -226,9 +286,4 @@ export function commonPrefix(prompts: readonly (readonly number[])[]): readonly 
 
 function startsWith(tokens: readonly number[], prefix: readonly number[]): boolean {
   return tokens.length >= prefix.length + PIECE_TOKENS_MIN && prefix.every((token, i) => tokens[i] === token);
-}
-
-/** A copy of logits, to compare bit for bit: NaN equals itself, and -0 does not equal 0. */
-function bitsOf(logits: Float32Array): Buffer {
-  return Buffer.from(Buffer.from(logits.buffer, logits.byteOffset, logits.byteLength));
 }

@@ -1,8 +1,7 @@
 // Prompts and conversations as tokens, with exactly one BOS where the vocabulary wants one.
 import { PareError } from "../errors.js";
 import type { LlamaModel } from "../native/llama-model.js";
-import { ChatTemplate } from "./chat-template.js";
-import type { ChatMessage } from "./task.js";
+import { ChatTemplate, type TemplateInput } from "./chat-template.js";
 
 /** Turns prompts into a model's tokens. */
 export class PromptTokenizer {
@@ -41,13 +40,13 @@ export class PromptTokenizer {
    * @param begun the beginning of the answer, if there is one
    * @throws {PareError} when the model has no template, or its template refuses the messages
    */
-  conversation(messages: readonly ChatMessage[], begun = ""): number[] {
+  conversation(conversation: TemplateInput, begun = ""): number[] {
     if (this.#template === undefined) {
       throw new PareError(`"${this.#model.path}" has no chat template, so it can't take messages`, {
         hint: "Use a prompt instead, which the model continues as it is",
       });
     }
-    return this.#tokens(this.#template.render(messages) + begun);
+    return this.#tokens(this.#template.render(conversation) + begun);
   }
 
   /** Where the text begins with BOS already, as many templates write it, the vocabulary does not add another. */

@@ -173,7 +173,7 @@ describe("evaluateTaskInProcess()", () => {
 
 test.skipIf(!chatModel)("PromptTokenizer renders a conversation with one BOS and control tokens as such", () => {
   using model = LlamaModel.load(loadEngine(), chatModel!, { vocabOnly: true });
-  const tokens = new PromptTokenizer(model).conversation([{ role: "user", content: "Hi" }]);
+  const tokens = new PromptTokenizer(model).conversation({ messages: [{ role: "user", content: "Hi" }] });
   const text = model.detokenize(tokens, { special: true });
   expect(text).toContain("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
   expect(

@@ -38,8 +38,8 @@ export function createSampler(options: SamplingOptions = {}): Sampler {
   };
 }
 
-/** The `count` likeliest tokens, likeliest first; the lower token first among equals. */
-function likeliest(logits: Float32Array, count: number): number[] {
+/** The `count` likeliest tokens, or all for 0; likeliest first, the lower token first among equals. */
+export function likeliest(logits: Float32Array, count: number): number[] {
   const k = count === 0 ? logits.length : Math.min(count, logits.length);
   const inOrder = (a: number, b: number): number => logits[b]! - logits[a]! || a - b;
   if (k > 1000) return Array.from(logits.keys()).sort(inOrder).slice(0, k);

@@ -76,7 +76,7 @@ export function planTask(model: LlamaModel, cases: readonly TaskCase[], options:
 
 /** The prompt and, as one text with it, the beginning of an answer. */
 function tokensOf(tokenizer: PromptTokenizer, { prompt, messages }: TaskCase, begun = ""): number[] {
-  return messages === undefined ? tokenizer.prompt(prompt! + begun) : tokenizer.conversation(messages, begun);
+  return messages === undefined ? tokenizer.prompt(prompt! + begun) : tokenizer.conversation({ messages }, begun);
 }
 
 /** Tokens of the context without which a case can't be run, and those that it may use. */

@@ -253,7 +253,7 @@ function caseWriter({ model, path }: BaseModel): (taskCase: TaskCase) => string 
         hint: "Use a prompt instead, which the model continues as it is",
       });
     }
-    const question = messages ? template!.render(messages) : prompt!;
+    const question = messages ? template!.render({ messages }) : prompt!;
     return `${question}${answerText(expect, choices)}${messages ? eosText : "\n"}`;
   };
 }

@@ -37,6 +37,8 @@ export interface ContextOptions {
   observer?: Observer;
   /** Return hidden states instead of logits. */
   embeddings?: boolean;
+  /** How a sequence's hidden states become one; by default as the model's metadata says. */
+  pooling?: "mean";
 }
 
 /** Bytes that llama.cpp says it allocated for a context. */
@@ -105,6 +107,7 @@ export class LlamaContext extends NativeHandle {
     parameters.kv_unified = options.unifiedCache ?? false;
     parameters.n_outputs_max = options.outputsMax ?? 0;
     parameters.embeddings = options.embeddings ?? false;
+    if (options.pooling === "mean") parameters.pooling_type = 1; // LLAMA_POOLING_TYPE_MEAN
     const observer = options.observer && new ObserverCallback(engine, options.observer);
     if (observer) parameters.cb_eval = observer.pointer;
     engine.log.clear();
@@ -170,6 +173,18 @@ export class LlamaContext extends NativeHandle {
     const address = this.#llama.llama_get_logits(this.pointer);
     if (address === null) throw new RangeError("No token of the batch asked for logits");
     return new Float32Array(viewBytes(address, this.model.vocabularySize * outputs * 4));
+  }
+
+  /** False where the model's metadata knows no pooling, and none was chosen. */
+  get hasPooling(): boolean {
+    return this.#llama.llama_pooling_type(this.pointer) !== 0; // LLAMA_POOLING_TYPE_NONE
+  }
+
+  /** A sequence's pooled hidden state [width], a copy. */
+  embedding(sequence: number): Float32Array {
+    const address = this.#llama.llama_get_embeddings_seq(this.pointer, sequence);
+    if (address === null) throw new EngineError(`"${this.model.path}" gives no embeddings`);
+    return Float32Array.from(new Float32Array(viewBytes(address, this.model.embeddingLength * 4)));
   }
 
   /** The most likely token after the batch's token `index`; the first of equals. */

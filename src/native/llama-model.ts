@@ -48,7 +48,8 @@ export class LlamaModel extends NativeHandle {
   readonly addsEos: boolean;
   readonly chatTemplate: string | undefined;
   readonly #llama: LlamaFunctions;
-  readonly #vocabulary: bigint;
+  /** `llama_vocab *`, which lives as long as the model. */
+  readonly vocabulary: bigint;
   readonly #pieces = new Map<number, Uint8Array>();
 
   private constructor(engine: Engine, path: string, pointer: bigint, totals?: ModelTotals) {
@@ -57,19 +58,19 @@ export class LlamaModel extends NativeHandle {
     this.engine = engine;
     this.path = path;
     this.#llama = llama;
-    this.#vocabulary = llama.llama_model_get_vocab(pointer)!;
-    this.vocabularySize = llama.llama_vocab_n_tokens(this.#vocabulary);
+    this.vocabulary = llama.llama_model_get_vocab(pointer)!;
+    this.vocabularySize = llama.llama_vocab_n_tokens(this.vocabulary);
     this.contextLengthTrained = llama.llama_model_n_ctx_train(pointer);
     this.embeddingLength = llama.llama_model_n_embd(pointer);
     this.layers = llama.llama_model_n_layer(pointer);
     this.sizeBytes = totals?.sizeBytes ?? llama.llama_model_size(pointer);
     this.parameters = totals?.parameters ?? llama.llama_model_n_params(pointer);
     this.description = readText((buffer) => llama.llama_model_desc(pointer, buffer, buffer.byteLength)) ?? "";
-    this.bosToken = llama.llama_vocab_bos(this.#vocabulary);
-    this.eosToken = llama.llama_vocab_eos(this.#vocabulary);
-    this.eotToken = llama.llama_vocab_eot(this.#vocabulary);
-    this.addsBos = llama.llama_vocab_get_add_bos(this.#vocabulary);
-    this.addsEos = llama.llama_vocab_get_add_eos(this.#vocabulary);
+    this.bosToken = llama.llama_vocab_bos(this.vocabulary);
+    this.eosToken = llama.llama_vocab_eos(this.vocabulary);
+    this.eotToken = llama.llama_vocab_eot(this.vocabulary);
+    this.addsBos = llama.llama_vocab_get_add_bos(this.vocabulary);
+    this.addsEos = llama.llama_vocab_get_add_eos(this.vocabulary);
     this.chatTemplate = llama.llama_model_chat_template(pointer, null) ?? undefined;
   }
 
@@ -131,7 +132,7 @@ export class LlamaModel extends NativeHandle {
     let tokens = new Int32Array(byteLength + 16);
     const call = (): number =>
       this.#llama.llama_tokenize(
-        this.#vocabulary,
+        this.vocabulary,
         text,
         byteLength,
         tokens,
@@ -160,7 +161,7 @@ export class LlamaModel extends NativeHandle {
     let piece = this.#pieces.get(key);
     if (!piece) {
       const buffer = new Uint8Array(TOKEN_BYTES_MAX);
-      const length = this.#llama.llama_token_to_piece(this.#vocabulary, token, buffer, buffer.length, 0, special);
+      const length = this.#llama.llama_token_to_piece(this.vocabulary, token, buffer, buffer.length, 0, special);
       piece = buffer.slice(0, Math.max(0, length));
       this.#pieces.set(key, piece);
     }
@@ -169,12 +170,17 @@ export class LlamaModel extends NativeHandle {
 
   /** True for tokens that end an answer: EOS, EOT and their kind. */
   isEndOfGeneration(token: number): boolean {
-    return this.#llama.llama_vocab_is_eog(this.#vocabulary, token);
+    return this.#llama.llama_vocab_is_eog(this.vocabulary, token);
   }
 
   /** `TOKEN_ATTRIBUTES` bits of a token. */
   tokenAttributes(token: number): number {
-    return this.#llama.llama_vocab_get_attr(this.#vocabulary, token);
+    return this.#llama.llama_vocab_get_attr(this.vocabulary, token);
+  }
+
+  /** True for models that read a text in both directions, as most embedding models do. */
+  get hasEncoder(): boolean {
+    return this.#llama.llama_model_has_encoder(this.pointer);
   }
 
   /** A metadata value as text, or undefined. */

@@ -1,0 +1,74 @@
+// What every route of the server is handed.
+import type { Context } from "hono";
+
+import type { ModelSet } from "./model-set.js";
+import type { Scope } from "./answer.js";
+import { RequestError } from "./failure.js";
+import type { Client } from "./guard/api-keys.js";
+import type { RequestRecord } from "./observe/request-record.js";
+
+export interface ServeEnv {
+  Variables: { record: RequestRecord; client: Client };
+}
+
+export type ServeContext = Context<ServeEnv>;
+
+/** What the server was started with, as routes need it. */
+export interface Surroundings {
+  models: ModelSet;
+  /** Bytes of a request's body at most. */
+  bodyBytes: number;
+  /** A request's time at most. */
+  requestMs: number;
+  /** Requests that may wait for one model. */
+  waitingMax: number;
+  logsBodies: boolean;
+}
+
+/**
+ * The scope of a request for a model.
+ *
+ * @throws {RequestError} 404 for an unknown model, 503 when too many wait for it
+ */
+export function scopeOf(
+  c: ServeContext,
+  { models, requestMs, waitingMax }: Surroundings,
+  name: string | undefined,
+): Scope {
+  const model = models.find(name);
+  const record = c.get("record");
+  record.model = model.name;
+  if (model.engine.load.waiting >= waitingMax) {
+    throw new RequestError(503, `${waitingMax} requests wait for "${model.name}" already`, {
+      code: "overloaded",
+      retryAfterSeconds: 5,
+    });
+  }
+  const signal = AbortSignal.any([c.req.raw.signal, AbortSignal.timeout(requestMs)]);
+  return { model, client: c.get("client").name, signal, record };
+}
+
+/**
+ * A request's body as JSON, read no further than the limit.
+ *
+ * @throws {RequestError} 413 when it is longer, 400 when it is no JSON
+ */
+export async function readJson(c: ServeContext, { bodyBytes, logsBodies }: Surroundings): Promise<unknown> {
+  const tooLong = (): RequestError =>
+    new RequestError(413, `The request's body is longer than ${bodyBytes} bytes`, { code: "body_too_long" });
+  if (Number(c.req.header("content-length") ?? 0) > bodyBytes) throw tooLong();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of c.req.raw.body ?? []) {
+    length += chunk.byteLength;
+    if (length > bodyBytes) throw tooLong();
+    chunks.push(chunk);
+  }
+  try {
+    const body: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks)));
+    if (logsBodies) c.get("record").body = body;
+    return body;
+  } catch {
+    throw new RequestError(400, "The request's body is no JSON in UTF-8", { code: "invalid_json" });
+  }
+}

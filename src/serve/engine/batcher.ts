@@ -1,0 +1,194 @@
+// Continuous batching: requests come and go between two steps of the model. A turn lets waiting requests into free lanes,
+// computes a piece of the prompts that have begun, and gives every answer under way one token.
+import { performance } from "node:perf_hooks";
+
+import type { EndReason } from "../../evaluate/generate.js";
+import type { Lanes } from "../../evaluate/lanes.js";
+import { FairQueue } from "./fair-queue.js";
+import { type LaneState, placePrompt } from "./lane-pages.js";
+import { scoreToken } from "./log-probabilities.js";
+import type { EngineEvent, EngineLoad, ScoredToken } from "./messages.js";
+import type { RunningAnswer } from "./running.js";
+
+const TURN_MS = 200; // of prefill while answers wait for their next token
+const PREFILL_TOKENS_MIN = 64;
+const PREFILL_TOKENS_MAX = 512;
+
+/** An answer and its lane. */
+interface Placed {
+  answer: RunningAnswer;
+  lane: number;
+}
+
+/** The lanes of one engine and who is in them. */
+export class Batcher {
+  readonly #lanes: Lanes;
+  readonly #emit: (events: EngineEvent[], load: EngineLoad) => void;
+  readonly #queue = new FairQueue<RunningAnswer>();
+  readonly #states: LaneState[];
+  /** Prompts that are not computed wholly, the next first. */
+  readonly #prefilling: Placed[] = [];
+  /** Answers that get a token each turn, by lane. */
+  #decoding: Placed[] = [];
+  #events: EngineEvent[] = [];
+  #prefillMsPerToken = 0;
+  #taken = 0;
+
+  constructor(lanes: Lanes, emit: (events: EngineEvent[], load: EngineLoad) => void) {
+    this.#lanes = lanes;
+    this.#emit = emit;
+    this.#states = Array.from({ length: lanes.count }, () => ({ prompt: [], computed: 0, isBusy: false, takenAt: 0 }));
+  }
+
+  get isIdle(): boolean {
+    return this.#queue.size === 0 && this.#prefilling.length === 0 && this.#decoding.length === 0;
+  }
+
+  /** The answer's first turn comes when a lane is free for it. */
+  add(answer: RunningAnswer): void {
+    this.#queue.add(answer);
+  }
+
+  /** Ends a request, wherever it is. One that has ended already is told to have ended once more. */
+  cancel(id: number): void {
+    const placed = [...this.#prefilling, ...this.#decoding].find(({ answer }) => answer.job.id === id);
+    if (placed) return this.#finish(placed, "stop");
+    const waiting = this.#queue.inTurn([]).find(({ job }) => job.id === id);
+    if (waiting) this.#queue.remove(waiting);
+    waiting?.[Symbol.dispose]();
+    this.#events.push({ id, kind: "ended", reason: "stop", answerTokens: 0 });
+  }
+
+  /** One turn. What came of it is emitted at its end. */
+  turn(): void {
+    this.#admit();
+    this.#prefill();
+    this.#step();
+    for (const { answer } of this.#decoding) this.#events.push(...answer.takeEvents());
+    const events = this.#events;
+    this.#events = [];
+    if (events.length > 0) this.#emit(events, this.#load());
+  }
+
+  #load(): EngineLoad {
+    const placed = [...this.#prefilling, ...this.#decoding];
+    const cacheTokens = placed.reduce((sum, { lane }) => sum + this.#lanes.length(lane), 0);
+    return { running: placed.length, waiting: this.#queue.size, cacheTokens };
+  }
+
+  #admit(): void {
+    if (this.#queue.size === 0) return;
+    const running = [...this.#prefilling, ...this.#decoding].map(({ answer }) => answer);
+    for (const answer of this.#queue.inTurn(running)) {
+      if (this.#states.every(({ isBusy }) => isBusy)) return;
+      const isScored = answer.job.echo === true && answer.job.logProbabilities !== undefined;
+      const place = placePrompt(this.#reusable(), answer.prompt);
+      if (!place) continue;
+      this.#queue.remove(answer);
+      this.#place(answer, isScored ? { ...place, kept: 0 } : place, isScored);
+    }
+  }
+
+  #place(
+    answer: RunningAnswer,
+    { lane, source, kept }: { lane: number; source: number; kept: number },
+    isScored: boolean,
+  ) {
+    const { prompt, job } = answer;
+    if (kept > 0 && source !== lane) this.#lanes.copy(source, lane);
+    const cachedTokens = this.#lanes.truncate(lane, kept);
+    this.#states[lane] = { prompt, computed: cachedTokens, isBusy: true, takenAt: ++this.#taken };
+    const placed = { answer, lane };
+    const started = { id: job.id, kind: "started", promptTokens: prompt.length, cachedTokens } as const;
+    if (isScored) return this.#score(placed);
+    const echo = job.echo ? { echo: { text: this.#textOf(prompt), tokens: [] } } : {};
+    this.#events.push({ ...started, ...echo });
+    this.#prefilling.push(placed);
+  }
+
+  /** Models that can't forget a part of a sequence share nothing. */
+  #reusable(): LaneState[] {
+    if (this.#lanes.rows.canTruncate) return this.#states;
+    return this.#states.map((state) => ({ ...state, prompt: [], computed: 0 }));
+  }
+
+  /** Computes a prompt with every token's likelihood. */
+  #score(placed: Placed): void {
+    const { prompt, job } = placed.answer;
+    const { model } = this.#lanes;
+    const count = job.logProbabilities!;
+    const tokens: ScoredToken[] = [scoreToken(model, undefined, prompt[0]!, count)];
+    let last: Float32Array | undefined;
+    this.#lanes.append(placed.lane, prompt, (i, logits) => {
+      if (i + 1 < prompt.length) tokens.push(scoreToken(model, logits, prompt[i + 1]!, count));
+      else last = logits;
+    });
+    const echo = { text: this.#textOf(prompt), tokens };
+    this.#events.push({ id: job.id, kind: "started", promptTokens: prompt.length, cachedTokens: 0, echo });
+    this.#states[placed.lane]!.computed = prompt.length;
+    this.#begin(placed, last!);
+  }
+
+  #textOf(tokens: readonly number[]): string {
+    return this.#lanes.model.detokenize(tokens, { special: false });
+  }
+
+  /** Pieces in turn, as many as their time allows: long prompts hold up neither short ones nor answers under way for long. */
+  #prefill(): void {
+    let budget = this.#prefillBudget();
+    while (this.#prefilling.length > 0 && budget >= PREFILL_TOKENS_MIN) {
+      const placed = this.#prefilling.shift()!;
+      const state = this.#states[placed.lane]!;
+      const startedAt = performance.now();
+      const logits = this.#lanes.prefillPiece(placed.lane, placed.answer.prompt, budget);
+      const computed = this.#lanes.length(placed.lane) - state.computed;
+      this.#noteSpeed(computed, performance.now() - startedAt);
+      state.computed += computed;
+      budget -= computed;
+      if (logits) this.#begin(placed, logits);
+      else this.#prefilling.push(placed);
+    }
+  }
+
+  #prefillBudget(): number {
+    if (this.#decoding.length === 0 || this.#prefillMsPerToken === 0) return PREFILL_TOKENS_MAX;
+    const tokens = Math.floor(TURN_MS / this.#prefillMsPerToken);
+    return Math.min(PREFILL_TOKENS_MAX, Math.max(PREFILL_TOKENS_MIN, tokens));
+  }
+
+  #noteSpeed(tokens: number, milliseconds: number): void {
+    if (tokens < PREFILL_TOKENS_MIN / 2) return;
+    const before = this.#prefillMsPerToken || milliseconds / tokens;
+    this.#prefillMsPerToken = 0.7 * before + 0.3 * (milliseconds / tokens);
+  }
+
+  /** The answer's first token comes with the prompt. */
+  #begin(placed: Placed, logits: Float32Array): void {
+    const end = placed.answer.take(logits);
+    if (end === undefined) this.#decoding = [...this.#decoding, placed].sort((a, b) => a.lane - b.lane);
+    else this.#finish(placed, end);
+  }
+
+  #step(): void {
+    const placed = this.#decoding;
+    if (placed.length === 0) return;
+    const ended: { one: Placed; reason: EndReason }[] = [];
+    this.#lanes.step(
+      placed.map(({ lane, answer }) => ({ lane, token: answer.next })),
+      (i, logits) => {
+        const reason = placed[i]!.answer.take(logits);
+        if (reason !== undefined) ended.push({ one: placed[i]!, reason });
+      },
+    );
+    for (const { one, reason } of ended) this.#finish(one, reason);
+  }
+
+  #finish(placed: Placed, reason: EndReason): void {
+    this.#decoding = this.#decoding.filter((one) => one !== placed);
+    const at = this.#prefilling.indexOf(placed);
+    if (at >= 0) this.#prefilling.splice(at, 1);
+    this.#events.push(...placed.answer.endEvents(reason));
+    this.#states[placed.lane]!.isBusy = false;
+    placed.answer[Symbol.dispose]();
+  }
+}

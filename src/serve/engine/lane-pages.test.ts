@@ -1,0 +1,61 @@
+import { expect, test } from "vitest";
+
+import { type LaneState, placePrompt, sharedPages } from "./lane-pages.js";
+
+const prompt = (length: number, first = 0): number[] => Array.from({ length }, (_, i) => first + i);
+const lane = (state: Partial<LaneState> = {}): LaneState => ({
+  prompt: [],
+  computed: 0,
+  isBusy: false,
+  takenAt: 0,
+  ...state,
+});
+const held = (tokens: number[], more: Partial<LaneState> = {}): LaneState =>
+  lane({ prompt: tokens, computed: tokens.length, ...more });
+
+test("sharedPages() counts whole pages, and leaves 8 tokens to compute", () => {
+  expect(sharedPages(prompt(100), prompt(100))).toBe(64);
+  expect(sharedPages(prompt(104), prompt(104))).toBe(96);
+  expect(sharedPages(prompt(100), prompt(200))).toBe(96);
+  expect(sharedPages(prompt(100), [...prompt(31), 999, ...prompt(100)])).toBe(0);
+});
+
+test("placePrompt() takes the free lane that holds most of the prompt", () => {
+  const lanes = [held(prompt(50)), held(prompt(130)), lane()];
+  expect(placePrompt(lanes, prompt(200))).toEqual({ lane: 1, source: 1, kept: 128 });
+});
+
+test("placePrompt() takes the longest unused lane where none holds anything of the prompt", () => {
+  const lanes = [held(prompt(90, 500), { takenAt: 3 }), held(prompt(90, 900), { takenAt: 2 })];
+  expect(placePrompt(lanes, prompt(200))).toEqual({ lane: 1, source: 1, kept: 0 });
+});
+
+test("placePrompt() copies from a busy lane what is worth a copy", () => {
+  const busy = held(prompt(100), { isBusy: true });
+  expect(placePrompt([busy, lane()], prompt(200))).toEqual({ lane: 1, source: 0, kept: 96 });
+  expect(placePrompt([held(prompt(40), { isBusy: true }), lane()], prompt(200))).toEqual({
+    lane: 1,
+    source: 1,
+    kept: 0,
+  });
+});
+
+test("placePrompt() leaves a long conversation to its next turn", () => {
+  const lanes = [held(prompt(1000), { takenAt: 2 }), lane({ takenAt: 1 })];
+  expect(placePrompt(lanes, [...prompt(100), ...prompt(50, 5000)])).toEqual({ lane: 1, source: 0, kept: 96 });
+});
+
+test("placePrompt() waits while another lane is about to compute the same beginning", () => {
+  const computing = lane({ prompt: prompt(200), computed: 32, isBusy: true });
+  expect(placePrompt([computing, lane()], prompt(220))).toBeUndefined();
+  expect(placePrompt([{ ...computing, computed: 200 }, lane()], prompt(220))).toMatchObject({
+    lane: 1,
+    source: 0,
+    kept: 192,
+  });
+  expect(placePrompt([computing, lane()], prompt(220, 7000))).toMatchObject({ lane: 1, kept: 0 });
+});
+
+test("placePrompt() waits while all lanes are busy", () => {
+  expect(placePrompt([held(prompt(5), { isBusy: true })], prompt(20))).toBeUndefined();
+});

@@ -1,0 +1,72 @@
+// The models behind one address, by name. Where others would choose by task or by confidence, this is the place: a request asks
+// `find` for an engine and knows nothing of why it was that one.
+import { basename } from "node:path";
+import { statSync } from "node:fs";
+
+import { UsageError } from "../errors.js";
+import type { Engine } from "./engine/engine.js";
+import type { LoadedModel } from "./engine/messages.js";
+import { RequestError } from "./failure.js";
+
+/** A model and what it is called. */
+export interface NamedPath {
+  name: string;
+  path: string;
+}
+
+/** A model that is served. */
+export interface ServedModel extends NamedPath {
+  engine: Engine;
+  /** When its file was last changed. */
+  changedAt: Date;
+  sizeBytes: number;
+}
+
+/** Reads `path` or `name=path`; without a name, the file's own is taken. */
+export function parseModel(text: string): NamedPath {
+  const named = /^([^=/\\]+)=(.+)$/.exec(text);
+  const path = named?.[2] ?? text;
+  return { name: named?.[1] ?? basename(path).replace(/\.gguf$/i, ""), path };
+}
+
+/** Models by name; a request that names none gets the first. */
+export class ModelSet {
+  readonly #models = new Map<string, ServedModel>();
+
+  /** @throws {UsageError} when two models have one name */
+  constructor(models: readonly NamedPath[], start: (model: NamedPath) => Engine) {
+    for (const { name } of models) {
+      if (models.filter((other) => other.name === name).length < 2) continue;
+      throw new UsageError(`Two models are called "${name}"`, { hint: "Give one another name: NAME=PATH" });
+    }
+    for (const model of models) {
+      const { mtime: changedAt, size: sizeBytes } = statSync(model.path);
+      this.#models.set(model.name, { ...model, engine: start(model), changedAt, sizeBytes });
+    }
+  }
+
+  [Symbol.iterator](): IterableIterator<ServedModel> {
+    return this.#models.values();
+  }
+
+  /**
+   * The model that a request names. Ollama's clients append `:latest`.
+   *
+   * @throws {RequestError} 404 when there is none of that name
+   */
+  find(name: string | undefined): ServedModel {
+    const found =
+      name === undefined ? [...this][0] : (this.#models.get(name) ?? this.#models.get(name.replace(/:latest$/, "")));
+    if (found) return found;
+    const names = [...this.#models.keys()].map((one) => `"${one}"`).join(", ");
+    throw new RequestError(404, `There is no model "${name}"; models here are ${names}`, {
+      param: "model",
+      code: "model_not_found",
+    });
+  }
+}
+
+/** What is known of a model once it is loaded. @throws {EngineUnavailable} when it can't be */
+export function loadedModel({ engine }: ServedModel): Promise<LoadedModel> {
+  return engine.model ? Promise.resolve(engine.model) : engine.ready;
+}

@@ -1,0 +1,57 @@
+// What is known of one request when it ends, for the log and the metrics. No prompt text, unless it was asked for.
+import { performance } from "node:perf_hooks";
+
+/** A line of the log. */
+export interface LogEntry {
+  time: string;
+  request: string;
+  client: string;
+  method: string;
+  path: string;
+  status: number;
+  milliseconds: number;
+  model?: string;
+  promptTokens?: number;
+  /** Of the prompt's tokens, those that were in the cache. */
+  cachedTokens?: number;
+  answerTokens?: number;
+  firstTokenMilliseconds?: number;
+  error?: string;
+  /** The request's body, where prompts are logged. */
+  body?: unknown;
+}
+
+/** Gathers while a request is served. */
+export class RequestRecord {
+  readonly id: string;
+  readonly startedAt = performance.now();
+  client = "";
+  model: string | undefined;
+  body: unknown;
+  error: unknown;
+  promptTokens = 0;
+  cachedTokens = 0;
+  answerTokens = 0;
+  firstTextAt: number | undefined;
+  /** Set while a stream goes on after the response has begun. */
+  streaming: Promise<void> | undefined;
+  /** Gives back what the client's limits counted. */
+  leave: () => void = () => undefined;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  noteStarted(promptTokens: number, cachedTokens: number): void {
+    this.promptTokens += promptTokens;
+    this.cachedTokens += cachedTokens;
+  }
+
+  noteText(): void {
+    this.firstTextAt ??= performance.now();
+  }
+
+  noteEnded(answerTokens: number): void {
+    this.answerTokens += answerTokens;
+  }
+}

@@ -1,0 +1,62 @@
+// What models there are and what they are: /api/tags, /api/ps, /api/show, /api/version.
+import { createHash } from "node:crypto";
+
+import { readJson, type ServeContext, type Surroundings } from "../context.js";
+import type { LoadedModel } from "../engine/messages.js";
+import { loadedModel, type ServedModel } from "../model-set.js";
+import { templateKnowsTools } from "../tools/tool-format.js";
+import { showRequest } from "./schemas.js";
+
+/** Models in Ollama's shape. */
+export async function ollamaTags(c: ServeContext, { models }: Surroundings): Promise<Response> {
+  return c.json({ models: await Promise.all([...models].map(describe)) });
+}
+
+export async function ollamaShow(c: ServeContext, around: Surroundings): Promise<Response> {
+  const { model: name, name: oldName } = showRequest.parse(await readJson(c, around));
+  const served = around.models.find(name ?? oldName);
+  const model = await loadedModel(served);
+  const { architecture, chatTemplate, contextLength, embeddingLength, parameters } = model;
+  return c.json({
+    modelfile: "",
+    parameters: "",
+    template: chatTemplate ?? "",
+    details: details(model),
+    model_info: {
+      "general.architecture": architecture,
+      "general.parameter_count": parameters,
+      [`${architecture}.context_length`]: contextLength,
+      [`${architecture}.embedding_length`]: embeddingLength,
+    },
+    capabilities: ["completion", "embedding", ...(templateKnowsTools(chatTemplate) ? ["tools"] : [])],
+    modified_at: served.changedAt.toISOString(),
+  });
+}
+
+async function describe(served: ServedModel): Promise<object> {
+  const { name, sizeBytes, changedAt } = served;
+  return {
+    name,
+    model: name,
+    modified_at: changedAt.toISOString(),
+    size: sizeBytes,
+    digest: digestOf(served),
+    details: details(await loadedModel(served)),
+  };
+}
+
+/** Tells versions of a file apart without reading all of it: by name, size and time. */
+function digestOf({ name, sizeBytes, changedAt }: ServedModel): string {
+  return createHash("sha256").update(`${name} ${sizeBytes} ${changedAt.getTime()}`).digest("hex");
+}
+
+function details({ architecture, parameters, description }: LoadedModel): object {
+  return {
+    parent_model: "",
+    format: "gguf",
+    family: architecture,
+    families: [architecture],
+    parameter_size: parameters < 1e9 ? `${(parameters / 1e6).toFixed(1)}M` : `${(parameters / 1e9).toFixed(1)}B`,
+    quantization_level: description.split(" ").at(-1) ?? "",
+  };
+}

@@ -1,0 +1,23 @@
+// POST /api/generate: a prompt through the model's template, or raw.
+import { readJson, scopeOf, type ServeContext, type Surroundings } from "../context.js";
+import type { PromptInput } from "../engine/messages.js";
+import { loadedModel } from "../model-set.js";
+import { questionOf, respond } from "./answers.js";
+import { loaded } from "./chat.js";
+import { generateRequest, type GenerateRequest } from "./schemas.js";
+
+export async function ollamaGenerate(c: ServeContext, around: Surroundings): Promise<Response> {
+  const request = generateRequest.parse(await readJson(c, around));
+  const scope = scopeOf(c, around, request.model);
+  const { chatTemplate } = await loadedModel(scope.model);
+  if (!request.prompt) return c.json({ ...loaded(scope.model.name), response: "" });
+  const question = { ...questionOf(request), prompt: promptOf(request, chatTemplate !== undefined) };
+  return respond(c, scope, question, request.stream ?? true, (response) => ({ response }));
+}
+
+function promptOf({ prompt = "", system, raw }: GenerateRequest, hasTemplate: boolean): PromptInput {
+  if (raw || !hasTemplate) return { kind: "text", text: system ? `${system}\n${prompt}` : prompt };
+  const messages = [{ role: "user", content: prompt }];
+  if (system) messages.unshift({ role: "system", content: system });
+  return { kind: "conversation", conversation: { messages } };
+}
