@@ -32,7 +32,7 @@ export function tokenizeExamples(model: LlamaModel, examples: readonly Example[]
     const { messages } = example;
     return messages.flatMap(({ role, content }, i) => {
       if (role !== "assistant") return [];
-      const given = tokenizer.conversation(messages.slice(0, i));
+      const given = tokenizer.conversation({ messages: messages.slice(0, i) });
       return [
         document(model, given, [...model.tokenize(content)], model.eotToken >= 0 ? model.eotToken : model.eosToken),
       ];

@@ -28,7 +28,7 @@ const LAST_ONLY =
 
 function framesOf(source: string, bosText = ""): ChatFrames | undefined {
   const template = new ChatTemplate(source, { bosText, eosText: "</s>", modelPath: "m" });
-  return chatFrames((messages) => template.render(messages));
+  return chatFrames((messages) => template.render({ messages }));
 }
 
 test("chatFrames() finds what a template puts around messages", () => {
@@ -52,7 +52,7 @@ test.each([
     content: `a ${role}'s words`,
   }));
   const template = new ChatTemplate(source, { bosText: "", eosText: "", modelPath: "m" });
-  expect(renderFrames(framesOf(source)!, messages)).toBe(template.render(messages));
+  expect(renderFrames(framesOf(source)!, messages)).toBe(template.render({ messages }));
 });
 
 test.each([

@@ -118,7 +118,7 @@ function framesOf(model: Model): { frames: ChatFrames | undefined; warnings: str
   const framesAt = (today: Date) => {
     const modelPath = model.path ?? "model";
     const template = new ChatTemplate(source, { bosText: withoutBos, eosText, modelPath, today });
-    return chatFrames((messages) => template.render(messages));
+    return chatFrames((messages) => template.render({ messages }));
   };
   const [frames, later] = DATES.map(framesAt);
   if (frames && JSON.stringify(frames) === JSON.stringify(later)) return { frames, warnings: [] };
