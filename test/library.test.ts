@@ -24,6 +24,7 @@ test("the library exports the verbs, the files' readers and writers, and the err
     "fit",
     "inspect",
     "quantize",
+    "serve",
     "quantizeCalibrated",
   ];
   const errors = ["EngineError", "FormatError", "PareError", "ResourceError", "UsageError"];
