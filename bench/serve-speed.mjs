@@ -5,8 +5,10 @@
 //
 // Both answer greedily through the model's chat template, streamed. Tokens are those that each server counts itself. The ratio is the
 // mean over rounds of the sides' ratio in a round (geometric), with its standard error; the times are those of all requests of all rounds.
+// On Linux it also gives the processor time of each side's processes per token of answer, which other work on the machine hardly changes.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
 import { request } from "node:http";
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
@@ -115,25 +117,40 @@ async function ask(url, number) {
   return { tokens: Number(/"completion_tokens":(\d+)/.exec(text)[1]), firstMs };
 }
 
+/** Processor time of a process and its children. */
+function cpuSeconds({ child }) {
+  const stat = (pid) => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ");
+  if (process.platform !== "linux") return NaN;
+  const isOwn = (pid) => {
+    try {
+      return Number(pid) === child.pid || Number(stat(pid)[1]) === child.pid;
+    } catch {
+      return false; // it has ended
+    }
+  };
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && isOwn(name));
+  return pids.reduce((sum, pid) => sum + Number(stat(pid)[11]) + Number(stat(pid)[12]), 0) / 100;
+}
+
 let asked = 0;
 
 /** Some clients at once. @returns tokens per second of all, and times to the first text */
-async function load(url, clients, firstNumber) {
+async function load(server, clients, firstNumber) {
   const perClient = REQUESTS_PER_CLIENT[clients] ?? 3;
+  const cpuBefore = cpuSeconds(server);
   const startedAt = performance.now();
   const answers = await Promise.all(
     Array.from({ length: clients }, async (_, client) => {
       const own = [];
-      for (let i = 0; i < perClient; i++) own.push(await ask(url, firstNumber + client * perClient + i));
+      for (let i = 0; i < perClient; i++) own.push(await ask(server.url, firstNumber + client * perClient + i));
       return own;
     }),
   );
   const seconds = (performance.now() - startedAt) / 1000;
   const all = answers.flat();
-  return {
-    rate: all.reduce((sum, { tokens }) => sum + tokens, 0) / seconds,
-    firstMs: all.map(({ firstMs }) => firstMs),
-  };
+  const tokens = all.reduce((sum, answer) => sum + answer.tokens, 0);
+  const cpuMs = ((cpuSeconds(server) - cpuBefore) / tokens) * 1000;
+  return { rate: tokens / seconds, cpuMs, firstMs: all.map(({ firstMs }) => firstMs) };
 }
 
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
@@ -143,15 +160,15 @@ console.log(
   `threads ${values.threads}, ${values.tokens} tokens per answer, ${PARALLEL} answers at once, ${values.context} tokens each, rounds ${values.rounds}`,
 );
 console.log(
-  "| clients | Pare tokens/s | llama-server tokens/s | ratio | Pare p95 to first token, ms | llama-server | ratio |",
+  "| clients | Pare tokens/s | llama-server tokens/s | ratio | Pare p95 to first token, ms | llama-server | ratio | Pare CPU ms per token | llama-server |",
 );
-console.log("|---|---|---|---|---|---|---|");
-for (const name of Object.keys(servers)) await load(servers[name].url, 1, 1e6); // warm
+console.log("|---|---|---|---|---|---|---|---|---|---|");
+for (const name of Object.keys(servers)) await load(servers[name], 1, 1e6); // warm
 for (const clients of values.clients.split(",").map(Number)) {
   const seen = { pare: [], "llama-server": [] };
   for (let round = 0; round < Number(values.rounds); round++) {
     const order = round % 2 === 0 ? ["pare", "llama-server"] : ["llama-server", "pare"];
-    for (const name of order) seen[name].push(await load(servers[name].url, clients, asked));
+    for (const name of order) seen[name].push(await load(servers[name], clients, asked));
     asked += 1000;
   }
   const logs = seen.pare.map(({ rate }, i) => Math.log(rate / seen["llama-server"][i].rate));
@@ -161,11 +178,12 @@ for (const clients of values.clients.split(",").map(Number)) {
   );
   const [own, other] = ["pare", "llama-server"].map((name) => ({
     rate: median(seen[name].map(({ rate }) => rate)),
+    cpu: median(seen[name].map(({ cpuMs }) => cpuMs)),
     first: p95(seen[name].flatMap(({ firstMs }) => firstMs)),
   }));
   const ratio = `${Math.exp(mean).toFixed(2)} ± ${(Math.exp(mean) * error).toFixed(2)}`;
   console.log(
-    `| ${clients} | ${own.rate.toFixed(1)} | ${other.rate.toFixed(1)} | ${ratio} | ${own.first.toFixed(0)} | ${other.first.toFixed(0)} | ${(own.first / other.first).toFixed(2)} |`,
+    `| ${clients} | ${own.rate.toFixed(1)} | ${other.rate.toFixed(1)} | ${ratio} | ${own.first.toFixed(0)} | ${other.first.toFixed(0)} | ${(own.first / other.first).toFixed(2)} | ${own.cpu.toFixed(1)} | ${other.cpu.toFixed(1)} |`,
   );
 }
 for (const { child } of Object.values(servers)) child.kill("SIGTERM");

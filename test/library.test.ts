@@ -27,6 +27,7 @@ test("the library exports the verbs, the files' readers and writers, and the err
     "inspect",
     "pull",
     "quantize",
+    "serve",
     "quantizeCalibrated",
     "train",
     "verify",

@@ -97,16 +97,21 @@ export class RunningAnswer implements Disposable {
   /** The grammar is asked about a freely drawn token first: looking at the whole vocabulary takes far longer. */
   #chooseAllowed(logits: Float32Array, grammar: GrammarSampler): number | undefined {
     const { candidates, model } = this.#around;
-    const excluded: number[] = [];
     let token = this.#draw(logits);
-    while (token === undefined || !grammar.allows(token, candidates) || !this.#keepsText(token)) {
-      if (token !== undefined && grammar.allows(token, candidates)) excluded.push(token);
-      token = this.#draw(logits, { grammar, excluded });
-      if (token === undefined) return undefined;
+    const isFine = token !== undefined && grammar.allows(token, candidates) && this.#keepsText(token);
+    if (!isFine) token = this.#draw(logits, { grammar });
+    if (token !== undefined && !this.#keepsText(token)) {
+      token = this.#draw(logits, { grammar, excluded: this.#tokensThatSpoilText() });
     }
+    if (token === undefined) return undefined;
     grammar.accept(token);
     this.#gate.take(model.tokenBytes(token, true));
     return token;
+  }
+
+  #tokensThatSpoilText(): number[] {
+    const all = Array.from({ length: this.#around.model.vocabularySize }, (_, token) => token);
+    return all.filter((token) => !this.#keepsText(token));
   }
 
   /** An end in the middle of a character would spoil it, too. */
