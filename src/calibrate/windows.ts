@@ -13,6 +13,7 @@ export const ROWS_MIN = 16;
 const LOGITS_BYTES_MAX = 128 * 2 ** 20;
 /** Threads meet after every layer, so a call should be long: with 512 tokens a busy machine took twice as long. */
 const BATCH_TOKENS_MAX = 2048;
+/** Where memory bounds a call. */
 const BATCH_TOKENS_MIN = 256;
 
 export interface Windows {
@@ -70,7 +71,9 @@ export function batchShape(
   tokensMax = BATCH_TOKENS_MAX,
 ): BatchShape {
   const logitsRows = Math.floor(LOGITS_BYTES_MAX / (4 * logitsColumns));
-  const affordable = Math.max(BATCH_TOKENS_MIN, Math.min(BATCH_TOKENS_MAX, tokensMax, logitsRows));
+  // Multiples, so that the last piece of a window is not too short for its products to count.
+  const bound = Math.min(BATCH_TOKENS_MAX, tokensMax, logitsRows);
+  const affordable = Math.max(BATCH_TOKENS_MIN, bound - (bound % BATCH_TOKENS_MIN));
   const sequences = Math.min(windowsTotal, Math.max(1, Math.floor(affordable / contextLength)));
   return { sequences, batchTokens: Math.min(affordable, sequences * contextLength) };
 }

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { certificateSchema } from "../fit/certificate.js";
 import { convertSchema, exportOllamaSchema, pullSchema } from "./exchange-schemas.js";
 import { trainSchema } from "./train-schema.js";
+import { verifySchema } from "./verify-schema.js";
 
 const sizeBytes = z.number().int().nonnegative();
 const share = z.number().min(0).max(1);
@@ -289,16 +290,6 @@ export const calibrateSchema = z
     warnings: z.array(z.string()).describe("what may make the statistics less useful"),
   })
   .describe("what `pare calibrate --json` prints");
-
-export const verifySchema = z
-  .object({
-    certificate: z.string().describe("the file that was checked"),
-    ok: z.boolean().describe("true when every check passed; the exit code is 1 otherwise"),
-    verdict: z.string().describe("what the certificate says"),
-    signedBy: z.string().optional().describe("first 16 digits of the SHA-256 of the key that it names as its signer's"),
-    checks: z.array(z.object({ what: z.string(), ok: z.boolean(), found: z.string() })),
-  })
-  .describe("what `pare verify --json` prints");
 
 export const chatSchema = z
   .object({

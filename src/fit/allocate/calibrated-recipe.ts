@@ -78,9 +78,12 @@ export async function followedRequest(request: CalibratedRequest, options: RunOp
   }
   const { texts = [], statistics, kvCache, ...how } = calibrate;
   if (statistics && (await statisticsKind(statistics.file, options)) === undefined) {
-    throw new UsageError(`Recipe "${recipe}" names "${statistics.file}" as statistics, and it holds none`, {
-      hint: "A text belongs under texts",
-    });
+    throw new UsageError(
+      `Cannot follow recipe "${recipe}" with "${statistics.file}" as its statistics: it holds none`,
+      {
+        hint: "A text belongs under texts",
+      },
+    );
   }
   return {
     input,

@@ -49,7 +49,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
   high: {
     statisticsTokens: 131072,
     surveyTokens: 32768,
-    measureTokens: 4096,
+    measureTokens: 8192,
     probeTokens: 4096,
     substitutions: Infinity,
     sampleRows: 96,

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 
 import type { GgmlType } from "../../formats/gguf/ggml-types.js";
+import { Random } from "../../support/random.js";
 import { type TensorOptions, chooseTypes } from "./choose-types.js";
 import { type TensorTypes, improveMix } from "./improve-mix.js";
 
@@ -47,11 +48,35 @@ test("improveMix() finds what predictions did not know, within the budget", asyn
 test.each([
   ["alike", [1, 1, 1, 1], 0],
   ["better on average, but not beyond chance", [0.9, 1.05, 0.9, 1.05], 0],
-  ["better beyond chance", [0.9, 0.91, 0.9, 0.91], 1],
+  ["better beyond the chance of one, not of all that are tried", [0.9, 0.96, 0.9, 0.96], 0],
+  ["better beyond chance", [0.9, 0.901, 0.9, 0.901], 1],
 ])("improveMix() takes a neighbour that is better beyond chance alone: %s", async (_, others, taken) => {
   const compared = async (mix: TensorTypes, windows: number) =>
     Float64Array.from({ length: windows }, (__, window) => (mix === chosen.types ? 1 : others[window]!));
   expect((await improveMix({ ...request, measure: compared })).taken).toBe(taken);
+});
+
+test("improveMix() is rarely led astray by chance", async () => {
+  const random = new Random(3);
+  const noise = async (_: TensorTypes, windows: number) =>
+    Float64Array.from({ length: windows }, () => random.normal());
+  let misled = 0;
+  for (let run = 0; run < 200; run++) {
+    const { taken } = await improveMix({ ...request, measure: noise, budgets: [8], trialsMax: 16 });
+    if (taken > 0) misled++;
+  }
+  expect(misled).toBeLessThanOrEqual(10 + 3 * Math.sqrt(200 * 0.05 * 0.95)); // 5 %, and three standard errors
+});
+
+test("improveMix() measures nothing where windows are too few to tell, or nothing may be tried", async () => {
+  const never = () => Promise.reject(new Error("measured"));
+  for (const less of [{ budgets: [1, 3] }, { trialsMax: 0 }]) {
+    expect(await improveMix({ ...request, ...less, measure: never })).toEqual({
+      types: chosen.types,
+      tried: 0,
+      taken: 0,
+    });
+  }
 });
 
 test("improveMix() tries no more mixes than it may, each once, and those that look worse on few windows on no more", async () => {
@@ -61,6 +86,8 @@ test("improveMix() tries no more mixes than it may, each once, and those that lo
     return new Float64Array(windows).fill(mix === chosen.types ? 1 : 2);
   };
   const tried: number[] = [];
+  expect((await improveMix({ ...request, measure: worse, trialsMax: 3 })).tried).toBe(3);
+  asked.length = 0;
   const improved = await improveMix({ ...request, measure: worse, trialsMax: 3, onTrial: (n) => tried.push(n) });
   expect(improved).toEqual({ types: chosen.types, tried: 3, taken: 0 });
   expect(tried).toEqual([1, 2, 3]);

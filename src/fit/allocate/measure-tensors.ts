@@ -11,7 +11,7 @@ import type { OnProgress } from "../../support/progress.js";
 import type { Measurements } from "./measurement-schema.js";
 import { kindOf } from "./product-model.js";
 import { type RoundedTensor, type TensorToRound, roundTensor, sampleErrors } from "./round-tensor.js";
-import { plainInput, releaseInputs, roundingInputs } from "./rounding-input.js";
+import { forgetReleased, plainInput, releaseInputs, roundingInputs } from "./rounding-input.js";
 import type { WeightLab } from "./weight-lab.js";
 
 export interface MeasureRequest {
@@ -78,6 +78,7 @@ export async function measureTensors(request: MeasureRequest): Promise<Measureme
       releaseInputs(new Set([...rounding.values()].flat()));
     }
   }
+  forgetReleased();
   return measured;
 }
 

@@ -40,7 +40,7 @@ import { type Allocation, reassign, typesOf } from "./allocate.js";
 import { improveMix } from "./improve-mix.js";
 import { TrialMix } from "./trial-mix.js";
 import { openTypes, solveMix } from "./solve-mix.js";
-import { type Divergence, type HeldPrecision, WeightLab } from "./weight-lab.js";
+import { type Divergence, WeightLab } from "./weight-lab.js";
 
 export interface CalibratedJobInput {
   input: string;
@@ -79,6 +79,8 @@ export interface CalibratedJobOutput {
   divergence?: Omit<Divergence, "windowMeans" | "seconds">;
   contextLength?: number;
   measurementWindows?: number;
+  /** Those of them that substitutions are measured on. */
+  probeWindows?: number;
   /** Windows of text whose inputs are looked at. */
   textWindows?: number;
   statisticsTokens: number;
@@ -150,30 +152,33 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     ...(choice.predicted !== undefined && { predictedDivergence: choice.predicted }),
     divergence,
     ...facts(windows),
+    probeWindows: probeWindowsOf(job, windows),
     warnings: watch.warnings(textRemedy(job.effort, contextLength)),
     ...(finished && factsOfFile(finished, model.tensors, changed.keys(), watch)),
   };
 }
 
-/** In models of its own, which hold what is fast to compute inputs with, and no longer than it takes; the lab's goes first. */
+/** With the original beside the candidate, and no longer than it takes: both in bf16 where that is fast, in place of the lab's model. */
 async function roundFollowingDrift(
   request: Omit<Parameters<typeof roundInOrder>[0], "original">,
 ): ReturnType<typeof roundInOrder> {
   const { lab, groups, threads } = request;
   const { engine, source } = lab;
-  const precision = heldPrecision(lab.model);
+  if (groups === 0) return await roundInOrder(request); // once through the original, as `pare calibrate` does it
+  if (!isFastInBf16(lab.model)) {
+    using original = LlamaModel.load(engine, source.path);
+    return await roundInOrder({ ...request, original });
+  }
   lab.releaseModel();
-  const options = { threads, precision };
+  const options = { threads, precision: "bf16" } as const;
   using candidate = await WeightLab.open(engine, source.path, options);
-  using inMemory = groups > 0 && precision === "bf16" ? await WeightLab.open(engine, source.path, options) : undefined;
-  using inFile = groups > 0 && precision === "f16" ? LlamaModel.load(engine, source.path) : undefined;
-  return await roundInOrder({ ...request, lab: candidate, original: inMemory?.model ?? inFile });
+  using original = await WeightLab.open(engine, source.path, options);
+  return await roundInOrder({ ...request, lab: candidate, original: original.model });
 }
 
-/** bf16 where it is fast and two such models fit; a larger original had better stay in its file. */
-function heldPrecision({ engine, parameters }: LlamaModel): HeldPrecision {
-  const isSmall = 2 * 2 * parameters <= TWO_MODELS_BYTES_MAX;
-  return isSmall && fastestPrecision(engine) === "bf16" ? "bf16" : "f16";
+/** The processor multiplies it, and two such models fit: a larger original had better stay in its file. */
+function isFastInBf16({ engine, parameters }: LlamaModel): boolean {
+  return 2 * 2 * parameters <= TWO_MODELS_BYTES_MAX && fastestPrecision(engine) === "bf16";
 }
 
 /** The types of the tensors that change theirs. */
@@ -211,7 +216,7 @@ export async function chooseAssignments(
   model: Model,
   work: {
     measure: (types: ReadonlyMap<string, readonly GgmlType[]>) => Promise<Measurements["tensors"]>;
-    improve?: (mix: Allocation) => Promise<TypeAssignments>;
+    improve?: (mix: Allocation) => Promise<Pick<Allocation, "assignments" | "predictedDivergence">>;
     meter?: CacheMeter;
   },
 ): Promise<Choice> {
@@ -232,9 +237,10 @@ export async function chooseAssignments(
   const mix = await solveMix(model, measured, { ...job, goal }, work.meter);
   if (job.without.includes("allocation")) return { assignments: mix.assignments };
   const isImprovable = work.improve && job.minimize === "size"; // nobody weighs the time of nearby mixes
+  const { assignments, predictedDivergence } = isImprovable ? await work.improve!(mix) : mix;
   return {
-    assignments: isImprovable ? await work.improve!(mix) : mix.assignments,
-    predicted: mix.predictedDivergence,
+    assignments,
+    predicted: predictedDivergence,
     ...(job.table ? {} : { measured }),
     ...(mix.cache && { cache: mix.cache }),
   };
@@ -242,25 +248,31 @@ export async function chooseAssignments(
 
 /** Tries nearby mixes on the whole model, and leaves the lab's as it was. */
 async function improve(
-  { assignments, problem }: Allocation,
+  mix: Allocation,
   trialsMax: number,
   shared: Shared,
   threads: number,
-): Promise<TypeAssignments> {
-  if (trialsMax === 0) return assignments;
-  const { lab, windows, contextLength, measurementWindows, onProgress } = shared;
+): Promise<Pick<Allocation, "assignments" | "predictedDivergence">> {
+  const { lab, windows, contextLength, measurementWindows, onProgress, breathe } = shared;
   const seen = spread(windows, Math.max(1, Math.floor(TRIAL_STATISTICS_TOKENS / contextLength)));
-  const trial = await TrialMix.open({ lab, windows: seen, threads });
+  let trial: TrialMix | undefined;
   const improved = await improveMix({
-    problem,
-    types: typesOf({ assignments }),
-    measure: (types, count) => trial.measure(types, count),
+    problem: mix.problem,
+    types: typesOf(mix),
+    measure: async (types, count) => {
+      trial ??= await TrialMix.open({ lab, windows: seen, threads, onProgress, breathe });
+      await breathe();
+      return trial.measure(types, count);
+    },
     budgets: [...new Set([Math.ceil(measurementWindows / 4), measurementWindows])],
     trialsMax,
     onTrial: (done) => onProgress({ stage: "trying nearby mixes", done, total: trialsMax, unit: "mixes" }),
   });
   lab.restore();
-  return reassign(assignments, improved.types);
+  return {
+    assignments: reassign(mix.assignments, improved.types),
+    predictedDivergence: improved.loss ?? mix.predictedDivergence,
+  };
 }
 
 /** What types are chosen from; without allocation every weight counts the same. */
@@ -271,15 +283,22 @@ async function survey(
   threads: number,
 ): Promise<Measurements["tensors"]> {
   if (job.without.includes("allocation")) return evenMeasurements(shared.lab.source.tensors, types.keys());
-  const { sampleRows, surveyTokens, probeTokens } = EFFORTS[job.effort];
+  const { sampleRows, surveyTokens } = EFFORTS[job.effort];
   const substitutions = substitutionsOf(EFFORTS[job.effort], shared.lab.model.parameters);
-  const probeWindows = Math.min(shared.measurementWindows, Math.max(1, Math.floor(probeTokens / shared.contextLength)));
   const windows = spread(shared.windows, Math.max(1, Math.floor(surveyTokens / shared.contextLength)));
   const { model: original, engine } = shared.lab;
   const precision = fastestPrecision(engine);
   const statistics = new PairedStatistics({ original, threads, contextLength: shared.contextLength, precision });
-  const plan = { sampleRows, substitutions, probeWindows, effort: "default" } as const;
+  const plan = { sampleRows, substitutions, probeWindows: probeWindowsOf(job, shared), effort: "default" } as const;
   return measureTensors({ ...shared, ...plan, windows, statistics, types });
+}
+
+/** Windows that a substitution is measured on. */
+function probeWindowsOf(
+  { effort }: CalibratedJobInput,
+  { measurementWindows, contextLength }: Pick<CalibrationWindows, "measurementWindows" | "contextLength">,
+): number {
+  return Math.min(measurementWindows, Math.max(1, Math.floor(EFFORTS[effort].probeTokens / contextLength)));
 }
 
 /** As if the divergence that a rounding causes went by the number of weights alone. */

@@ -153,7 +153,13 @@ export async function quantizeCalibrated(
     await keepMeasurements(request.table, table, settingOf(job, prepared, done), done);
   }
   const { sizeBytes, tensors, cache, warnings, ...rest } = done;
-  const { measured: _measured, cachesMeasured: _caches, textWindows: _windows, ...calibration } = rest;
+  const {
+    measured: _measured,
+    cachesMeasured: _caches,
+    textWindows: _windows,
+    probeWindows: _probes,
+    ...calibration
+  } = rest;
   const result: CalibratedResult = {
     sizeBytes,
     bitsPerWeight: bitsPerWeightOf(tensors),
@@ -355,11 +361,11 @@ function settingOf(
   done: CalibratedJobOutput,
 ): MeasurementSetting {
   const texts = sources.texts.map(({ path, sha256 }) => ({ name: path, sha256 }));
-  const { contextLength, measurementWindows, textWindows } = done as Required<CalibratedJobOutput>; // as there is a text
+  const { contextLength, probeWindows, textWindows } = done as Required<CalibratedJobOutput>; // as there is a text
   return {
     source: { ...source, name: input },
     calibration: { texts, contextLength, windows: textWindows },
-    evaluation: { texts, contextLength, windows: measurementWindows },
+    evaluation: { texts, contextLength, windows: probeWindows },
     rounding: { effort, rows: EFFORTS[effort].sampleRows },
     seeds: {},
     versions: versions(),

@@ -14,13 +14,13 @@ import type { Effort } from "../../passes/quantize/round/problem.js";
 import type { RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
 import type { OnProgress } from "../../support/progress.js";
 import { roundTensor } from "./round-tensor.js";
-import { plainInput, releaseInputs, roundingInputs } from "./rounding-input.js";
+import { forgetReleased, plainInput, releaseInputs, roundingInputs } from "./rounding-input.js";
 import type { WeightLab } from "./weight-lab.js";
 
 export interface RoundInOrderRequest {
   /** Holds the candidate: each rounded tensor takes its place in it. */
   lab: WeightLab;
-  /** The original beside it, in the same precision; absent: no drift is looked at. */
+  /** The original beside it; absent: no drift is looked at. */
   original?: LlamaModel | undefined;
   pool: RoundingPool;
   windows: readonly Int32Array[];
@@ -76,13 +76,15 @@ export async function roundInOrder(request: RoundInOrderRequest): Promise<Map<st
       if (result.has(name)) lab.substituteBytes(name, types.get(name)!, result.get(name)!);
     }
   }
+  forgetReleased();
   return result;
 }
 
 function statisticsOptions(request: RoundInOrderRequest): PairedStatisticsOptions {
   const { lab, original, threads, contextLength } = request;
-  const shared = { threads, contextLength, precision: fastestPrecision(lab.engine) };
-  return original ? { ...shared, original, candidate: lab.model } : { ...shared, original: lab.model };
+  const shared = { threads, contextLength };
+  if (!original) return { ...shared, original: lab.model };
+  return { ...shared, original, candidate: lab.model, precision: fastestPrecision(lab.engine) };
 }
 
 /** Groups that fit the memory, and about as many as wanted. */

@@ -10,7 +10,7 @@ import { LazyInputs, type RoundingInputs } from "./rounding-input.js";
 const SLAB_WEIGHTS = 2 ** 18;
 /** Slabs under way for each worker where inputs are made on the way: the next lies ready, and memory holds few inputs. */
 const LAZY_SLABS = 2;
-/** Slabs under way at most: each is a copy of its rows. */
+/** Slabs under way at most, unless there are many workers: each is a copy of its rows. */
 const SLABS_MAX = 32;
 
 /** A tensor and what its rows multiply: an input for each matrix of a stack. */
@@ -62,7 +62,8 @@ export async function roundTensor(
     total.power += sum(powers);
   };
   const slabs = slabsOf(rows, rowsPerMatrix, step);
-  const atOnce = tensor.inputs instanceof LazyInputs ? LAZY_SLABS * pool.threads : SLABS_MAX;
+  const atOnce =
+    tensor.inputs instanceof LazyInputs ? LAZY_SLABS * pool.threads : Math.max(SLABS_MAX, LAZY_SLABS * pool.threads);
   const left = slabs.values();
   const work = Array.from({ length: Math.min(atOnce, slabs.length) }, async () => {
     for (const [start, end] of left) await roundSlab(start, end);

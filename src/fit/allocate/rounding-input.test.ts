@@ -5,7 +5,16 @@ import type { InputStatistics } from "../../calibrate/paired-sums.js";
 import { factorize } from "../../passes/quantize/round/ldl.js";
 import { retarget } from "../../passes/quantize/round/retarget.js";
 import { Random } from "../../support/random.js";
-import { DAMPING, TIED_DAMPING, lazyInputs, plainInput, roundingInputs } from "./rounding-input.js";
+import {
+  DAMPING,
+  TIED_DAMPING,
+  diagonalInputs,
+  forgetReleased,
+  lazyInputs,
+  plainInput,
+  releaseInputs,
+  roundingInputs,
+} from "./rounding-input.js";
 
 test("roundingInputs() are means, damped by a share of the mean diagonal; importance is not", () => {
   const [input, ...others] = roundingInputs(statisticsOf({ hessian: [8, 2, 2, 4], counts: [2] }), 0);
@@ -64,6 +73,15 @@ test("roundingInputs() where nothing came in are plain: every column counts the 
   expect([...input!.hessian]).toEqual([1, 0, 0, 1]);
   expect([...input!.importance]).toEqual([1, 1]);
   expect(plainInput(2)).toEqual(input);
+});
+
+test("inputs that take the place of released ones hold nothing of them", () => {
+  const hessian = [8, 2, 2, 4];
+  releaseInputs(roundingInputs(statisticsOf({ hessian, cross: [9, 9, 9, 9], counts: [2] }), 0.5));
+  expect([...plainInput(2).hessian]).toEqual([1, 0, 0, 1]);
+  releaseInputs(roundingInputs(statisticsOf({ hessian, counts: [2] }), 0));
+  expect(diagonalInputs("x", Float32Array.of(1, 3), 2).at(0)!.hessian[1]).toBe(0);
+  forgetReleased();
 });
 
 test("roundingInputs() have the drift of paired sums, as retarget() takes it", () => {

@@ -136,6 +136,11 @@ export function releaseInputs(inputs: Iterable<RoundingInput>): void {
   }
 }
 
+/** Gives what was taken back to the garbage collector, once no more inputs are to come. */
+export function forgetReleased(): void {
+  spare.clear();
+}
+
 /** Matrices that were taken back, by length. */
 const spare = new Map<number, Float32Array[]>();
 

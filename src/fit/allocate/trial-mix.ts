@@ -1,11 +1,11 @@
 // A whole mix in the lab's model, rounded in haste by ggml's own encoders with the text's mean squares: how mixes compare is
 // measured on it before any is rounded with care. Only tensors whose type changes are rounded again.
-import { InputCollector, OUTPUT_WEIGHT, TIED_OUTPUT_WEIGHT } from "../../calibrate/input-collector.js";
-import { type ImportanceEntry, meanSquares } from "../../calibrate/importance.js";
-import { SILENT } from "../../calibrate/distinct-inputs.js";
+import { InputCollector, type InputGroup, OUTPUT_WEIGHT, TIED_OUTPUT_WEIGHT } from "../../calibrate/input-collector.js";
+import { importanceEntry, meanSquares } from "../../calibrate/importance.js";
 import { CalibrationObserver, runWindows } from "../../calibrate/run-windows.js";
 import type { GgmlType } from "../../formats/gguf/ggml-types.js";
 import { isImportanceRequired, quantizeRowsAsync } from "../../native/ggml.js";
+import type { OnProgress } from "../../support/progress.js";
 import type { TensorTypes } from "./improve-mix.js";
 import type { WeightLab } from "./weight-lab.js";
 
@@ -14,6 +14,8 @@ export interface TrialMixOptions {
   /** Whose inputs say how much columns count. */
   windows: readonly Int32Array[];
   threads: number;
+  onProgress: OnProgress;
+  breathe: () => Promise<void>;
 }
 
 export class TrialMix {
@@ -33,16 +35,18 @@ export class TrialMix {
     const collector = new InputCollector({ outputs: [OUTPUT_WEIGHT, TIED_OUTPUT_WEIGHT] });
     const observer = new CalibrationObserver(collector, { processOutput: true });
     const { lab, windows, threads } = options;
-    await runWindows({ models: [{ model: lab.model, observer }], windows, threads, context: SILENT });
+    const context = { progress: options.onProgress, flush: options.breathe };
+    await runWindows({
+      models: [{ model: lab.model, observer }],
+      windows,
+      threads,
+      context,
+      stage: "measuring inputs",
+    });
     const squares = new Map<string, Float32Array>();
-    for (const { weights, sums, counts, columns, matrices } of collector.groups.values()) {
-      const entry: ImportanceEntry = {
-        sums: Float32Array.from(sums),
-        counts: Float32Array.from(counts),
-        columns,
-        matrices,
-      };
-      for (const name of weights) squares.set(name, meanSquares(entry));
+    for (const group of collector.groups.values()) {
+      const means = meanSquaresOf(group);
+      for (const name of group.weights) squares.set(name, means);
     }
     return new TrialMix(options, squares);
   }
@@ -64,19 +68,27 @@ export class TrialMix {
     const columns = lab.source.tensor(name).shape[0]!;
     const squares = this.#meanSquares.get(name) ?? plainSquares(lab, type, columns);
     const parts = partsOf(values.length / columns, (squares?.length ?? columns) / columns, this.#threads);
-    const rounded = await Promise.all(
-      parts.map(({ start, end, matrix }) =>
-        quantizeRowsAsync(
+    const rounded: Uint8Array[] = [];
+    for (let first = 0; first < parts.length; first += this.#threads) {
+      const atOnce = parts.slice(first, first + this.#threads).map(({ start, end, matrix }) => {
+        const importance = squares?.subarray(matrix * columns, (matrix + 1) * columns);
+        return quantizeRowsAsync(
           lab.engine,
           type,
           values.subarray(start * columns, end * columns),
           columns,
-          squares?.subarray(matrix * columns, (matrix + 1) * columns),
-        ),
-      ),
-    );
+          importance,
+        );
+      });
+      rounded.push(...(await Promise.all(atOnce)));
+    }
     lab.substituteBytes(name, type, Buffer.concat(rounded));
   }
+}
+
+/** Mean squares of all matrices, one after the other: heads that no router picks from share one count, experts have one each. */
+export function meanSquaresOf({ sums, counts }: Pick<InputGroup, "sums" | "counts">): Float32Array {
+  return meanSquares(importanceEntry(Float32Array.from(sums), Float32Array.from(counts)));
 }
 
 /** For rows that nothing is known of: only where ggml asks for something. */

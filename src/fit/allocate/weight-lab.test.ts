@@ -127,6 +127,19 @@ test("WeightLab in bf16 holds matrices as bf16 and norms as they are, and exchan
   expect(lab.divergence().mean).toBeLessThan(1e-6);
 });
 
+test("measureBaseline() scores windows from the position that is asked for, and anew from another", async () => {
+  using lab = await WeightLab.open(engine, plain, { threads: 1 });
+  for (const [firstScored, scored] of [
+    [10, CONTEXT - 1 - 10],
+    [40, CONTEXT - 1 - 40],
+    [undefined, CONTEXT / 2 - 1],
+  ] as const) {
+    lab.measureBaseline({ tokens, contextLength: CONTEXT, firstScored });
+    const { mean, tokens: count } = lab.divergence();
+    expect([count, mean < 1e-6]).toEqual([10 * scored, true]);
+  }
+});
+
 test("releaseModel() leaves what real models want", async () => {
   using lab = await openLab(plain);
   const bytes = encode(lab, DOWN, "q2_K");

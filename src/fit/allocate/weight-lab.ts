@@ -163,10 +163,9 @@ export class WeightLab implements Disposable {
       throw new PareError(`Cannot measure the original: tensor "${[...this.#substituted][0]}" is substituted`);
     const length = resolveContextLength(this.model, contextLength);
     const before = this.#yardstick?.baseline;
-    const baseline =
-      before?.tokens === tokens && before.contextLength === length
-        ? before
-        : new MemoryBaseline(tokens, length, firstScored);
+    const fresh = new MemoryBaseline(tokens, length, firstScored);
+    const isSame = before?.tokens === tokens && before.contextLength === length;
+    const baseline = isSame && before.firstScored === fresh.firstScored ? before : fresh;
     const chosen = windows ?? Array.from({ length: baseline.available }, (_, window) => window);
     if (chosen.length === 0) throw new PareError("No window of the text is selected");
     const yardstick = { baseline, windows: [...chosen] };
