@@ -18,7 +18,7 @@ test("substitutionsOf() leaves none out where time is no matter", () => {
 test("driftGroupsOf() is the plan's number for a small model, fewer of a larger one, and never one alone", () => {
   const { default: plan, high, fast } = EFFORTS;
   expect(driftGroupsOf(plan, 26e6)).toBe(plan.driftGroups);
-  expect(driftGroupsOf(plan, 135e6)).toBe(plan.driftGroups - 1);
+  expect(driftGroupsOf(plan, 135e6)).toBe(plan.driftGroups - 2);
   expect([driftGroupsOf(plan, 1.1e9), driftGroupsOf(plan, 70e9)]).toEqual([2, 2]);
   expect(driftGroupsOf(high, 70e9)).toBe(high.driftGroups);
   expect(driftGroupsOf(fast, 1e6)).toBe(0);

@@ -62,7 +62,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
 /** Weights times tokens that all substitutions together may cost: a minute or two of two cores. */
 const SUBSTITUTION_WORK = 3.4e12;
 /** Weights times tokens that all passes over the text for the drift may cost: some five minutes of two cores. */
-const DRIFT_WORK = 2.3e13;
+const DRIFT_WORK = 2.2e13;
 const DRIFT_GROUPS_MIN = 2;
 /** Fewer would leave layers and kinds unseen. */
 const SUBSTITUTIONS_MIN = 32;

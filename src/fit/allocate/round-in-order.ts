@@ -1,11 +1,6 @@
-// Rounds a model's tensors to chosen types from the first layer to the last. Layers are taken in groups; from the second
-// on, targets follow the inputs that the rounded layers before really produce, measured with both models side by side.
-import {
-  type InputStatistics,
-  type PairedStatisticsOptions,
-  PairedStatistics,
-  fastestPrecision,
-} from "../../calibrate/paired-statistics.js";
+// Rounds a model's tensors to chosen types from the first layer to the last. Layers are taken in groups; once something was
+// rounded, targets follow the inputs that the rounded layers before really produce, measured with both models side by side.
+import { type InputStatistics, PairedStatistics, fastestPrecision } from "../../calibrate/paired-statistics.js";
 import type { DistinctInput } from "../../calibrate/distinct-inputs.js";
 import { cutIntoGroups, sumsBudget } from "../../calibrate/statistics-memory.js";
 import type { GgmlType } from "../../formats/gguf/ggml-types.js";
@@ -51,8 +46,8 @@ export async function roundInOrder(request: RoundInOrderRequest): Promise<Map<st
     result.set(name, (await roundTensor(pool, tensor, type, effort)).bytes);
     await request.breathe();
   };
-  const statistics = new PairedStatistics(statisticsOptions(request));
-  const inputs = (await statistics.inputs()).filter(({ weights }) => weights.some((name) => types.has(name)));
+  const [alone, paired] = statisticsOf(request);
+  const inputs = (await alone.inputs()).filter(({ weights }) => weights.some((name) => types.has(name)));
   const multiplied = new Set(inputs.flatMap(({ weights }) => weights));
   for (const name of types.keys()) {
     if (multiplied.has(name)) continue;
@@ -61,6 +56,8 @@ export async function roundInOrder(request: RoundInOrderRequest): Promise<Map<st
   }
   const shape = { isPaired: original !== undefined, contextLength };
   for (const group of cut(inputs, request.groups, shape, sumsBudget(inputs, shape, request.sumsBytes))) {
+    // Before anything was rounded, both models are one.
+    const statistics = result.size > 0 ? paired : alone;
     using found = await statistics.collect(
       request.windows,
       group.flatMap(({ weights }) => weights),
@@ -80,11 +77,12 @@ export async function roundInOrder(request: RoundInOrderRequest): Promise<Map<st
   return result;
 }
 
-function statisticsOptions(request: RoundInOrderRequest): PairedStatisticsOptions {
-  const { lab, original, threads, contextLength } = request;
-  const shared = { threads, contextLength };
-  if (!original) return { ...shared, original: lab.model };
-  return { ...shared, original, candidate: lab.model, precision: fastestPrecision(lab.engine) };
+/** Of the candidate alone, and of both models where there is an original beside it. */
+function statisticsOf({ lab, original, threads, contextLength }: RoundInOrderRequest) {
+  const shared = { threads, contextLength, ...(original && { precision: fastestPrecision(lab.engine) }) };
+  const alone = new PairedStatistics({ ...shared, original: lab.model });
+  const paired = original ? new PairedStatistics({ ...shared, original, candidate: lab.model }) : alone;
+  return [alone, paired] as const;
 }
 
 /** Groups that fit the memory, and about as many as wanted. */
