@@ -6,7 +6,7 @@ import { temporaryFolder } from "../../../test/command.js";
 import { writeSyntheticModel } from "../../../test/synthetic-model.js";
 import { Random } from "../../support/random.js";
 import { Engine } from "../engine/engine.js";
-import { DEFAULT_SAMPLING } from "../sampling.js";
+import { samplingOf } from "../sampling.js";
 import { schemaToGrammar } from "./schema-to-grammar.js";
 import { FORMATS } from "./string-schema.js";
 
@@ -27,7 +27,7 @@ afterAll(async () => {
 /** What the model writes under a grammar, and whether it came to its end. */
 async function answer(grammar: string, seed: number): Promise<{ text: string; reason: string }> {
   let text = "";
-  const sampling = { ...DEFAULT_SAMPLING, temperature: 1, topK: 0, topP: 1, minP: 0, seed };
+  const sampling = samplingOf({ temperature: 1, top_k: 0, top_p: 1, min_p: 0, seed });
   const prompt = { kind: "text", text: "a" } as const;
   const job = {
     kind: "generate",

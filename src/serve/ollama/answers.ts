@@ -1,12 +1,11 @@
 // Answers in Ollama's shape: one JSON document a line, the last with what it took. Times are in nanoseconds.
 import { performance } from "node:perf_hooks";
 
-import type { ChainOptions } from "../../native/llama-sampler.js";
 import { ask, askWhole, type Question, type Scope } from "../answer.js";
 import type { ServeContext } from "../context.js";
 import { failureOf } from "../failure.js";
 import { anyObjectGrammar, schemaToGrammar } from "../grammar/schema-to-grammar.js";
-import { DEFAULT_SAMPLING, randomSeed } from "../sampling.js";
+import { samplingOf, stopsOf } from "../sampling.js";
 import { streamResponse } from "../stream.js";
 import type { ToolCall } from "../tools/tool-format.js";
 import type { Common } from "./schemas.js";
@@ -64,28 +63,13 @@ function ending({ record }: Scope, reason: "stop" | "length" | "tool_calls"): ob
 /** What chat and generate have in common. */
 export function questionOf({ options: given, format, stream }: Common): Omit<Question, "prompt"> {
   const options: Options = given ?? {};
-  const { num_predict: predicted, stop } = options;
+  const { num_predict: predicted } = options;
   return {
     maxTokens: predicted === undefined || predicted < 0 ? undefined : predicted,
-    stop: stop === undefined ? [] : [stop].flat(),
+    stop: stopsOf(options),
     sampling: samplingOf(options),
     grammar: format === undefined ? undefined : format === "json" ? anyObjectGrammar() : schemaToGrammar(format),
     streams: stream ?? true,
-  };
-}
-
-function samplingOf(options: Options): ChainOptions {
-  return {
-    temperature: options.temperature ?? DEFAULT_SAMPLING.temperature,
-    topK: options.top_k ?? DEFAULT_SAMPLING.topK,
-    topP: options.top_p ?? DEFAULT_SAMPLING.topP,
-    minP: options.min_p ?? DEFAULT_SAMPLING.minP,
-    repeatPenalty: options.repeat_penalty ?? DEFAULT_SAMPLING.repeatPenalty,
-    frequencyPenalty: options.frequency_penalty ?? DEFAULT_SAMPLING.frequencyPenalty,
-    presencePenalty: options.presence_penalty ?? DEFAULT_SAMPLING.presencePenalty,
-    penaltyTokens: options.repeat_last_n ?? DEFAULT_SAMPLING.penaltyTokens,
-    logitBias: [],
-    seed: (options.seed ?? randomSeed()) >>> 0,
   };
 }
 

@@ -14,7 +14,8 @@ import { toolCallGrammar } from "../tools/tool-grammar.js";
 import { sse, sseError } from "./events.js";
 import { chatLikelihoods } from "./likelihoods.js";
 import { templateMessages, withToolInstructions } from "./messages.js";
-import { samplingOf, stopsOf } from "./sampling.js";
+import { stopsOf } from "../sampling.js";
+import { biasedSamplingOf } from "./sampling.js";
 import { chatRequest, type ChatRequest } from "./schemas.js";
 import { usageOf } from "./usage.js";
 
@@ -43,7 +44,7 @@ export function chatQuestions(request: ChatRequest, model: LoadedModel): Questio
     prompt: { kind: "conversation" as const, conversation },
     maxTokens: request.max_completion_tokens ?? request.max_tokens,
     stop: stopsOf(request),
-    sampling: samplingOf(request, choice),
+    sampling: biasedSamplingOf(request, choice),
     grammar,
     logProbabilities: request.logprobs ? (request.top_logprobs ?? 0) : undefined,
     showsControl: tools.length > 0,

@@ -9,7 +9,8 @@ import { RequestError } from "../failure.js";
 import { interleave, streamResponse } from "../stream.js";
 import { sse, sseError } from "./events.js";
 import { completionLikelihoods } from "./likelihoods.js";
-import { samplingOf, stopsOf } from "./sampling.js";
+import { stopsOf } from "../sampling.js";
+import { biasedSamplingOf } from "./sampling.js";
 import { completionRequest, type CompletionRequest } from "./schemas.js";
 import { usageOf } from "./usage.js";
 
@@ -58,7 +59,7 @@ function completionQuestions(request: CompletionRequest): Question[] {
       prompt,
       maxTokens: request.max_tokens ?? MAX_TOKENS,
       stop: stopsOf(request),
-      sampling: samplingOf(request, choice),
+      sampling: biasedSamplingOf(request, choice),
       logProbabilities: request.logprobs,
       echo: request.echo,
       streams: request.stream ?? false,

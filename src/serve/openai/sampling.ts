@@ -1,6 +1,6 @@
-// Sampling as OpenAI's API spells it.
+// Sampling as OpenAI's API spells it: what both APIs share, and a bias of single tokens.
 import type { ChainOptions } from "../../native/llama-sampler.js";
-import { DEFAULT_SAMPLING, randomSeed } from "../sampling.js";
+import { samplingOf } from "../sampling.js";
 import type { Sampling } from "./schemas.js";
 
 /**
@@ -8,23 +8,7 @@ import type { Sampling } from "./schemas.js";
  *
  * @param choice which of several answers: each has a seed of its own
  */
-export function samplingOf(request: Sampling, choice = 0): ChainOptions {
-  const seed = request.seed ?? randomSeed();
-  return {
-    temperature: request.temperature ?? DEFAULT_SAMPLING.temperature,
-    topK: request.top_k ?? DEFAULT_SAMPLING.topK,
-    topP: request.top_p ?? DEFAULT_SAMPLING.topP,
-    minP: request.min_p ?? DEFAULT_SAMPLING.minP,
-    repeatPenalty: request.repeat_penalty ?? DEFAULT_SAMPLING.repeatPenalty,
-    frequencyPenalty: request.frequency_penalty ?? DEFAULT_SAMPLING.frequencyPenalty,
-    presencePenalty: request.presence_penalty ?? DEFAULT_SAMPLING.presencePenalty,
-    penaltyTokens: DEFAULT_SAMPLING.penaltyTokens,
-    logitBias: Object.entries(request.logit_bias ?? {}).map(([token, bias]) => [Number(token), bias] as const),
-    seed: (((seed + choice) % 2 ** 32) + 2 ** 32) % 2 ** 32,
-  };
-}
-
-/** Texts that end an answer. */
-export function stopsOf({ stop }: Sampling): string[] {
-  return stop === undefined ? [] : [stop].flat();
+export function biasedSamplingOf(request: Sampling, choice = 0): ChainOptions {
+  const bias = Object.entries(request.logit_bias ?? {});
+  return { ...samplingOf(request, choice), logitBias: bias.map(([token, logit]) => [Number(token), logit] as const) };
 }
