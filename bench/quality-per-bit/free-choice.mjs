@@ -2,7 +2,9 @@
 //
 // Not every combination is measured. Sizes are known without building; a combination that has another one above it, which
 // fits too, spends at least as many bytes on each of embedding, output and blocks, and on one of them clearly more, is left
-// out. What remains is measured on a few windows, and the best of these on all.
+// out. Divergences of parts nearly add up, so each preset's blocks and each type of an end are measured alone, the rest in
+// full precision, once for all sizes; combinations with the smallest sums are measured on a few windows, and the best of
+// these on all.
 import { GGML_TYPES, rowSizeBytes } from "../../dist/formats/gguf/ggml-types.js";
 import { PRESETS } from "../../dist/passes/quantize/presets.js";
 import { quantize } from "../../dist/passes/quantize/quantize.js";
@@ -15,8 +17,11 @@ const PRESETS_LEFT_OUT = new Set(["f32", "f16", "bf16", "mxfp4_moe", "q1_0", "q2
 const OPTIONS = { "token_embd.weight": "--token-embedding-type", "output.weight": "--output-tensor-type" };
 /** q4_1 takes 1.11 times the bytes of iq4_nl, and without importance data it can be worse. */
 const CLEARLY_MORE = 1.12;
+const WINDOWS_PARTS = 4;
+const SHORTLIST = 12;
 const WINDOWS_QUICK = 8;
 const FINALISTS = 4;
+const FULL = "f16";
 const ALIGNMENT_BYTES = 32;
 
 /**
@@ -25,11 +30,27 @@ const ALIGNMENT_BYTES = 32;
  * @returns the cell with the least divergence on the held-out text, its `label`, and how many were measured
  */
 export async function bestFreeChoice(laboratory, sizeBytes, report = () => undefined) {
-  const candidates = largest(await affordable(laboratory, sizeBytes));
+  const candidates = await shortlist(laboratory, largest(await affordable(laboratory, sizeBytes)), report);
   const first = await measureAll(laboratory, candidates, sizeBytes, { windowsMax: WINDOWS_QUICK }, report);
   const finalists = first.slice(0, FINALISTS).map(({ candidate }) => candidate);
   const [best] = await measureAll(laboratory, finalists, sizeBytes, {}, report);
   return { ...best.cell, label: best.candidate.label, measured: candidates.length };
+}
+
+/** Those whose parts, each measured alone, have the smallest sums. */
+async function shortlist(laboratory, candidates, report) {
+  const divergenceOf = async (preset, types) => {
+    const choices = Object.entries(types).flatMap(([name, type]) => [OPTIONS[name], type]);
+    const commands = presetCommands(laboratory.model, preset, { importance: true, choices });
+    report([preset, ...Object.values(types)].join(", "));
+    return (await laboratory.cell(commands, { windowsMax: WINDOWS_PARTS })).heldOut.divergence;
+  };
+  for (const candidate of candidates) {
+    const full = Object.fromEntries(candidate.ends.map(({ name }) => [name, FULL]));
+    candidate.sum = await divergenceOf(candidate.preset, full);
+    for (const { name, type } of candidate.ends) candidate.sum += await divergenceOf(FULL, { ...full, [name]: type });
+  }
+  return candidates.sort((a, b) => a.sum - b.sum).slice(0, SHORTLIST);
 }
 
 /** Sorted by divergence. The size was foreseen; should one be too large after all, it is out. */
@@ -62,6 +83,8 @@ async function affordable(laboratory, sizeBytes) {
       const label = [preset, ...choice.map(({ name, type }) => `${name.split(".")[0]} ${type}`)].join(", ");
       found.push({
         label,
+        preset,
+        ends: choice,
         parts: [blockBytes, ...bytes],
         commands: presetCommands(model, preset, { importance: true, choices }),
       });

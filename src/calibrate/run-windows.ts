@@ -69,7 +69,8 @@ export function runShape(
   windows: readonly Int32Array[],
   { needsOutputs = true, batchTokensMax }: RunLimits,
 ): BatchShape {
-  const logitsColumns = needsOutputs ? models.reduce((sum, { vocabularySize }) => sum + vocabularySize, 0) : 0;
+  const columns = needsOutputs ? models.reduce((sum, { vocabularySize }) => sum + vocabularySize, 0) : 0;
+  const logitsColumns = columns * models.length; // with a second model's weights there is half the room
   return batchShape(windows[0]!.length, logitsColumns, windows.length, batchTokensMax);
 }
 

@@ -28,7 +28,7 @@ test("statisticsBytes() counts one square per input, two and the kept batch with
 
 test("batchTokensMax() shortens batches of which much is kept", () => {
   expect(batchTokensMax(model(2), { isPaired: false })).toBeUndefined();
-  expect(batchTokensMax([input(0, "attn_q", 2 ** 14), input(0, "ffn_down", 2 ** 14)], paired)).toBe(768);
+  expect(batchTokensMax([input(0, "attn_q", 2 ** 14), input(0, "ffn_down", 2 ** 14)], paired)).toBe(384);
 });
 
 test("productRows() are a multiple of 32 and bounded", () => {

@@ -22,7 +22,7 @@ export interface StatisticsMemory {
 }
 
 /** Room for kept inputs; a batch may not get shorter for them than `windows.ts` allows. */
-const KEPT_BYTES_MAX = 96 * 2 ** 20;
+const KEPT_BYTES_MAX = 48 * 2 ** 20;
 /** Layers of a wide model whose sums are there at once: each group of layers costs a pass over the text. */
 const WIDE_LAYERS_AT_ONCE = 4;
 /** Of the memory that is free. */

@@ -30,7 +30,7 @@ test("batchShape() takes several short windows in one call and a long one in sev
 });
 
 test("batchShape() bounds the logits of a call and makes no room for windows that are not there", () => {
-  expect(batchShape(512, 256_000)).toEqual({ sequences: 1, batchTokens: 256 });
-  expect(batchShape(512, 66_000)).toEqual({ sequences: 1, batchTokens: 256 }); // 508 would leave a piece of 4
+  expect(batchShape(512, 256_000)).toEqual({ sequences: 1, batchTokens: 128 });
+  expect(batchShape(512, 66_000)).toEqual({ sequences: 1, batchTokens: 384 }); // 508 would leave a piece of 4
   expect(batchShape(64, 512, 4)).toEqual({ sequences: 4, batchTokens: 256 });
 });

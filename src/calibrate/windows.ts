@@ -14,7 +14,7 @@ const LOGITS_BYTES_MAX = 128 * 2 ** 20;
 /** Threads meet after every layer, so a call should be long: with 512 tokens a busy machine took twice as long. */
 const BATCH_TOKENS_MAX = 2048;
 /** Where memory bounds a call. */
-const BATCH_TOKENS_MIN = 256;
+const BATCH_TOKENS_MIN = 128;
 
 export interface Windows {
   /** One array per window, all `contextLength` long. */

@@ -19,6 +19,7 @@ import {
   write,
 } from "./quantize-calibrated.job.js";
 import { RankWatch } from "./rank-watch.js";
+import { RoundedTensors } from "./rounded-tensors.js";
 import { roundByFile } from "./round-by-file.js";
 import { SourceWeights } from "./source-weights.js";
 
@@ -39,9 +40,11 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
   });
   const types = changedTypes(model, choice.assignments);
   const watch = new RankWatch();
-  const rounded = await roundByFile({
+  await using rounded = await RoundedTensors.create(job.output);
+  await roundByFile({
     ...shared,
     types,
+    rounded,
     effort: job.without.includes("descent") ? "fast" : effort.rounding,
     onInput: (input) => watch.see(input),
   });

@@ -33,6 +33,7 @@ import { mixLabel } from "./mix-label.js";
 import { RankWatch, type WatchedInput, textRemedy } from "./rank-watch.js";
 import { pinnedTypes } from "./pinned-types.js";
 import { OUTPUT_NORM, recoverOutputGain } from "./recover-output-gain.js";
+import { RoundedTensors } from "./rounded-tensors.js";
 import { roundByFile } from "./round-by-file.js";
 import { roundInOrder } from "./round-in-order.js";
 import type { SizeGoal } from "./size-goal.js";
@@ -137,11 +138,13 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
   await using finished = job.statistics === undefined ? undefined : await openFinishedInputs(job.statistics);
   const groups = finished || job.without.includes("asymmetric") ? 0 : driftGroupsOf(effort, lab.model.parameters);
   const watch = new RankWatch();
-  const common = { ...shared, onInput: (input: WatchedInput) => watch.see(input), types: changed, effort: rounding };
-  const rounded = finished
-    ? await roundByFile({ ...common, finished, source: lab.source, ggml: engine })
-    : await roundFollowingDrift({ ...common, threads, groups, driftShare: DRIFT_SHARE });
-  const divergence = verify(lab, changed, rounded, { isRecovering: !job.without.includes("recovery") });
+  await using rounded = await RoundedTensors.create(job.output);
+  const seeInput = (input: WatchedInput): void => watch.see(input);
+  const common = { ...shared, onInput: seeInput, types: changed, effort: rounding, rounded };
+  await (finished
+    ? roundByFile({ ...common, finished, source: lab.source, ggml: engine })
+    : roundFollowingDrift({ ...common, threads, groups, driftShare: DRIFT_SHARE }));
+  const divergence = await verify(lab, changed, rounded, { isRecovering: !job.without.includes("recovery") });
   const sizeBytes = await write(job, model, choice.assignments, rounded);
   return {
     sizeBytes,
@@ -159,9 +162,7 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
 }
 
 /** With the original beside the candidate, and no longer than it takes: both in bf16 where that is fast, in place of the lab's model. */
-async function roundFollowingDrift(
-  request: Omit<Parameters<typeof roundInOrder>[0], "original">,
-): ReturnType<typeof roundInOrder> {
+async function roundFollowingDrift(request: Omit<Parameters<typeof roundInOrder>[0], "original">): Promise<void> {
   const { lab, groups, threads } = request;
   const { engine, source } = lab;
   if (groups === 0) return await roundInOrder(request); // once through the original, as `pare calibrate` does it
@@ -316,16 +317,16 @@ export function evenMeasurements(
 }
 
 /** Measures the file that is to be, in place of the lab's model; what is fitted again meanwhile joins the bytes. */
-function verify(
+async function verify(
   lab: WeightLab,
   types: ReadonlyMap<string, GgmlType>,
-  bytes: Map<string, Uint8Array>,
+  rounded: RoundedTensors,
   { isRecovering }: { isRecovering: boolean },
-): NonNullable<CalibratedJobOutput["divergence"]> {
+): Promise<NonNullable<CalibratedJobOutput["divergence"]>> {
   lab.releaseModel();
-  using real = lab.realModel({ types, bytes: (name) => bytes.get(name)! });
+  using real = lab.realModel({ types, bytes: (name) => rounded.get(name)! });
   const recovered = isRecovering ? recoverOutputGain(lab, real) : { divergence: real.divergence() };
-  if (recovered.bytes) bytes.set(OUTPUT_NORM, recovered.bytes);
+  if (recovered.bytes) await rounded.set(OUTPUT_NORM, recovered.bytes);
   const { windowMeans: _means, seconds: _seconds, ...divergence } = recovered.divergence;
   return divergence;
 }
@@ -335,24 +336,18 @@ export async function write(
   job: CalibratedJobInput,
   model: Model,
   assignments: TypeAssignments,
-  rounded: ReadonlyMap<string, Uint8Array>,
+  rounded: Pick<RoundedTensors, "get">,
 ): Promise<number> {
   const metadata = outputMetadata(model.metadata, fileTypeOf(job, model, assignments));
   const tensors = [...assignments].map(([name, { type }]) => {
     const source = model.tensors.get(name)!;
-    const bytes = rounded.get(name);
+    const rows = source.shape.slice(1).reduce((product, n) => product * n, 1);
     return {
       name,
       shape: source.shape,
       type,
       chunks: async function* chunks() {
-        yield (
-          bytes ??
-            (await source.readRows(
-              0,
-              source.shape.slice(1).reduce((product, n) => product * n, 1),
-            ))
-        );
+        yield rounded.get(name) ?? (await source.readRows(0, rows));
       },
     };
   });

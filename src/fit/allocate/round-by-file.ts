@@ -8,6 +8,7 @@ import type { OnProgress } from "../../support/progress.js";
 import { type FinishedInputs, tensorInputs } from "./finished-inputs.js";
 import type { WatchedInput } from "./rank-watch.js";
 import { roundTensor } from "./round-tensor.js";
+import type { RoundedTensors } from "./rounded-tensors.js";
 import type { SourceWeights } from "./source-weights.js";
 
 export interface RoundByFileRequest {
@@ -18,16 +19,16 @@ export interface RoundByFileRequest {
   /** The types of the tensors to round. */
   types: ReadonlyMap<string, GgmlType>;
   effort: Effort;
+  /** Where the bytes of each tensor go. */
+  rounded: RoundedTensors;
   /** Is shown what each input's statistics are made of, once. */
   onInput?: (input: WatchedInput) => void;
   onProgress: OnProgress;
   breathe: () => Promise<void>;
 }
 
-/** @returns the bytes of each tensor */
-export async function roundByFile(request: RoundByFileRequest): Promise<Map<string, Uint8Array>> {
-  const { finished, source, ggml, pool, types, effort } = request;
-  const result = new Map<string, Uint8Array>();
+export async function roundByFile(request: RoundByFileRequest): Promise<void> {
+  const { finished, source, ggml, pool, types, effort, rounded } = request;
   let seen: string | undefined;
   for await (const { name, inputs, watched } of tensorInputs(
     finished,
@@ -36,10 +37,9 @@ export async function roundByFile(request: RoundByFileRequest): Promise<Map<stri
   )) {
     if (watched && watched.name !== seen) request.onInput?.(watched);
     seen = watched?.name;
-    request.onProgress({ stage: "rounding", done: result.size, total: types.size, unit: "tensors", detail: name });
+    request.onProgress({ stage: "rounding", done: rounded.size, total: types.size, unit: "tensors", detail: name });
     const tensor = { name, shape: source.tensor(name).shape, values: source.floats(ggml, name), inputs };
-    result.set(name, (await roundTensor(pool, tensor, types.get(name)!, effort)).bytes);
+    await rounded.set(name, (await roundTensor(pool, tensor, types.get(name)!, effort)).bytes);
     await request.breathe();
   }
-  return result;
 }

@@ -9,6 +9,7 @@ import type { Effort } from "../../passes/quantize/round/problem.js";
 import type { RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
 import type { OnProgress } from "../../support/progress.js";
 import { roundTensor } from "./round-tensor.js";
+import type { RoundedTensors } from "./rounded-tensors.js";
 import { forgetReleased, plainInput, releaseInputs, roundingInputs } from "./rounding-input.js";
 import type { WeightLab } from "./weight-lab.js";
 
@@ -28,6 +29,8 @@ export interface RoundInOrderRequest {
   /** How far targets follow the drift, 0 to 1. */
   driftShare: number;
   effort: Effort;
+  /** Where the bytes of each tensor go; they stand in the lab's model, too. */
+  rounded: RoundedTensors;
   sumsBytes: number;
   /** Is shown what each input's sums are made of. */
   onInput?: (input: InputStatistics) => void;
@@ -35,15 +38,13 @@ export interface RoundInOrderRequest {
   breathe: () => Promise<void>;
 }
 
-/** @returns the bytes of each tensor; they stand in the lab's model, too */
-export async function roundInOrder(request: RoundInOrderRequest): Promise<Map<string, Uint8Array>> {
-  const { lab, original, pool, types, effort, contextLength } = request;
-  const result = new Map<string, Uint8Array>();
+export async function roundInOrder(request: RoundInOrderRequest): Promise<void> {
+  const { lab, original, pool, types, effort, contextLength, rounded } = request;
   const take = async (name: string, inputs: Parameters<typeof roundTensor>[1]["inputs"]): Promise<void> => {
     const type = types.get(name)!;
     const tensor = { name, shape: lab.source.tensor(name).shape, values: lab.originalValues(name), inputs };
-    request.onProgress({ stage: "rounding", done: result.size, total: types.size, unit: "tensors", detail: name });
-    result.set(name, (await roundTensor(pool, tensor, type, effort)).bytes);
+    request.onProgress({ stage: "rounding", done: rounded.size, total: types.size, unit: "tensors", detail: name });
+    await rounded.set(name, (await roundTensor(pool, tensor, type, effort)).bytes);
     await request.breathe();
   };
   const [alone, paired] = statisticsOf(request);
@@ -52,12 +53,13 @@ export async function roundInOrder(request: RoundInOrderRequest): Promise<Map<st
   for (const name of types.keys()) {
     if (multiplied.has(name)) continue;
     await take(name, [plainInput(lab.source.tensor(name).shape[0]!)]);
-    lab.substituteBytes(name, types.get(name)!, result.get(name)!);
+    lab.substituteBytes(name, types.get(name)!, rounded.get(name)!);
   }
   const shape = { isPaired: original !== undefined, contextLength };
   for (const group of cut(inputs, request.groups, shape, sumsBudget(inputs, shape, request.sumsBytes))) {
     // Before anything was rounded, both models are one.
-    const statistics = result.size > 0 ? paired : alone;
+    const statistics = rounded.size > 0 ? paired : alone;
+    await pool.rest(); // while both models run
     using found = await statistics.collect(
       request.windows,
       group.flatMap(({ weights }) => weights),
@@ -70,11 +72,10 @@ export async function roundInOrder(request: RoundInOrderRequest): Promise<Map<st
       releaseInputs(rounding);
     }
     for (const name of group.flatMap(({ weights }) => weights)) {
-      if (result.has(name)) lab.substituteBytes(name, types.get(name)!, result.get(name)!);
+      if (rounded.has(name)) lab.substituteBytes(name, types.get(name)!, rounded.get(name)!);
     }
   }
   forgetReleased();
-  return result;
 }
 
 /** Of the candidate alone, and of both models where there is an original beside it. */

@@ -43,6 +43,14 @@ test("round() of many tasks on two workers: each gets its own Hessian and its ow
   expect(rounded.map(({ solutions }) => solutions[0])).toEqual(expected);
 });
 
+test("rest() stops idle workers, and the next task starts one with the same result", async () => {
+  await using pool = new RoundingPool(1);
+  const [before, after] = [taskOf(inputOf("a", 1), 1), taskOf(inputOf("a", 1), 1)];
+  const first = await pool.round(before);
+  await pool.rest();
+  expect(await pool.round(after)).toEqual(first);
+});
+
 test("round() moves targets by the drift before it rounds", async () => {
   const input = inputOf("a", 1);
   const cross = input.hessian.map((value, i) => value * (i % 3 ? 1 : 1.2));

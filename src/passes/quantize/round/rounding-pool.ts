@@ -80,6 +80,13 @@ export class RoundingPool implements AsyncDisposable {
     });
   }
 
+  /** Gives back the memory of workers that have nothing to do; others start with the next tasks. */
+  async rest(): Promise<void> {
+    const idle = this.#idle.splice(0);
+    for (const worker of idle) this.#workers.delete(worker);
+    await Promise.all(idle.map((worker) => worker.terminate()));
+  }
+
   /** Stops all workers. Tasks that are not done are rejected. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed ??= new PareError("The rounding was stopped before it was done");
