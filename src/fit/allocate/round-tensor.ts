@@ -46,9 +46,11 @@ export async function roundTensor(
   const rows = rowCount(tensor.shape);
   const rowBytes = rowSizeBytes(type, columns);
   const bytes = new Uint8Array(rows * rowBytes);
-  const total: RoundedTensor = { bytes, loss: 0, power: 0 };
   const step = Math.max(4, Math.floor(SLAB_WEIGHTS / columns) & ~3);
-  const roundSlab = async (start: number, end: number): Promise<void> => {
+  const slabs = slabsOf(rows, rowsPerMatrix, step);
+  const losses = new Float64Array(slabs.length);
+  const slabPowers = new Float64Array(slabs.length);
+  const roundSlab = async (slab: number, [start, end]: Slab): Promise<void> => {
     const task = {
       input: tensor.inputs.at(Math.floor(start / rowsPerMatrix)) ?? tensor.inputs.at(0)!,
       weights: tensor.values.slice(start * columns, end * columns),
@@ -58,23 +60,24 @@ export async function roundTensor(
     };
     const { solutions, powers } = await pool.round(task);
     bytes.set(solutions[0]!.bytes, start * rowBytes);
-    total.loss += sum(solutions[0]!.losses);
-    total.power += sum(powers);
+    losses[slab] = sum(solutions[0]!.losses);
+    slabPowers[slab] = sum(powers);
   };
-  const slabs = slabsOf(rows, rowsPerMatrix, step);
   const atOnce =
     tensor.inputs instanceof LazyInputs ? LAZY_SLABS * pool.threads : Math.max(SLABS_MAX, LAZY_SLABS * pool.threads);
-  const left = slabs.values();
+  const left = slabs.entries();
   const work = Array.from({ length: Math.min(atOnce, slabs.length) }, async () => {
-    for (const [start, end] of left) await roundSlab(start, end);
+    for (const [slab, rowsOfSlab] of left) await roundSlab(slab, rowsOfSlab);
   });
   await named(tensor, [type], Promise.all(work));
-  return total;
+  return { bytes, loss: sum(losses), power: sum(slabPowers) }; // added in order, whichever worker was first
 }
 
+type Slab = [start: number, end: number];
+
 /** Rows from and to, none across two matrices. */
-function slabsOf(rows: number, rowsPerMatrix: number, step: number): [start: number, end: number][] {
-  const slabs: [number, number][] = [];
+function slabsOf(rows: number, rowsPerMatrix: number, step: number): Slab[] {
+  const slabs: Slab[] = [];
   for (let start = 0; start < rows;) {
     const matrixEnd = (Math.floor(start / rowsPerMatrix) + 1) * rowsPerMatrix;
     const end = Math.min(start + step, matrixEnd);
@@ -85,9 +88,13 @@ function slabsOf(rows: number, rowsPerMatrix: number, step: number): [start: num
 }
 
 /** Says which tensor it is when its rounding fails. */
-async function named(tensor: TensorToRound, types: readonly GgmlType[], work: Promise<unknown>): Promise<void> {
+async function named<Result>(
+  tensor: TensorToRound,
+  types: readonly GgmlType[],
+  work: Promise<Result>,
+): Promise<Result> {
   try {
-    await work;
+    return await work;
   } catch (cause) {
     const hint = cause instanceof PareError ? cause.hint : undefined;
     throw new PareError(`Cannot round "${tensor.name}" to ${types.join(" or ")}: ${messageOf(cause)}`, {
@@ -114,8 +121,6 @@ export async function sampleErrors(
   const matrices = Math.min(tensor.inputs.length, MATRICES_SAMPLED);
   const rowsPerMatrix = tensor.shape[1] ?? 1;
   const perMatrix = Math.min(rowsPerMatrix, Math.max(4, Math.ceil(rowsMax / matrices)));
-  const losses = types.map(() => 0);
-  let power = 0;
   const work = Array.from({ length: matrices }, async (_, i) => {
     const matrix = Math.floor((i * tensor.inputs.length) / matrices);
     const weights = new Float32Array(perMatrix * columns);
@@ -123,17 +128,19 @@ export async function sampleErrors(
       const source = matrix * rowsPerMatrix + Math.floor(((row + 0.5) * rowsPerMatrix) / perMatrix);
       weights.set(tensor.values.subarray(source * columns, (source + 1) * columns), row * columns);
     }
-    const rounded = await pool.round({ input: tensor.inputs.at(matrix)!, weights, rows: perMatrix, types, effort });
-    rounded.solutions.forEach((solution, type) => (losses[type]! += sum(solution.losses)));
-    power += sum(rounded.powers);
+    return pool.round({ input: tensor.inputs.at(matrix)!, weights, rows: perMatrix, types, effort });
   });
-  await named(tensor, types, Promise.all(work));
+  const rounded = await named(tensor, types, Promise.all(work));
+  const power = sum(rounded.map(({ powers }) => sum(powers)));
+  const losses = types.map((_, type) => sum(rounded.map(({ solutions }) => sum(solutions[type]!.losses))));
   return new Map(types.map((type, i) => [type, power > 0 ? losses[i]! / power : 0]));
 }
 
 /** Experts of a stack that are looked at. */
 const MATRICES_SAMPLED = 4;
 
-function sum(values: Float64Array): number {
-  return values.reduce((total, value) => total + value, 0);
+function sum(values: Iterable<number>): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
 }
