@@ -11,6 +11,7 @@ export { doctor } from "./doctor.js";
 export { chat, complete } from "./evaluate/chat.js";
 export { evaluateTask } from "./evaluate/run-task.js";
 export { evaluateText } from "./evaluate/text.js";
+export { exportBrowser } from "./export/browser/export-browser.js";
 export { exportOllama } from "./export/ollama/export-ollama.js";
 export { fit } from "./report/fit-with-report.js";
 export { verify } from "./fit/verify.js";
@@ -50,7 +51,9 @@ export type { Answer, AnswerResult, ChatModel, ChatOptions, ChatSession } from "
 export type { CaseResult, EvaluateTaskRequest, TaskFailure, TaskResult } from "./evaluate/run-task.js";
 export type { ChatMessage, Task, TaskCase } from "./evaluate/task.js";
 export type { EvaluateTextRequest, TextResult } from "./evaluate/text.js";
+export type { BrowserExportRequest, BrowserExportResult } from "./export/browser/export-browser.js";
 export type { OllamaExportRequest, OllamaExportResult } from "./export/ollama/export-ollama.js";
+export type { Parity } from "./export/parity/compare.js";
 export type { Certificate, Quality, TrialRecord, Verdict } from "./fit/certificate.js";
 export type { Verification, VerifyRequest } from "./fit/verify.js";
 export type { DeviceInput, DeviceSpec } from "./fit/device.js";

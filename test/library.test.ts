@@ -22,6 +22,7 @@ test("the library exports the verbs, the files' readers and writers, and the err
     "doctor",
     "evaluateTask",
     "evaluateText",
+    "exportBrowser",
     "exportOllama",
     "fit",
     "inspect",

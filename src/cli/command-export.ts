@@ -1,11 +1,36 @@
 // `pare export`: a model with what a runtime wants beside it.
 import { Argument, type Command } from "commander";
 
-import type { OllamaExportResult } from "../export/ollama/export-ollama.js";
+import { UsageError } from "../errors.js";
+import type { Parity } from "../export/parity/compare.js";
 import { addExamples } from "./examples.js";
-import { perform } from "./invocation.js";
-import { argument, option, wholeNumber } from "./options.js";
+import { type Invocation, perform } from "./invocation.js";
+import { argument, bytes, option, wholeNumber } from "./options.js";
 import { printable, renderFacts } from "./table.js";
+
+interface ExportOptions {
+  context?: number;
+  kvCache?: string;
+  browser?: string;
+  chunkSize?: number;
+  parity: boolean;
+}
+
+interface Exported {
+  document: { warnings: readonly string[]; commands: readonly string[]; parity?: Parity };
+  facts: readonly (readonly [string, string | undefined])[];
+}
+
+/** A runtime: the options that mean something to it, and what is done. */
+interface Runtime {
+  options: readonly (keyof ExportOptions)[];
+  write(model: string, output: string, options: ExportOptions, invocation: Invocation): Promise<Exported>;
+}
+
+const RUNTIMES: Readonly<Record<string, Runtime>> = {
+  ollama: { options: ["context", "kvCache"], write: writeOllama },
+  browser: { options: ["context", "browser", "chunkSize"], write: writeBrowser },
+};
 
 export function describeExport(program: Command): void {
   const command = program
@@ -13,40 +38,92 @@ export function describeExport(program: Command): void {
     .summary("write what a runtime needs to run a model")
     .description(
       "Writes a folder for a runtime. For Ollama: the model and a Modelfile with the chat template in Ollama's language, stop words, sampling " +
-        "parameters and licence, all from the model's own metadata. The template is written only if it gives the text of the model's own.",
+        "parameters and licence. For browsers: static files that chat without a server, and without a network after the first visit. " +
+        "The export is then compared with the model where its runtime is installed; exit code 1 says that they differ.",
     )
-    .addArgument(new Argument("<runtime>", "what is to run it").choices(["ollama"]))
+    .addArgument(new Argument("<runtime>", "what is to run it").choices(Object.keys(RUNTIMES)))
     .addArgument(argument("<model>", "GGUF file", "file"))
     .addArgument(argument("<folder>", "folder to write to", "folder"))
     .addOption(
-      option("--context <tokens>", "tokens of context (default: Ollama's)", { parse: wholeNumber(16, 1 << 24) }),
+      option("--context <tokens>", "tokens of context (default: the runtime's)", { parse: wholeNumber(16, 1 << 24) }),
     )
-    .option("--kv-cache <type>", "f16, q8_0 or q4_0: a setting of Ollama's server, which is told")
+    .option("--kv-cache <type>", "for Ollama: f16, q8_0 or q4_0, a setting of its server, which is told")
+    .addOption(
+      option("--browser <path>", "for browsers: Chromium or Chrome to compare in (default: the one on the PATH)", {
+        completes: "file",
+      }),
+    )
+    .addOption(
+      option("--chunk-size <size>", "for browsers: size of a piece of the model, such as 24MiB (the default)", {
+        parse: bytes,
+      }),
+    )
+    .option("--no-parity", "do not compare the export with the model")
     .action(
-      perform(async (invocation, options: ExportOptions, _runtime: string, model: string, output: string) => {
-        const { exportOllama } = await import("../export/ollama/export-ollama.js");
-        const { context: contextLength, kvCache: cacheType } = options;
-        const result = await exportOllama({ model, output, contextLength, cacheType }, invocation.runOptions);
-        for (const warning of result.warnings) invocation.remark(`warning: ${warning}`);
-        invocation.print(result, () => render(result));
+      perform(async (invocation, options: ExportOptions, runtime: string, model: string, output: string) => {
+        refuseOthers(runtime, options);
+        const { document, facts } = await RUNTIMES[runtime]!.write(model, output, options, invocation);
+        for (const warning of document.warnings) invocation.remark(`warning: ${warning}`);
+        invocation.print(document, () => render(facts, document));
+        return document.parity?.status === "failed" ? 1 : 0;
       }),
     );
   addExamples(command, [
     "pare export ollama lean/model.gguf lean-ollama",
     "pare export ollama model.gguf out --context 8192 --kv-cache q8_0",
+    "pare export browser lean/model.gguf site",
   ]);
 }
 
-interface ExportOptions {
-  context?: number;
-  kvCache?: string;
+/** An option that another runtime has. */
+function refuseOthers(runtime: string, options: ExportOptions): void {
+  const known = new Set<string>([...RUNTIMES[runtime]!.options, "parity"]);
+  const other = Object.keys(options).find((name) => !known.has(name));
+  if (other === undefined) return;
+  const flag = `--${other.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  throw new UsageError(`${flag} means nothing to ${runtime}`, { hint: "Leave it out" });
 }
 
-function render({ path, hasTemplate, conversationsCompared, stop, commands }: OllamaExportResult): string {
-  const facts = renderFacts([
-    ["wrote", printable(path)],
-    ["template", hasTemplate ? `the model's own text in ${conversationsCompared} conversations` : "left to Ollama"],
-    ["stop", stop.length > 0 ? printable(stop.join(" ")) : undefined],
-  ]);
-  return `${facts}\n\n${commands.map(printable).join("\n")}`;
+async function writeOllama(model: string, output: string, options: ExportOptions, invocation: Invocation) {
+  const { exportOllama } = await import("../export/ollama/export-ollama.js");
+  const { context: contextLength, kvCache: cacheType } = options;
+  const document = await exportOllama({ model, output, contextLength, cacheType }, invocation.runOptions);
+  const { path, hasTemplate, conversationsCompared, stop } = document;
+  const template = hasTemplate ? `the model's own text in ${conversationsCompared} conversations` : "left to Ollama";
+  return {
+    document,
+    facts: [
+      ["wrote", printable(path)],
+      ["template", template],
+      ["stop", stop.length > 0 ? printable(stop.join(" ")) : undefined],
+    ] as const,
+  };
+}
+
+async function writeBrowser(model: string, output: string, options: ExportOptions, invocation: Invocation) {
+  const { exportBrowser } = await import("../export/browser/export-browser.js");
+  const { formatBytes } = await import("../support/units.js");
+  const { context: contextLength, chunkSize: chunkBytes, browser, parity } = options;
+  const request = { model, output, contextLength, chunkBytes, browser, parity };
+  const document = await exportBrowser(request, invocation.runOptions);
+  const { path, files, sizeBytes, chunks } = document;
+  return {
+    document,
+    facts: [
+      ["wrote", printable(path)],
+      ["files", `${files}, ${formatBytes(sizeBytes)}, the model in ${chunks} ${chunks === 1 ? "piece" : "pieces"}`],
+    ] as const,
+  };
+}
+
+function render(facts: Exported["facts"], { commands, parity }: Exported["document"]): string {
+  const table = renderFacts([...facts, ["parity", parity && parityText(parity)]]);
+  return `${table}\n\n${commands.map(printable).join("\n")}`;
+}
+
+function parityText({ status, detail, positions, same, nearTies, different }: Parity): string {
+  if (status === "skipped") return `not compared: ${detail}`;
+  const ties = nearTies > 0 ? `, ${nearTies} near ties` : "";
+  const others = different > 0 ? `, ${different} different` : "";
+  return `${status}: the same token at ${same} of ${positions} positions${ties}${others} (${detail})`;
 }

@@ -39,6 +39,34 @@ export const convertSchema = z
   })
   .describe("what `pare convert --json` prints");
 
+const count = z.number().int().nonnegative();
+
+const parity = z
+  .object({
+    status: z
+      .enum(["passed", "failed", "skipped"])
+      .describe("passed: the same likeliest token at 99 % of the positions that are no near ties"),
+    detail: z.string().describe("what ran the export, or why nothing did"),
+    positions: count.describe("of a fixed text that were compared"),
+    same: count.describe("with the same likeliest token"),
+    nearTies: count.describe("with another, which the model thinks the same within a tenth of a logit"),
+    different: count.describe("all others"),
+  })
+  .describe("the export compared with the model");
+const commands = z.array(z.string()).describe("what to do next");
+
+export const exportBrowserSchema = z
+  .object({
+    path: z.string().describe("the folder"),
+    files: count,
+    sizeBytes,
+    chunks: count.describe("pieces of the model"),
+    parity,
+    commands,
+    warnings: z.array(z.string()),
+  })
+  .describe("what `pare export browser --json` prints");
+
 export const exportOllamaSchema = z
   .object({
     path: z.string().describe("the Modelfile"),
@@ -49,7 +77,7 @@ export const exportOllamaSchema = z
       .int()
       .describe("conversations on which the template gave the text of the model's own; 0 without one"),
     stop: z.array(z.string()).describe("stop words"),
-    commands: z.array(z.string()).describe("what to do next"),
+    commands,
     warnings: z.array(z.string()),
   })
   .describe("what `pare export ollama --json` prints");

@@ -3,7 +3,7 @@
 import { z } from "zod";
 
 import { certificateSchema } from "../fit/certificate.js";
-import { convertSchema, exportOllamaSchema, pullSchema } from "./exchange-schemas.js";
+import { convertSchema, exportBrowserSchema, exportOllamaSchema, pullSchema } from "./exchange-schemas.js";
 import { trainSchema } from "./train-schema.js";
 import { verifySchema } from "./verify-schema.js";
 
@@ -380,6 +380,7 @@ export const DOCUMENTS = {
   serve: serveSchema,
   doctor: doctorSchema,
   "export-ollama": exportOllamaSchema,
+  "export-browser": exportBrowserSchema,
   completion: completionSchema,
   error: errorSchema,
 } as const;

@@ -1,16 +1,17 @@
 // `export ollama`: a folder with the model and a Modelfile, for `ollama create`.
-import { link, mkdir, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, join } from "node:path";
 
-import { UsageError, PareError } from "../../errors.js";
+import { UsageError } from "../../errors.js";
 import { ChatTemplate } from "../../evaluate/chat-template.js";
 import type { Metadata } from "../../formats/gguf/metadata.js";
 import { PIECE_TYPES } from "../../formats/huggingface/sentencepiece.js";
 import type { Model } from "../../model/model.js";
 import { openModel } from "../../model/open.js";
-import { copyFileAtomic, writeFailure, writeFileAtomic } from "../../support/files.js";
+import { writeFileAtomic } from "../../support/files.js";
 import type { RunOptions } from "../../support/progress.js";
 import { shellQuote } from "../../support/shell-quote.js";
+import { onlyFile, placeModel } from "../model-file.js";
+import { addsBos, statedSampling, tokenText } from "../model-facts.js";
 import { CONVERSATIONS_TRIED, type ChatFrames, chatFrames } from "./chat-frames.js";
 import { goTemplate } from "./go-template.js";
 import { renderModelfile } from "./modelfile.js";
@@ -64,7 +65,7 @@ export async function exportOllama(
     });
   }
   await using model = await openModel(request.model, { signal: options.signal });
-  const [file] = onlyFile(model);
+  const file = onlyFile(model);
   const { frames, warnings } = framesOf(model);
   const stop = frames ? stopTexts(model.metadata, frames) : [];
   const target = join(output, basename(file));
@@ -80,30 +81,6 @@ export async function exportOllama(
     commands: commands(path, model, cacheType),
     warnings,
   };
-}
-
-function onlyFile(model: Model): [string] {
-  const [first, ...others] = model.parts ?? [];
-  if (first !== undefined && others.length === 0 && !/^https?:/.test(first)) return [first];
-  throw new PareError(`Cannot export "${model.path}": it is no single file on disk`, {
-    hint: "Join it first: pare quantize MODEL ONE.gguf --type copy",
-  });
-}
-
-/** A second name for the file where the disk allows it, else a copy. */
-async function placeModel(file: string, target: string, signal: AbortSignal | undefined): Promise<void> {
-  await mkdir(dirname(target), { recursive: true }).catch((cause: unknown) => {
-    throw writeFailure(target, cause);
-  });
-  const [source, there] = [await stat(file), await stat(target).catch(() => undefined)];
-  if (there?.ino === source.ino && there.dev === source.dev) return;
-  const isLinked =
-    !there &&
-    (await link(file, target).then(
-      () => true,
-      () => false,
-    ));
-  if (!isLinked) await copyFileAtomic(file, target, signal);
 }
 
 /** The frames of the model's template, and what is to be said where there are none. */
@@ -128,19 +105,6 @@ function framesOf(model: Model): { frames: ChatFrames | undefined; warnings: str
   return { frames: undefined, warnings: [warning] };
 }
 
-function tokenText(metadata: Metadata, kind: "bos" | "eos"): string {
-  const id = metadata.number(`tokenizer.ggml.${kind}_token_id`);
-  const tokens = metadata.array("tokenizer.ggml.tokens");
-  return id === undefined || !tokens ? "" : (tokens.strings()[id] ?? "");
-}
-
-/** What llama.cpp does where the file does not say: SentencePiece's vocabularies begin with BOS, and those of Llama 3. */
-function addsBos(metadata: Metadata): boolean {
-  const isDefault = metadata.string("tokenizer.ggml.model") === "llama";
-  const pre = metadata.string("tokenizer.ggml.pre") ?? "";
-  return metadata.boolean("tokenizer.ggml.add_bos_token") ?? (isDefault || ["llama-bpe", "tekken"].includes(pre));
-}
-
 /** Control tokens that the frames have: none of them belongs in an answer. */
 function stopTexts(metadata: Metadata, { beforeUser, beforeAssistant, behindAssistant }: ChatFrames): string[] {
   const texts = metadata.array("tokenizer.ggml.tokens")?.strings() ?? [];
@@ -156,17 +120,12 @@ function contents(
   frames: ChatFrames | undefined,
   stop: readonly string[],
 ) {
-  const sampling = { temperature: "temp", top_k: "top_k", top_p: "top_p", min_p: "min_p" };
-  const stated = Object.entries(sampling).flatMap(([name, key]): [string, number][] => {
-    const value = metadata.number(`general.sampling.${key}`);
-    return value === undefined ? [] : [[name, Number(value.toPrecision(6))]];
-  });
   return {
     from: `./${file}`,
     template: frames && goTemplate(frames),
     parameters: [
       ...(contextLength === undefined ? [] : [["num_ctx", contextLength] as const]),
-      ...stated,
+      ...Object.entries(statedSampling(metadata)),
       ...stop.map((text) => ["stop", text] as const),
     ],
     license: metadata.string("general.license"),

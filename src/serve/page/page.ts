@@ -1,34 +1,17 @@
 // A plain page to chat on, at `/`: one file, nothing from elsewhere, for keyboards, screen readers and phones too.
 import { createHash } from "node:crypto";
 
+import { chatMarkup } from "./markup.js";
 import { SCRIPT } from "./script.js";
 import { STYLE } from "./style.js";
 
-const PAGE = `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Pare</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<header>
-<h1>Pare</h1>
-<label for="model" class="note">Model</label> <select id="model"></select>
-<label for="key" class="note" hidden>API key</label> <input id="key" type="password" autocomplete="off" hidden>
-<button type="button" id="clear">New chat</button>
-</header>
-<main role="log" aria-live="polite" aria-label="Conversation"></main>
-<form>
-<label for="message" class="who">Message</label>
-<textarea id="message" rows="1" placeholder="Message" autofocus></textarea>
-<button class="main" id="send">Send</button>
-</form>
-<script>${SCRIPT}</script>
-</body>
-</html>
-`;
+const PAGE = chatMarkup({
+  title: "Pare",
+  head: `<style>${STYLE}</style>`,
+  controls: `<label for="model" class="note">Model</label> <select id="model"></select>
+<label for="key" class="note" hidden>API key</label> <input id="key" type="password" autocomplete="off" hidden>`,
+  scripts: `<script>${SCRIPT}</script>`,
+});
 
 /** The page may run its own script and ask this server, and nothing else. */
 export const PAGE_HEADERS = {

@@ -1,0 +1,32 @@
+// The engine's side of the yardstick: logits of every position, of which the likeliest tokens are kept. Nothing that
+// trades exactness for speed is on: no repacked weights, no flash attention, a cache in single precision.
+import { likeliest } from "../../evaluate/sample.js";
+import { loadEngine } from "../../native/engine.js";
+import { LlamaContext } from "../../native/llama-context.js";
+import { LlamaModel } from "../../native/llama-model.js";
+import type { Reference, ReferenceInput, TopTokens } from "./reference.js";
+
+const TOP_TOKENS = 8;
+/** Positions that are compared at most; also what a browser on a slow machine gets through. */
+const POSITIONS_MAX = 256;
+
+export async function run({ model: path, text }: ReferenceInput): Promise<Reference> {
+  using model = LlamaModel.load(loadEngine(), path);
+  const positions = Math.min(POSITIONS_MAX, model.contextLengthTrained || POSITIONS_MAX);
+  const tokens = [...model.tokenize(text, { addSpecial: true })].slice(0, positions);
+  using context = LlamaContext.create(model, {
+    contextLength: POSITIONS_MAX,
+    flashAttention: "off",
+    typeK: "f32",
+    typeV: "f32",
+  });
+  const batch = context.newBatch(tokens.length);
+  for (const [position, token] of tokens.entries()) batch.add(token, position, 0, true);
+  context.decode(batch);
+  return { tokens, top: tokens.map((_, index) => topOf(context.logits(index))) };
+}
+
+function topOf(logits: Float32Array): TopTokens {
+  const tokens = likeliest(logits, TOP_TOKENS);
+  return { tokens, logits: tokens.map((token) => logits[token]!) };
+}
