@@ -20,6 +20,8 @@ export { pull } from "./hub/pull.js";
 export { quantizeCalibrated } from "./fit/allocate/quantize-calibrated.js";
 export { quantize } from "./passes/quantize/quantize.js";
 export { train } from "./train/train.js";
+export { adapt } from "./passes/adapt/adapt.js";
+export { merge } from "./passes/adapt/merge.js";
 export { serve } from "./serve/serve.js";
 
 // Files: models, importance data, tasks, devices, certificates.
@@ -77,3 +79,7 @@ export type { Metrics, StepMetrics, ValidationMetrics } from "./train/metrics.js
 export type { NewModel } from "./train/new-model.js";
 export type { TrainRequest, TrainSettings } from "./train/settings.js";
 export type { TrainOptions, TrainResult } from "./train/train.js";
+export type { AdaptRequest, AdapterSettings, AdapterTarget } from "./passes/adapt/adapt-settings.js";
+export type { AdaptResult } from "./passes/adapt/adapt.js";
+export type { MergeRequest } from "./passes/adapt/merge.js";
+export type { MergedFile } from "./passes/adapt/write-merged.js";

@@ -15,6 +15,7 @@ afterAll(() => inputs[Symbol.dispose]());
 
 test("the library exports the verbs, the files' readers and writers, and the errors, and nothing besides", () => {
   const verbs = [
+    "adapt",
     "calibrate",
     "chat",
     "complete",
@@ -26,6 +27,7 @@ test("the library exports the verbs, the files' readers and writers, and the err
     "exportOllama",
     "fit",
     "inspect",
+    "merge",
     "pull",
     "quantize",
     "serve",

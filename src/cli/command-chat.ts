@@ -20,6 +20,7 @@ interface ChatFlags {
   minP?: number;
   seed?: number;
   context?: number;
+  adapter?: string;
 }
 
 export function describeChat(program: Command): void {
@@ -31,6 +32,7 @@ export function describeChat(program: Command): void {
         "ends. In a conversation Ctrl-C stops the answer, and once more leaves.",
     )
     .addArgument(argument("<model>", "GGUF file", "file"))
+    .addOption(option("--adapter <file>", "LoRA adapter of the model", { completes: "file" }))
     .option("-p, --prompt <text>", "answer this and end; - reads it from standard input")
     .option("--system <text>", "system message")
     .option("--raw", "continue the text as it is, without the model's chat template")

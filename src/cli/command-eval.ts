@@ -15,6 +15,7 @@ import { printable, renderFacts, renderTable } from "./table.js";
 interface EvalOptions {
   text?: string[];
   task?: string;
+  adapter?: string;
   against?: string;
   saveBaseline?: string;
   context?: number;
@@ -46,6 +47,7 @@ export function describeEval(program: Command): void {
     .addOption(
       option("--task <file>", "task file: JSON Lines, one case a line", { completes: "file" }).conflicts("text"),
     )
+    .addOption(option("--adapter <file>", "LoRA adapter of the model; a baseline has none", { completes: "file" }))
     .addOption(option("--against <file>", "baseline: a model, or what --save-baseline wrote", { completes: "file" }))
     .addOption(
       option("--save-baseline <file>", "with --text: keep the baseline's logits, or this model's without --against", {
@@ -93,6 +95,7 @@ async function evalText(invocation: Invocation, options: EvalOptions, model: str
   const { evaluateText } = await import("../evaluate/text.js");
   const request = {
     model,
+    adapter: options.adapter,
     texts: await Promise.all(paths.map((path) => readText(path, invocation.runOptions.signal))),
     contextLength: options.context,
     windows: options.windows === undefined ? undefined : { count: options.windows },
@@ -110,6 +113,7 @@ async function evalTask(invocation: Invocation, options: EvalOptions, model: str
   const { evaluateTask } = await import("../evaluate/run-task.js");
   const request = {
     model,
+    adapter: options.adapter,
     task: path,
     against: options.against,
     scorer: options.scorer,

@@ -80,7 +80,11 @@ function addModelOptions(command: Command): void {
     .addOption(choice("--type <type>", "of the written matrices (default: f16)", "type"));
 }
 
-function addRunOptions(command: Command): void {
+/** Options of a run, which `pare adapt` has, too. */
+export function addRunOptions(
+  command: Command,
+  defaults = { rate: "1e-3 for a new model, else 1e-4", weightDecay: "0.1" },
+): void {
   const count = wholeNumber(1, 1e9);
   const positive = number(Number.MIN_VALUE, 1e9);
   const files = { completes: "file", repeatable: true } as const;
@@ -97,7 +101,7 @@ function addRunOptions(command: Command): void {
       option("--micro-batch <count>", "sequences computed at once (default: some 1024 tokens)", { parse: count }),
     )
     .addOption(
-      option("--rate <number>", "highest learning rate (default: 1e-3 for a new model, else 1e-4)", {
+      option("--rate <number>", `highest learning rate (default: ${defaults.rate})`, {
         parse: positive,
       }),
     )
@@ -108,7 +112,11 @@ function addRunOptions(command: Command): void {
       }),
     )
     .addOption(choice("--optimizer <name>", "adafactor takes less memory and more steps (default: adamw)", "optimizer"))
-    .addOption(option("--weight-decay <number>", "of the matrices (default: 0.1)", { parse: number(0, 100) }))
+    .addOption(
+      option("--weight-decay <number>", `of the matrices (default: ${defaults.weightDecay})`, {
+        parse: number(0, 100),
+      }),
+    )
     .addOption(option("--clip <norm>", "largest norm of the gradients (default: 1)", { parse: positive }))
     .addOption(choice("--products <type>", "type in which weights are multiplied (default: f32)", "products"))
     .option("--recompute", "compute layers again instead of keeping them: less memory, a third more time")
@@ -133,7 +141,7 @@ function addRunOptions(command: Command): void {
     );
 }
 
-function choice(flags: string, description: string, list: keyof typeof TRAIN_CHOICES) {
+export function choice(flags: string, description: string, list: keyof typeof TRAIN_CHOICES) {
   const words = TRAIN_CHOICES[list] as readonly string[];
   return option(flags, `${description}: ${words.join(", ")}`, { parse: oneOf(words), completes: words });
 }
@@ -166,11 +174,18 @@ function requestOf(options: TrainCommandOptions, texts: string[]): TrainRequest 
 }
 
 function renderResult(result: TrainResult): string {
-  const { settings, loss, validation } = result;
-  const stopped = result.stopped === "finished" ? "" : ", ended early as validation got no better";
   return renderFacts([
     ["wrote", `${result.output}, ${formatBytes(result.sizeBytes)}`],
     ["model", `${result.architecture}, ${formatCount(result.parameters)} parameters`],
+    ...runFacts(result),
+  ]);
+}
+
+/** What there is to say of any run. */
+export function runFacts(result: TrainResult): [string, string | undefined][] {
+  const { settings, loss, validation } = result;
+  const stopped = result.stopped === "finished" ? "" : ", ended early as validation got no better";
+  return [
     ["steps", `${formatCount(result.steps)}, ${result.epochs.toPrecision(3)} epochs${stopped}`],
     ["went on from", result.resumedFrom > 0 ? `step ${formatCount(result.resumedFrom)}` : undefined],
     ["loss", loss ? `${loss.first.toFixed(4)} at first, ${loss.last.toFixed(4)} at last` : undefined],
@@ -184,5 +199,5 @@ function renderResult(result: TrainResult): string {
     ["memory", formatBytes(result.memoryBytes)],
     ["seed", String(settings.seed)],
     ["metrics", result.metrics],
-  ]);
+  ];
 }

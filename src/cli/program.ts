@@ -1,6 +1,7 @@
 // The command tree. Help, shell completion and `docs/cli.md` are all made from it.
 import { Command } from "commander";
 
+import { describeAdapt } from "./command-adapt.js";
 import { describeCalibrate } from "./command-calibrate.js";
 import { describeChat } from "./command-chat.js";
 import { describeCompletion } from "./command-completion.js";
@@ -48,6 +49,7 @@ export function createProgram(): Command {
     describeQuantize,
     describeCalibrate,
     describeTrain,
+    describeAdapt,
     describeEval,
     describeChat,
     describeExport,

@@ -4,7 +4,7 @@ import { z } from "zod";
 
 import { certificateSchema } from "../fit/certificate.js";
 import { convertSchema, exportBrowserSchema, exportOllamaSchema, pullSchema } from "./exchange-schemas.js";
-import { trainSchema } from "./train-schema.js";
+import { adaptSchema, trainSchema } from "./train-schema.js";
 import { verifySchema } from "./verify-schema.js";
 
 const sizeBytes = z.number().int().nonnegative();
@@ -375,6 +375,7 @@ export const DOCUMENTS = {
   "eval-task": evalTaskSchema,
   certificate: certificateSchema.describe("what `pare fit --json` prints and `certificate.json` holds"),
   train: trainSchema,
+  adapt: adaptSchema,
   verify: verifySchema,
   chat: chatSchema,
   serve: serveSchema,

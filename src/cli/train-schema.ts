@@ -1,4 +1,4 @@
-// The document of `pare train --json`. It stands apart from the others for its length only.
+// The documents of `pare train --json` and `pare adapt --json`. They stand apart from the others for their length only.
 import { z } from "zod";
 
 const sizeBytes = z.number().int().nonnegative();
@@ -59,3 +59,27 @@ export const trainSchema = z
     metrics: z.string().describe("file of JSON Lines, one for each step and validation"),
   })
   .describe("what `pare train --json` prints");
+
+const mergedSchema = z
+  .object({ output: z.string(), sizeBytes: z.number().int().nonnegative(), sha256: z.string() })
+  .describe("the model with the adapter merged into it");
+
+const learned = trainSchema.extend({
+  method: z.enum(["lora", "full"]),
+  parameters: z.number().int().describe("that were trained"),
+  adapter: z
+    .object({
+      rank: z.number().int(),
+      alpha: z.number().describe("the adapter's products are multiplied by alpha / rank"),
+      targets: z.array(z.string()).describe("kinds of matrices that have an adapter"),
+      firstLayer: z.number().int().describe("from which on layers have one, from 0"),
+      matrices: z.number().int().describe("that have one"),
+    })
+    .nullable()
+    .describe("null where the model itself was trained"),
+  merged: mergedSchema.nullable(),
+});
+
+export const adaptSchema = z
+  .union([learned, z.object({ merged: mergedSchema })])
+  .describe("what `pare adapt --json` prints; where an adapter is only merged, merged alone");

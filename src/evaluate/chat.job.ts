@@ -17,7 +17,10 @@ const EMIT_MS = 30; // pieces of text are gathered this long; each costs a messa
 const LANE = 0;
 
 export async function run(input: ChatJobInput, context: JobContext): Promise<void> {
-  using model = LlamaModel.load(loadEngine(), input.model, { repack: input.repack ?? true });
+  using model = LlamaModel.load(loadEngine(), input.model, {
+    repack: input.repack ?? true,
+    adapter: input.adapter,
+  });
   const tokenizer = new PromptTokenizer(model, { readTemplate: input.raw !== true });
   const contextLength =
     input.contextLength ?? Math.min(model.contextLengthTrained || CONTEXT_LENGTH_MAX, CONTEXT_LENGTH_MAX);

@@ -11,6 +11,8 @@ import type { ChatMessage } from "./task.js";
 export interface ChatOptions extends SamplingOptions {
   /** Path of a GGUF file. */
   model: string;
+  /** LoRA adapter, a GGUF file. */
+  adapter?: string | undefined;
   /** Sets the tone of a conversation; needs a chat template. */
   system?: string | undefined;
   /** Continue texts as they are; always so where the model has no chat template. */

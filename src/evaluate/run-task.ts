@@ -22,6 +22,8 @@ import { readTask, type Task, type TaskCase, type TaskDefaults } from "./task.js
 export interface TaskRequest extends PlanOptions {
   /** Path of a GGUF file. */
   model: string;
+  /** LoRA adapter of the model, a GGUF file; a baseline has none. */
+  adapter?: string | undefined;
   task: Task;
   /** Which cases to run: ids, or how many from the start; all by default. */
   cases?: readonly string[] | number | undefined;
@@ -128,7 +130,7 @@ export async function evaluateTask(request: EvaluateTaskRequest, options: RunOpt
     requireBaseline(taskRequest);
     return run(taskRequest);
   }
-  const baseline = await run({ ...taskRequest, model: against, isBaseline: true });
+  const baseline = await run({ ...taskRequest, model: against, adapter: undefined, isBaseline: true });
   const result = await run({ ...taskRequest, baselineAnswers: answersOf(baseline) });
   return { ...result, baseline: { model: against, score: baseline.score, cases: baseline.cases } };
 }

@@ -20,6 +20,7 @@ interface Source {
 interface Measuring extends Source {
   windows?: WindowSelection | undefined;
   repack?: boolean | undefined;
+  adapter?: string | undefined;
   threads?: number | undefined;
 }
 
@@ -48,6 +49,7 @@ export async function run(
   using model = LlamaModel.load(engine, input.model, {
     repack: "repack" in input ? (input.repack ?? false) : false,
     vocabOnly,
+    ...("adapter" in input && { adapter: input.adapter }),
   });
   const tokens = input.tokens ?? (input.texts && tokenizeTexts(model, input.texts, input));
   if (input.kind === "tokenize") return tokens ?? new Int32Array(0);

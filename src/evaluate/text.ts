@@ -34,6 +34,8 @@ export interface TextSource {
 export interface EvaluateTextRequest extends TextSource {
   /** GGUF file of the model to measure. */
   model: string;
+  /** LoRA adapter of the model, a GGUF file; a baseline has none. */
+  adapter?: string | undefined;
   /** Windows to measure; all of them by default. */
   windows?: WindowSelection | undefined;
   /** The baseline: a GGUF file, which is measured first, or a baseline file. */
@@ -65,6 +67,10 @@ export async function evaluateText(request: EvaluateTextRequest, options: RunOpt
 
 async function measure(request: EvaluateTextRequest, options: RunOptions): Promise<TextResult> {
   const { against, baselineFile, backend, ...job } = request;
+  if (baselineFile !== undefined && against === undefined && request.adapter !== undefined)
+    throw new UsageError("A baseline is a model's own, and can't be kept of one with an adapter", {
+      hint: "Merge the adapter: pare adapt --adapter FILE --merge OUT",
+    });
   if (baselineFile !== undefined) {
     await refuseReplacing(baselineFile, [request.model, ...(against === undefined ? [] : [against])]);
   }
@@ -91,7 +97,7 @@ async function measure(request: EvaluateTextRequest, options: RunOptions): Promi
     const file = baselineFile ?? join(folder!, "baseline");
     await isolate<TextJobInput, void>(
       "evaluate/text.job",
-      { kind: "baseline", ...job, model: against, candidate: request.model, baselineFile: file },
+      { kind: "baseline", ...job, adapter: undefined, model: against, candidate: request.model, baselineFile: file },
       { ...renamed(options, "measuring the baseline"), what: `measuring "${against}"`, backend },
     );
     return await isolate<TextJobInput, TextResult>(

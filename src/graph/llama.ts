@@ -8,6 +8,7 @@ import { FormatError } from "../errors.js";
 import type { Model } from "../model/model.js";
 import type { RopeSettings } from "./gradients.js";
 import type { Operations } from "./operations.js";
+import { project, weight } from "./project.js";
 import type { Tensor } from "./tensor.js";
 
 // 1. Hyper-parameters
@@ -47,6 +48,8 @@ export interface LlamaShape {
   readonly isTied: boolean;
   /** Tokens that each layer looks back, itself included; undefined where it sees all. */
   readonly windows: readonly (number | undefined)[];
+  /** What the products of low-rank adapters are multiplied by, α / rank; 1 where nothing is said. */
+  readonly adapterScale?: number | undefined;
 }
 
 type Described = Pick<Model, "spec" | "metadata" | "tensors"> & Partial<Pick<Model, "path">>;
@@ -166,6 +169,8 @@ export interface TokenBatch {
   readonly positions: Tensor;
   /** By window: f32 [T, T, 1, B], 0 where the query of a row sees a key and −∞ where not. */
   readonly masks: ReadonlyMap<number | undefined, Tensor>;
+  /** i32 [rows]: the places whose logits are wanted; absent: all of them. */
+  readonly rows?: Tensor | undefined;
 }
 
 /** A model's parameters by name. */
@@ -175,7 +180,7 @@ export type Parameters = ReadonlyMap<string, Tensor>;
  * The logits of a batch.
  *
  * @param options.checkpoint keep only each layer's input, and compute the rest again for the gradients
- * @returns [vocabulary, T · B]
+ * @returns [vocabulary, rows wanted]
  */
 export function llamaLogits(
   f: Operations,
@@ -189,8 +194,9 @@ export function llamaLogits(
     const block = (input: Tensor): Tensor => llamaBlock(f, shape, parameters, batch, input, layer);
     x = options.checkpoint ? f.checkpoint(x, block) : block(x);
   }
-  const normed = f.mul(f.rmsNorm(x, shape.epsilon), weight(parameters, "output_norm.weight"));
-  return f.mulMat(weight(parameters, shape.isTied ? "token_embd.weight" : "output.weight"), normed); // [vocabulary, T·B]
+  const wanted = batch.rows ? f.getRows(x, batch.rows) : x; // [width, rows]
+  const normed = f.mul(f.rmsNorm(wanted, shape.epsilon), weight(parameters, "output_norm.weight"));
+  return f.mulMat(weight(parameters, shape.isTied ? "token_embd.weight" : "output.weight"), normed); // [vocabulary, rows]
 }
 
 /** Attention and feed-forward, each added to what came in; [width, T·B] to [width, T·B]. */
@@ -204,11 +210,12 @@ function llamaBlock(
 ): Tensor {
   const w = (name: string): Tensor => weight(parameters, `blk.${layer}.${name}`);
   const norm = (x: Tensor, name: string): Tensor => f.mul(f.rmsNorm(x, shape.epsilon), w(name));
+  const through = (name: string, x: Tensor): Tensor => project(f, shape, parameters, `blk.${layer}.${name}`, x);
   const attended = f.add(attention(f, shape, parameters, batch, norm(input, "attn_norm.weight"), layer), input);
   // The place of a mixture of experts: a router's choice of several of these in place of the one.
   const h = norm(attended, "ffn_norm.weight");
-  const gated = f.swiglu(f.mulMat(w("ffn_gate.weight"), h), f.mulMat(w("ffn_up.weight"), h)); // [feedForward, T·B]
-  return f.add(f.mulMat(w("ffn_down.weight"), gated), attended);
+  const gated = f.swiglu(through("ffn_gate.weight", h), through("ffn_up.weight", h)); // [feedForward, T·B]
+  return f.add(through("ffn_down.weight", gated), attended);
 }
 
 function attention(
@@ -223,13 +230,13 @@ function attention(
   const mask = masks.get(shape.windows[layer]);
   const [length, , , sequences] = mask!.shape;
   const factors = parameters.get("rope_freqs.weight");
-  const project = (name: "q" | "k" | "v", count: number): Tensor => {
-    const product = f.mulMat(weight(parameters, `blk.${layer}.attn_${name}.weight`), x);
+  const headsOf = (name: "q" | "k" | "v", count: number): Tensor => {
+    const product = project(f, shape, parameters, `blk.${layer}.attn_${name}.weight`, x);
     const biased = shape.hasBias ? f.add(product, weight(parameters, `blk.${layer}.attn_${name}.bias`)) : product;
     return f.reshape(biased, headLength, count, length * sequences); // [headLength, count, T·B]
   };
   const place = (name: "q" | "k", count: number): Tensor => {
-    const projected = project(name, count);
+    const projected = headsOf(name, count);
     const normed = shape.hasHeadNorm
       ? f.mul(f.rmsNorm(projected, shape.epsilon), weight(parameters, `blk.${layer}.attn_${name}_norm.weight`))
       : projected;
@@ -238,15 +245,9 @@ function attention(
   };
   const q = place("q", heads);
   const k = place("k", kvHeads);
-  const v = f.permute(f.reshape(project("v", kvHeads), headLength, kvHeads, length, sequences), [1, 2, 0, 3]);
+  const v = f.permute(f.reshape(headsOf("v", kvHeads), headLength, kvHeads, length, sequences), [1, 2, 0, 3]);
   const scores = f.softMax(f.mulMat(k, q), { scale: 1 / Math.sqrt(headLength), mask }); // [T, T, heads, B]
   const mixed = f.mulMat(f.contiguous(v), scores); // v is [T, headLength, kvHeads, B]; [headLength, T, heads, B]
   const joined = f.reshape(f.permute(mixed, [0, 2, 1, 3]), heads * headLength, length * sequences);
-  return f.mulMat(weight(parameters, `blk.${layer}.attn_output.weight`), joined); // [width, T·B]
-}
-
-function weight(parameters: Parameters, name: string): Tensor {
-  const tensor = parameters.get(name);
-  if (!tensor) throw new RangeError(`The graph has no parameter "${name}"`);
-  return tensor;
+  return project(f, shape, parameters, `blk.${layer}.attn_output.weight`, joined); // [width, T·B]
 }

@@ -64,15 +64,15 @@ export class Operations {
 
   /**
    * aᵀ b: the dot products of a's rows with b's. A trained matrix enters in the graph's type of products, a frozen one in
-   * its own, quantized or not.
+   * its own, quantized or not; on the way back both are multiplied in the graph's.
    *
    * @param a [k, m, p, q]
    * @param b [k, n, p·r, q·s], f32: each matrix of a meets r·s of b, as grouped heads do
    * @returns [m, n, p·r, q·s]
    */
   mulMat(a: Tensor, b: Tensor): Tensor {
-    const isHalf = this.graph.products !== "f32" && a.gradient !== undefined;
-    const left = isHalf ? this.cast(a, this.graph.products) : a;
+    const isHalf = this.graph.products !== "f32" && a.operation === undefined;
+    const left = isHalf && a.gradient ? this.cast(a, this.graph.products) : a;
     const pointer = this.#product(left, b);
     return this.graph.record(pointer, "mulMat", "f32", [a, b], { isHalf });
   }

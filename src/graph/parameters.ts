@@ -11,6 +11,14 @@ import type { Tensor } from "./tensor.js";
 /** Never trained: it is computed from the hyper-parameters. */
 const CONSTANTS = new Set(["rope_freqs.weight"]);
 
+/** The parameters of a graph. */
+export interface ParameterPlan {
+  /** With the type that a frozen one lies in. */
+  readonly tensors: readonly (ParameterShape & { readonly type?: GgmlType })[];
+  /** Says of a name whether it is trained. */
+  readonly isTrained: (name: string) => boolean;
+}
+
 /**
  * Declares a model's tensors: f32 with a gradient where they are trained, else as they lie in the file.
  *
@@ -18,8 +26,8 @@ const CONSTANTS = new Set(["rope_freqs.weight"]);
  */
 export function declareParameters(
   store: TensorStore,
-  tensors: readonly (ParameterShape & { readonly type?: GgmlType })[],
-  options: { isTrained?: (name: string) => boolean } = {},
+  tensors: ParameterPlan["tensors"],
+  options: Partial<Pick<ParameterPlan, "isTrained">> = {},
 ): Map<string, Tensor> {
   const isTrained = options.isTrained ?? (() => true);
   return new Map(

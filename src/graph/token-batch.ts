@@ -24,25 +24,33 @@ export interface BatchInputs extends TokenBatch {
   readonly length: number;
   readonly sequences: number;
   readonly vocabulary: number;
+  /** Targets of a sequence that can count. */
+  readonly targetsMax: number;
 }
 
 /**
  * Declares the inputs of batches of one size.
  *
- * @param windows of the model's layers
+ * @param size.windows of the model's layers
+ * @param size.targetsMax targets of a sequence that count, at most: logits are computed for so many, by default for all
  */
 export function declareBatch(
   store: TensorStore,
-  size: { sequences: number; length: number; vocabulary: number; windows: readonly (number | undefined)[] },
+  size: Pick<BatchInputs, "sequences" | "length" | "vocabulary"> & {
+    windows: readonly (number | undefined)[];
+    targetsMax?: number | undefined;
+  },
 ): BatchInputs {
-  const { sequences, length, windows } = size;
-  const rows = sequences * length;
+  const { sequences, length, windows, targetsMax = length } = size;
+  const [places, rows] = [sequences * length, sequences * targetsMax];
   const mask = (window: number | undefined): Tensor =>
     store.declare(`mask${window === undefined ? "" : ` of window ${window}`}`, "f32", [length, length, 1, sequences]);
   return {
     ...size,
-    tokens: store.declare("tokens", "i32", [rows]),
-    positions: store.declare("positions", "i32", [rows]),
+    targetsMax,
+    tokens: store.declare("tokens", "i32", [places]),
+    positions: store.declare("positions", "i32", [places]),
+    rows: targetsMax < length ? store.declare("rows", "i32", [rows]) : undefined,
     masks: new Map([...new Set(windows)].map((window) => [window, mask(window)])),
     targets: {
       indices: store.declare("target indices", "i32", [rows]),
@@ -57,7 +65,7 @@ export function declareBatch(
  * Fills the inputs.
  *
  * @param weightTotal what the targets' weights are divided by: their sum over all batches of a step makes it their mean
- * @throws {RangeError} when a token is beyond the vocabulary
+ * @throws {RangeError} when a token is beyond the vocabulary, or more targets count than the batch was declared for
  */
 export function fillBatch(
   store: TensorStore,
@@ -65,7 +73,7 @@ export function fillBatch(
   batch: readonly Sequence[],
   weightTotal: number,
 ): void {
-  const { length, sequences, vocabulary } = inputs;
+  const { length, sequences, vocabulary, targetsMax } = inputs;
   if (batch.length !== sequences || batch.some(({ tokens }) => tokens.length !== length))
     throw new RangeError(`A batch of ${sequences} sequences of ${length} tokens is wanted`);
   const tokens = joined(batch.map((row) => row.tokens));
@@ -74,20 +82,38 @@ export function fillBatch(
     if (!(token >= 0 && token < vocabulary))
       throw new RangeError(`Token ${token} is beyond the ${vocabulary} of the model`);
   }
-  const shares = Float32Array.from(
-    batch.flatMap(({ weights }) => [...weights]),
-    (weight) => weight / weightTotal,
+  const rows = Int32Array.from(
+    batch.flatMap((sequence, i) => countedPlaces(sequence, targetsMax).map((j) => i * length + j)),
   );
+  const weights = batch.flatMap((sequence) => [...sequence.weights]);
+  const shares = Float32Array.from(rows, (row) => weights[row]! / weightTotal);
   store.write(inputs.tokens, tokens);
   store.write(inputs.positions, joined(batch.map(positionsOf)));
   store.write(
     inputs.targets.indices,
-    targets.map((token, row) => row * vocabulary + token),
+    rows.map((place, row) => row * vocabulary + targets[place]!),
   );
   store.write(inputs.targets.shares, shares);
   store.write(inputs.targets.weights, shares);
   store.write(inputs.seed, Float32Array.of(1));
+  if (inputs.rows) store.write(inputs.rows, rows);
   for (const [window, mask] of inputs.masks) store.write(mask, maskOf(batch, length, window));
+}
+
+/** Targets of a sequence that count. */
+export function countedTargets({ weights }: Sequence): number {
+  return weights.reduce((count, weight) => count + (weight > 0 ? 1 : 0), 0);
+}
+
+/** The places whose targets count, filled up with some that don't. */
+function countedPlaces(sequence: Sequence, targetsMax: number): number[] {
+  const places = Array.from(sequence.weights.keys());
+  if (targetsMax === places.length) return places;
+  const counted = places.filter((i) => sequence.weights[i]! > 0);
+  if (counted.length > targetsMax)
+    throw new RangeError(`A sequence has ${counted.length} targets that count, ${targetsMax} at most are wanted`);
+  const others = places.filter((i) => !(sequence.weights[i]! > 0));
+  return [...counted, ...others.slice(0, targetsMax - counted.length)];
 }
 
 /** Places in the document. */

@@ -123,6 +123,7 @@ export class LlamaContext extends NativeHandle {
         },
       );
     }
+    model.adaptContext(pointer);
     const memory = allocatedBytes(engine.log.recent({ all: true, count: 200 }));
     return new LlamaContext(model, pointer, threads, memory, { observer, threadPool: options.threadPool });
   }

@@ -18,6 +18,8 @@ export interface ModelOptions {
   vocabOnly?: boolean;
   /** Look for NaN and infinity in every weight. */
   checkTensors?: boolean;
+  /** LoRA adapter, a GGUF file: every context of the model has it. */
+  adapter?: string | undefined;
   /** Share loaded, 0…1. Return false to stop. */
   onProgress?: (share: number) => boolean | void;
 }
@@ -50,6 +52,8 @@ export class LlamaModel extends NativeHandle {
   readonly #llama: LlamaFunctions;
   /** `llama_vocab *`, which lives as long as the model. */
   readonly vocabulary: bigint;
+  /** `llama_adapter_lora *`, which is freed with the model. */
+  #adapter: bigint | null = null;
   readonly #pieces = new Map<number, Uint8Array>();
 
   private constructor(engine: Engine, path: string, pointer: bigint, totals?: ModelTotals) {
@@ -92,10 +96,33 @@ export class LlamaModel extends NativeHandle {
     try {
       const pointer = engine.llama.llama_model_load_from_file(path, parameters);
       if (pointer === null) throw loadFailure(engine, path);
-      return new LlamaModel(engine, path, pointer);
+      const model = new LlamaModel(engine, path, pointer);
+      if (options.adapter !== undefined) model.#loadAdapter(options.adapter);
+      return model;
     } finally {
       release();
     }
+  }
+
+  #loadAdapter(path: string): void {
+    if (!existsSync(path)) throw new FormatError(path, `Cannot read "${path}": no such file`);
+    this.engine.log.clear();
+    this.#adapter = this.#llama.llama_adapter_lora_init(this.pointer, path);
+    if (this.#adapter !== null) return;
+    this[Symbol.dispose]();
+    const log = this.engine.log.recent();
+    const reason = (log[0] ?? "no reason given").replace(/^\w+: (?:failed to apply lora adapter: )?/, "");
+    throw new EngineError(`Cannot add the adapter "${path}" to "${this.path}": ${reason}`, {
+      log,
+      hint: "Take the model that the adapter was made for",
+    });
+  }
+
+  /** Gives a context of this model its adapter, where it has one. */
+  adaptContext(context: bigint): void {
+    if (this.#adapter === null) return;
+    const result = this.#llama.llama_set_adapters_lora(context, BigInt64Array.of(this.#adapter), 1, Float32Array.of(1));
+    if (result !== 0) throw new EngineError(`Cannot use the adapter of "${this.path}"`);
   }
 
   /**

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { PareError } from "../errors.js";
 import { llamaShape } from "../graph/llama.js";
 import { readParameters, writtenParameters } from "../graph/parameters.js";
+import { type Sequence, countedTargets } from "../graph/token-batch.js";
 import { type Model, elementCount } from "../model/model.js";
 import { openModel } from "../model/open.js";
 import { saveModel } from "../model/save.js";
@@ -17,6 +18,7 @@ import { ThreadPool } from "../native/thread-pool.js";
 import { sha256, sha256File } from "../support/files.js";
 import { type Document, tokenizeExamples } from "./documents.js";
 import { readExamples } from "./examples.js";
+import { FILE_TYPES } from "./file-types.js";
 import { buildStep } from "./memory.js";
 import { initializeParameters, newMetadata, newShape } from "./new-model.js";
 import { DataOrder, packSequences, requireSequence, splitValidation } from "./pack.js";
@@ -43,18 +45,18 @@ export interface TrainJobOutput extends Omit<RunOutcome, "lines"> {
 
 /** More is not looked at in a validation, so that it takes a small part of the run. */
 const VALIDATION_TOKENS_MAX = 16_384;
-const BEST_NAME = "best.gguf";
+export const BEST_NAME = "best.gguf";
 
 /** Runs in a child process. */
 export async function run(request: TrainJobInput, context: JobContext): Promise<TrainJobOutput> {
   const engine = loadEngine();
   await using source = await openModel((request.model ?? request.vocabulary)!);
   const shape = request.model === undefined ? newShape(request.shape!, vocabularySize(source)) : llamaShape(source);
-  const { data, validation, settings, hashes } = await prepareData(engine, request, source);
+  const { data, validation, settings, hashes, targetsMax } = await prepareData(engine, request, source);
 
   using threadPool = ThreadPool.create(engine, settings.threads);
   using backend = CpuBackend.create(engine, settings.threads, threadPool);
-  using step = buildStep(backend, shape, stepSettings(settings));
+  using step = buildStep(backend, shape, { ...stepSettings(settings), targetsMax });
   if (request.model === undefined) initializeParameters(step.store, step.parameters, shape.layers, settings.seed);
   else await readParameters(step.store, step.parameters, source);
   const metadata =
@@ -86,23 +88,21 @@ export async function run(request: TrainJobInput, context: JobContext): Promise<
     parameters: [...step.parameters.values()].reduce((sum, tensor) => sum + elementCount(tensor.shape), 0),
     memoryBytes: step.memoryBytesTaken,
     stepsPerEpoch: data.stepsPerEpoch,
-    validationTargets: validation.reduce((sum, { weights }) => sum + weights.filter((weight) => weight > 0).length, 0),
+    validationTargets: validationTargets(validation),
   });
 }
-
-/** The numbers of llama.cpp's presets. */
-const FILE_TYPES = { f32: 0, f16: 1, bf16: 32 } as const;
 
 function vocabularySize({ metadata, spec }: Model): number {
   return metadata.array("tokenizer.ggml.tokens")?.length ?? spec.vocabularySize;
 }
 
 /** Text to sequences in their order, and the settings that follow from how many there are. */
-async function prepareData(engine: Engine, request: TrainJobInput, { spec }: Model) {
+export async function prepareData(engine: Engine, request: TrainJobInput, { spec }: Model) {
   const documents = await readDocuments(engine, request);
   const batch = resolveBatch(request, request.model === undefined ? 0 : spec.contextLength);
   requireSequence(documents.train, batch.contextLength);
-  const data = new DataOrder(packSequences(documents.train, batch.contextLength), batch.batch, request.seed ?? 0);
+  const sequences = packSequences(documents.train, batch.contextLength);
+  const data = new DataOrder(sequences, batch.batch, request.seed ?? 0);
   const sequencesMax = Math.max(1, Math.floor(VALIDATION_TOKENS_MAX / batch.contextLength));
   const validation = packSequences(documents.validation, batch.contextLength).slice(0, sequencesMax);
   const settings = resolveSettings(request, batch, {
@@ -110,7 +110,11 @@ async function prepareData(engine: Engine, request: TrainJobInput, { spec }: Mod
     validationSequences: validation.length,
     threads: request.threads ?? physicalCores(),
   });
-  return { data, validation, settings, hashes: hashOf([documents.train, documents.validation]) };
+  const targetsMax = [...sequences, ...validation].reduce(
+    (most, sequence) => Math.max(most, countedTargets(sequence)),
+    0,
+  );
+  return { data, validation, settings, targetsMax, hashes: hashOf([documents.train, documents.validation]) };
 }
 
 async function readDocuments(engine: Engine, request: TrainJobInput) {
@@ -120,7 +124,7 @@ async function readDocuments(engine: Engine, request: TrainJobInput) {
   return { train: documents, validation: tokenizeExamples(vocabulary, await readExamples(request.validation)) };
 }
 
-function stepSettings({
+export function stepSettings({
   microBatch,
   contextLength,
   recompute,
@@ -133,7 +137,7 @@ function stepSettings({
   return { microBatch, contextLength, checkpoint: recompute, products, optimizer, clipNorm, optimizerSettings };
 }
 
-async function trained(plan: Parameters<typeof runTraining>[0], context: JobContext): Promise<RunOutcome> {
+export async function trained(plan: Parameters<typeof runTraining>[0], context: JobContext): Promise<RunOutcome> {
   try {
     return await runTraining(plan, {
       onMetrics: (metrics) => context.emit(metrics),
@@ -154,7 +158,12 @@ async function takeBest(path: string, step: TrainingStep): Promise<void> {
   await readParameters(step.store, step.parameters, model);
 }
 
-function outputOf(
+/** Targets that a validation looks at. */
+export function validationTargets(validation: readonly Sequence[]): number {
+  return validation.reduce((sum, sequence) => sum + countedTargets(sequence), 0);
+}
+
+export function outputOf(
   { lines, ...outcome }: RunOutcome,
   facts: Omit<TrainJobOutput, keyof RunOutcome | "lossFirst" | "lossLast">,
 ): TrainJobOutput {

@@ -82,7 +82,7 @@ export async function train(request: TrainRequest, options: TrainOptions = {}): 
 }
 
 /** Tells before the long run that its result could not be written. */
-async function requireOutput({ output, model, vocabulary, texts, validation }: TrainRequest): Promise<void> {
+export async function requireOutput({ output, model, vocabulary, texts, validation }: TrainRequest): Promise<void> {
   const sources = [model, vocabulary, ...texts, ...(validation ?? [])].filter((path) => path !== undefined);
   await refuseReplacing(output, sources);
   if ((await stat(output).catch(() => undefined))?.isDirectory())
@@ -90,7 +90,7 @@ async function requireOutput({ output, model, vocabulary, texts, validation }: T
   await using _probe = await AtomicFile.create(output);
 }
 
-function resultOf(done: TrainJobOutput, output: string, metrics: string): TrainResult {
+export function resultOf(done: TrainJobOutput, output: string, metrics: string): TrainResult {
   const { state, settings, lossFirst, lossLast, seconds, targets } = done;
   const { best } = state;
   return {

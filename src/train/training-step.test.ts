@@ -2,6 +2,7 @@
 import { afterAll, expect, test } from "vitest";
 
 import { type GoldenModel, golden, goldenShape, goldenWeights } from "../../test/golden/training.js";
+import { countedTargets } from "../graph/token-batch.js";
 import { loadEngine } from "../native/engine.js";
 import { CpuBackend } from "../native/matmul.js";
 import { learningRate } from "./schedule.js";
@@ -61,6 +62,15 @@ test("gradients that are added up over micro-batches train as one batch does, an
   const whole = curve(model);
   expect(worst(curve(model, { microBatch: 1 }), whole)).toBeLessThan(1e-4);
   expect(curve(model, { checkpoint: true })).toEqual(whole);
+});
+
+test("logits of the targets that count alone give the same losses", () => {
+  const model = golden.models["llama"]!;
+  const most = Math.max(...golden.sequences().map(countedTargets));
+  expect(most).toBeLessThan(8);
+  expect(worst(curve(model, { targetsMax: most }), curve(model))).toBeLessThan(1e-5);
+  using narrow = stepOf(model, { targetsMax: most - 1 });
+  expect(() => narrow.evaluate(golden.sequences())).toThrow(`${most} targets that count, ${most - 1} at most`);
 });
 
 test("products in bf16 stay within 1e-2 of the losses in f32", () => {

@@ -7,7 +7,7 @@ import { findFault } from "../graph/find-fault.js";
 import { Graph, type ProductType } from "../graph/graph.js";
 import { type LlamaShape, llamaLogits, llamaTensors } from "../graph/llama.js";
 import { Operations } from "../graph/operations.js";
-import { declareParameters } from "../graph/parameters.js";
+import { type ParameterPlan, declareParameters } from "../graph/parameters.js";
 import { TensorStore } from "../graph/store.js";
 import type { Tensor } from "../graph/tensor.js";
 import { type BatchInputs, type Sequence, declareBatch, fillBatch } from "../graph/token-batch.js";
@@ -28,6 +28,10 @@ export interface StepSettings {
   optimizerSettings: OptimizerSettings;
   /** The largest norm of all gradients together; larger ones are scaled down to it. */
   clipNorm: number;
+  /** Targets of a sequence that count, at most; logits are computed for so many. By default all. */
+  targetsMax?: number | undefined;
+  /** The graph's parameters, and which of them learn; by default all that the shape has, all trained. */
+  parameters?: ParameterPlan | undefined;
 }
 
 /** How a step went. */
@@ -75,9 +79,18 @@ export class TrainingStep implements Disposable {
     const { microBatch, contextLength, products, checkpoint } = settings;
     this.settings = settings;
     this.store = TensorStore.create(backend);
-    this.parameters = declareParameters(this.store, llamaTensors(shape));
+    this.parameters = declareParameters(
+      this.store,
+      settings.parameters?.tensors ?? llamaTensors(shape),
+      settings.parameters,
+    );
     this.#trained = [...this.parameters.values()].filter(({ gradient }) => gradient);
-    this.#inputs = declareBatch(this.store, { sequences: microBatch, length: contextLength, ...shape });
+    this.#inputs = declareBatch(this.store, {
+      sequences: microBatch,
+      length: contextLength,
+      targetsMax: settings.targetsMax,
+      ...shape,
+    });
     this.optimizer = makeOptimizer(settings.optimizer, this.store, this.parameters, settings.optimizerSettings);
     const graph = (): Graph => Graph.create(backend, { products });
     this.#graphs = { train: graph(), evaluate: graph(), norms: graph(), update: graph() };
