@@ -13,6 +13,7 @@ interface ServeFlags {
   context?: number;
   parallel?: number;
   fast?: boolean;
+  exact?: boolean;
   apiKeyFile?: string;
   cors?: string[];
   maxBody?: number;
@@ -45,6 +46,7 @@ export function describeServe(program: Command): void {
       }),
     )
     .option("--fast", "compute faster; an answer may then differ with what runs beside it")
+    .option("--exact", "compute slower; no answer then differs with what runs beside it, on several threads either")
     .addOption(option("--api-key-file <file>", "file of API keys: NAME KEY rpm=60 parallel=4", { completes: "file" }))
     .addOption(option("--cors <origin>", "let pages of this origin use the server; repeatable", { repeatable: true }))
     .addOption(option("--max-body <size>", "size of a request at most (default: 16MB)", { parse: bytes }))

@@ -32,6 +32,8 @@ export interface ServeOptions {
   repack?: boolean | undefined;
   /** Faster, at the price of answers that depend on what runs beside them; off by default. */
   fast?: boolean | undefined;
+  /** No flash attention: slower, and without its one exception from answers being the same on several threads. */
+  exact?: boolean | undefined;
   /** File of API keys; those of the environment variable `PARE_API_KEY` are added. */
   apiKeyFile?: string | undefined;
   /** Origins whose pages may use the server, `*` for all; none by default. */
@@ -75,6 +77,7 @@ export async function serve(options: ServeOptions): Promise<PareServer> {
   options.signal?.throwIfAborted();
   const paths = [options.models].flat() as string[];
   if (paths.length === 0) throw new UsageError("There is no model to serve");
+  if (options.fast && options.exact) throw new UsageError("A server is either fast or exact");
   const { host = "127.0.0.1", port = 8080 } = options;
   const keys = await keysOf(options);
   const models = new ModelSet(paths.map(parseModel), ({ name, path }) => startEngine(name, path, options));
@@ -97,7 +100,7 @@ async function keysOf({ apiKeyFile }: ServeOptions): Promise<ApiKeys> {
 }
 
 function startEngine(name: string, model: string, options: ServeOptions): Engine {
-  const { contextLength, parallel, threads, backend, repack, fast } = options;
+  const { contextLength, parallel, threads, backend, repack, fast, exact } = options;
   return new Engine({
     model,
     contextLength,
@@ -106,6 +109,7 @@ function startEngine(name: string, model: string, options: ServeOptions): Engine
     backend,
     repack,
     fast,
+    exact,
     onDeath: (error) => options.onEngineDeath?.(name, messageOf(error)),
   });
 }

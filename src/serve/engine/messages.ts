@@ -15,6 +15,8 @@ export interface EngineInput {
   repack?: boolean | undefined;
   /** Faster, at the price of answers that depend on what runs beside them; off by default. */
   fast?: boolean | undefined;
+  /** No flash attention: slower, and without its one exception from answers being the same on several threads. */
+  exact?: boolean | undefined;
 }
 
 /** What is known of a model once it is loaded. */
