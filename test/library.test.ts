@@ -24,6 +24,7 @@ test("the library exports the verbs, the files' readers and writers, and the err
     "evaluateText",
     "exportOllama",
     "fit",
+    "fitCascade",
     "inspect",
     "pull",
     "quantize",
