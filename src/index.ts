@@ -14,6 +14,7 @@ export { evaluateText } from "./evaluate/text.js";
 export { exportBrowser } from "./export/browser/export-browser.js";
 export { exportOllama } from "./export/ollama/export-ollama.js";
 export { fit } from "./report/fit-with-report.js";
+export { fitCascade } from "./fit/cascade/fit-cascade.js";
 export { verify } from "./fit/verify.js";
 export { inspect } from "./model/inspect.js";
 export { pull } from "./hub/pull.js";

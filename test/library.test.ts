@@ -26,6 +26,7 @@ test("the library exports the verbs, the files' readers and writers, and the err
     "exportBrowser",
     "exportOllama",
     "fit",
+    "fitCascade",
     "inspect",
     "merge",
     "pull",

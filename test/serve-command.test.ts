@@ -30,7 +30,7 @@ test("serve prints where it listens, logs each request as JSON, and ends well at
 
 test.each([
   ["a port that is none", [BUNDLED, "--port", "70000"], 2, "Write a whole number from 0 to 65535"],
-  ["no model", [], 2, "missing required argument"],
+  ["no model", [], 2, "There is no model to serve"],
   ["a file of keys that is not there", [BUNDLED, "--api-key-file", "no-such-keys.txt"], 1, "no-such-keys.txt"],
   ["a model that is not there", ["no-such-model.gguf"], 1, "no-such-model.gguf"],
 ])("serve refuses %s", async (_what, args, exitCode, message) => {

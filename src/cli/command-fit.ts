@@ -57,6 +57,7 @@ export function describeFit(program: Command): void {
         repeatable: true,
       }),
     )
+    .option("--cascade", "find when a small model may answer for a large one: SMALL LARGE --task FILE")
     .addOption(option("--imatrix <file>", "importance file to use, in place of calibrating", { completes: "file" }))
     .addOption(option("--seed <number>", "seed of every random choice", { parse: wholeNumber(0, 2 ** 32 - 1) }))
     .addOption(option("--sign <file>", "private Ed25519 key, PEM, to sign the certificate with", { completes: "file" }))
@@ -64,6 +65,7 @@ export function describeFit(program: Command): void {
     .addHelpText("after", "\nExit code: 0 ACCEPT, 3 REJECT, 4 INFEASIBLE, 5 NEED_MORE; 1 failure, 2 usage")
     .action(
       perform(async (invocation, options: FitOptions, models: string[]) => {
+        if (options.cascade) return (await import("./fit-cascade.js")).fitCascadeCommand(models, options, invocation);
         const { fitRequest } = await import("./fit-request.js");
         const request = await fitRequest(models, options, invocation);
         const { fit } = await import("../report/fit-with-report.js");
@@ -77,6 +79,7 @@ export function describeFit(program: Command): void {
     "pare fit model-f16.gguf --text heldout.txt --device laptop-8gb --keep 98% --minimize size --budget 10m --out lean",
     "pare fit a.gguf b.gguf --task cases.jsonl --device this --keep 99% --minimize latency --out lean",
     "pare fit --config pare.yaml --seed 7",
+    "pare fit small.gguf large.gguf --cascade --task cases.jsonl --keep 99% --out lean",
   ]);
 }
 

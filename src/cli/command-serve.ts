@@ -13,6 +13,8 @@ interface ServeFlags {
   context?: number;
   parallel?: number;
   fast?: boolean;
+  exact?: boolean;
+  cascade?: string[];
   apiKeyFile?: string;
   cors?: string[];
   maxBody?: number;
@@ -30,7 +32,13 @@ export function describeServe(program: Command): void {
         "machine reaches it unless --host says otherwise. Requests are logged on standard error as JSON, without their text. " +
         "Ctrl-C stops it.",
     )
-    .addArgument(argument("<model...>", "GGUF files, each as PATH or NAME=PATH", "file"))
+    .addArgument(argument("[model...]", "GGUF files, each as PATH or NAME=PATH", "file"))
+    .addOption(
+      option("--cascade <file>", "cascade of two models, as pare fit --cascade writes it; repeatable", {
+        completes: "file",
+        repeatable: true,
+      }),
+    )
     .addOption(
       option("--port <number>", "port to listen on; 0 takes a free one", {
         parse: wholeNumber(0, 65_535),
@@ -45,6 +53,7 @@ export function describeServe(program: Command): void {
       }),
     )
     .option("--fast", "compute faster; an answer may then differ with what runs beside it")
+    .option("--exact", "compute slower; no answer then differs with what runs beside it, on several threads either")
     .addOption(option("--api-key-file <file>", "file of API keys: NAME KEY rpm=60 parallel=4", { completes: "file" }))
     .addOption(option("--cors <origin>", "let pages of this origin use the server; repeatable", { repeatable: true }))
     .addOption(option("--max-body <size>", "size of a request at most (default: 16MB)", { parse: bytes }))
@@ -60,15 +69,17 @@ export function describeServe(program: Command): void {
     "pare serve model.gguf",
     "pare serve small=model-q4.gguf large=model-f16.gguf --port 9000",
     "pare serve model.gguf --host 0.0.0.0 --api-key-file keys.txt",
+    "pare serve --cascade pare-out/cascade.json",
   ]);
 }
 
 async function serveUntilStopped(invocation: Invocation, flags: ServeFlags, models: string[]): Promise<void> {
   const { serve } = await import("../serve/serve.js");
-  const { context, maxBody, maxTime, maxWaiting, ...rest } = flags;
+  const { context, cascade, maxBody, maxTime, maxWaiting, ...rest } = flags;
   await using server = await serve({
     ...rest,
     models,
+    cascades: cascade,
     contextLength: context,
     bodyBytes: maxBody,
     requestMs: maxTime,

@@ -15,6 +15,7 @@ export interface FitOptions extends Partial<Omit<FitRequestInput, "models" | "th
   config?: string;
   imatrix?: string;
   candidate?: string[];
+  cascade?: boolean;
 }
 
 /**
@@ -28,7 +29,7 @@ export async function fitRequest(
   given: FitOptions,
   invocation: Invocation,
 ): Promise<FitRequest> {
-  const { config, imatrix, candidate, ...options } = given;
+  const { config, imatrix, candidate, cascade: _cascade, ...options } = given;
   const path = config ?? (models.length === 0 && existsSync(FILE_DEFAULT) ? FILE_DEFAULT : undefined);
   if (path !== undefined && config === undefined) invocation.remark(`Reading ${path}`);
   const fromFile = path === undefined ? {} : await readRequestFile(path);

@@ -2,8 +2,10 @@
 // Fields keep their names and meanings; new ones may be added. Not loaded when a command runs.
 import { z } from "zod";
 
+import { cascadeSchema } from "../fit/cascade/cascade-file.js";
 import { certificateSchema } from "../fit/certificate.js";
 import { convertSchema, exportBrowserSchema, exportOllamaSchema, pullSchema } from "./exchange-schemas.js";
+import { serveSchema } from "./serve-schema.js";
 import { adaptSchema, trainSchema } from "./train-schema.js";
 import { verifySchema } from "./verify-schema.js";
 
@@ -337,20 +339,6 @@ export const doctorSchema = z
   })
   .describe("what `pare doctor --json` prints");
 
-export const serveSchema = z
-  .object({
-    url: z.string().describe("where the server listens"),
-    models: z.array(
-      z.object({
-        name: z.string().describe("what requests call it"),
-        contextLength: z.number().int().describe("tokens of one conversation at most"),
-        parallel: z.number().int().describe("answers at once"),
-        kvCacheBytes: sizeBytes.describe("bytes of all conversations' caches, set up at the start"),
-      }),
-    ),
-  })
-  .describe("what `pare serve --json` prints when it listens");
-
 export const completionSchema = z
   .object({ shell: z.enum(["bash", "zsh", "fish"]), script: z.string() })
   .describe("what `pare completion --json` prints");
@@ -374,6 +362,7 @@ export const DOCUMENTS = {
   "eval-text": evalTextSchema,
   "eval-task": evalTaskSchema,
   certificate: certificateSchema.describe("what `pare fit --json` prints and `certificate.json` holds"),
+  cascade: cascadeSchema,
   train: trainSchema,
   adapt: adaptSchema,
   verify: verifySchema,

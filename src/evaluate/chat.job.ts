@@ -24,7 +24,7 @@ export async function run(input: ChatJobInput, context: JobContext): Promise<voi
   const tokenizer = new PromptTokenizer(model, { readTemplate: input.raw !== true });
   const contextLength =
     input.contextLength ?? Math.min(model.contextLengthTrained || CONTEXT_LENGTH_MAX, CONTEXT_LENGTH_MAX);
-  using lanes = new Lanes(model, { laneTokens: contextLength, count: 1, threads: input.threads });
+  using lanes = new Lanes(model, { laneTokens: contextLength, count: 1, threads: input.threads, flash: true });
   const emit = (event: FromChatJob): void => context.emit(event);
   emit({
     kind: "ready",

@@ -3,11 +3,14 @@
 //
 // That takes care: ggml's kernels round differently for batches of different shapes (row-counts.ts). Hence:
 //
-//   - A prompt is prefilled in calls of its own: pages of 32 tokens, as many as there is time for, and then the rest, at least
+//   - A prompt is prefilled in calls of its own: pages of 8 tokens, as many as there is time for, and then the rest, at least
 //     8 tokens. From there on no kernel depends on the length, so it does not matter where a prompt is cut, nor whether its
 //     first pages were computed for another prompt.
 //   - A step has as many rows as were measured to give every row the same bits, filled up with idle rows.
-//   - Each lane has a cache of its own and flash attention is off: attention then sees nothing of other lanes.
+//   - Each lane has a cache of its own, so that attention sees nothing of other lanes. Flash attention is off, or takes the same
+//     kernel for every piece: on a CPU, ggml computes 64 tokens and more of a prompt in tiles and fewer one by one, so a piece is
+//     then at least 64 tokens. One thing is left: on several threads, a lane that is stepped alone with more than 256 tokens in
+//     it is split among them, and rounds as they add up.
 //
 // A mixture of experts applies these rules to each expert, which gets some of a call's tokens: there, the cut of a prompt can
 // change its last bits.
@@ -21,11 +24,12 @@ import { bitsOf, measureRowCounts, type RowCounts } from "./row-counts.js";
 export const LANES_CPU = 7;
 /** On a GPU more rows cost little; there, the panel rule does not exist. */
 export const LANES_GPU = 32;
-/** What a prompt is cut at, and shared in. */
-export const PAGE_TOKENS = 32;
+/** What a prompt is cut at, and shared in: kernels take up to 8 rows together, and the rows that are left over otherwise. */
+export const PAGE_TOKENS = 8;
 
 const PIECE_TOKENS_MAX = 512; // of a prompt, in one call
 const PIECE_TOKENS_MIN = 8; // from here on, no kernel depends on the length; only shorter prompts go below
+const PIECE_TOKENS_MIN_FLASH = 64; // ggml's GGML_FA_TILE_Q
 const PREFIX_TOKENS_MIN = 32; // a shorter prefix is not worth a copy
 const CACHE_STEP = 256; // llama.cpp rounds each sequence's cache up to this
 const GAP_MAX = 2; // lanes between two steps' lanes that are rather filled with idle rows than skipped with another call
@@ -37,9 +41,11 @@ export interface LanesOptions {
   /** Lanes for the caller; by default as many as the backend computes well at once. */
   count?: number | undefined;
   threads?: number | undefined;
+  /** Flash attention, on a CPU: a tenth less time for prompts. */
+  flash?: boolean | undefined;
   /**
-   * Flash attention, and steps of any shape: faster, but then the last bits of an answer, and so now and then a word, depend on
-   * what is computed beside it.
+   * Flash attention, and steps and pieces of any shape: faster, but then the last bits of an answer, and so now and then a word,
+   * depend on what is computed beside it.
    */
   fast?: boolean | undefined;
   /** Also keep a lane for a prefix that prompts share. */
@@ -59,6 +65,8 @@ export class Lanes implements Disposable {
   /** Tokens that each lane can hold. */
   readonly laneTokens: number;
   readonly rows: RowCounts;
+  /** Tokens that a call computes at least of a prompt that has as many. */
+  readonly pieceTokensMin: number;
   readonly #context: LlamaContext;
   readonly #batch: TokenBatch;
   /** Tokens in each lane. */
@@ -66,11 +74,15 @@ export class Lanes implements Disposable {
   readonly #prefixLane: number | undefined;
   #prefix: readonly number[] = [];
 
-  constructor(model: LlamaModel, { laneTokens, count, threads, fast = false, keepsPrefix = false }: LanesOptions) {
+  constructor(model: LlamaModel, options: LanesOptions) {
+    const { laneTokens, count, threads, fast = false, keepsPrefix = false } = options;
+    const isFlash = options.flash === true && !fast && model.engine.backend === "cpu";
+    const flashAttention = isFlash || fast ? "auto" : "off";
     this.model = model;
+    this.pieceTokensMin = isFlash ? PIECE_TOKENS_MIN_FLASH : PIECE_TOKENS_MIN;
     this.count = count ?? defaultLanes(model);
     this.laneTokens = Math.ceil(laneTokens / CACHE_STEP) * CACHE_STEP;
-    const rows = measureRowCounts(model, { count: this.count, threads });
+    const rows = measureRowCounts(model, { count: this.count, threads, flashAttention });
     this.rows = fast ? { ...rows, min: 1, max: this.count } : rows;
     const lanes = Math.max(this.count, this.rows.min);
     this.#prefixLane = keepsPrefix ? lanes : undefined;
@@ -81,7 +93,7 @@ export class Lanes implements Disposable {
       microBatchSize: PIECE_TOKENS_MAX,
       sequencesMax: this.#lengths.length,
       outputsMax: Math.max(lanes, CHUNK_OUTPUTS_MAX),
-      flashAttention: fast ? "auto" : "off",
+      flashAttention,
       fullWindowCache: true, // lanes go back to shared prefixes
       unifiedCache: false,
       ...(threads === undefined ? {} : { threads }),
@@ -115,13 +127,12 @@ export class Lanes implements Disposable {
   /**
    * Computes the next piece of a prompt whose beginning is in the lane already.
    *
-   * @param most tokens at most; below 64, a piece may be empty
+   * @param most tokens at most, 64 or more; a little more where the rest would be too short for a call of its own
    * @returns logits after the prompt's last token [vocabulary], valid until the next call; undefined while there is more to do
    */
   prefillPiece(lane: number, tokens: readonly number[], most: number = PIECE_TOKENS_MAX): Float32Array | undefined {
     const from = this.length(lane);
-    const until = from + pieceLength(tokens.length - from, Math.min(most, PIECE_TOKENS_MAX));
-    if (until === from) return undefined;
+    const until = from + pieceLength(tokens.length - from, Math.min(most, PIECE_TOKENS_MAX), this.pieceTokensMin);
     this.#batch.clear();
     for (let i = from; i < until; i++) this.#batch.add(tokens[i]!, i, lane, i === tokens.length - 1);
     this.#context.decode(this.#batch);
@@ -265,11 +276,14 @@ function defaultLanes(model: LlamaModel): number {
 
 /**
  * Tokens of the next call for a prompt of which `left` are to be computed: all that is left if it may be, else whole pages,
- * so many that 8 tokens or more remain.
+ * so many that `least` tokens or more remain.
+ *
+ * @param most 64 or more
  */
-export function pieceLength(left: number, most: number = PIECE_TOKENS_MAX): number {
+export function pieceLength(left: number, most: number = PIECE_TOKENS_MAX, least: number = PIECE_TOKENS_MIN): number {
   if (left <= most) return left;
-  return Math.floor(Math.min(most, left - PIECE_TOKENS_MIN) / PAGE_TOKENS) * PAGE_TOKENS;
+  const pages = Math.floor(Math.min(most, left - least) / PAGE_TOKENS) * PAGE_TOKENS;
+  return pages >= least ? pages : left;
 }
 
 /** What all token sequences begin with, short enough that at least 8 tokens of each are left. */

@@ -28,7 +28,11 @@ const SCRATCH_TOKENS = 256; // llama.cpp's smallest cache per sequence
  */
 export function measureRowCounts(
   model: LlamaModel,
-  { count, threads }: { count: number; threads?: number | undefined },
+  {
+    count,
+    threads,
+    flashAttention = "off",
+  }: { count: number; threads?: number | undefined; flashAttention?: "auto" | "off" },
 ): RowCounts {
   const most = Math.max(ROWS_BELOW_PANELS, count);
   using context = LlamaContext.create(model, {
@@ -37,7 +41,7 @@ export function measureRowCounts(
     microBatchSize: most,
     sequencesMax: most,
     outputsMax: most,
-    flashAttention: "off",
+    flashAttention,
     fullWindowCache: true,
     unifiedCache: false,
     ...(threads === undefined ? {} : { threads }),

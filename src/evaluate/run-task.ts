@@ -11,6 +11,7 @@ import { optional } from "../support/optional.js";
 import type { RunOptions } from "../support/progress.js";
 import { type CalibrationResult, calibrationOf, probabilitiesOf } from "./calibration.js";
 import { choose } from "./choose.js";
+import { ConfidenceMeter, watched } from "./confidence.js";
 import { type EndReason, generate } from "./generate.js";
 import { commonPrefix, Lanes } from "./lanes.js";
 import { SCORERS } from "./scorers/registry.js";
@@ -36,6 +37,8 @@ export interface TaskRequest extends PlanOptions {
   threads?: number | undefined;
   /** Rearrange weights for speed; off, as it changes answers. */
   repack?: boolean | undefined;
+  /** Also tell how sure the model was of each answer. */
+  tellConfidence?: boolean | undefined;
 }
 
 export interface CaseResult {
@@ -55,6 +58,8 @@ export interface CaseResult {
   decodeTokensPerSecond: number | null;
   /** For choices: ln p of each, normalized as the case asks. */
   logLikelihoods?: number[];
+  /** Where it was asked for: the chosen one's share of the choices' likelihoods, or the mean probability of the answer's tokens. */
+  confidence?: number;
 }
 
 export interface TaskFailure {
@@ -223,7 +228,15 @@ async function runChoices(
     const { index, logLikelihoods, promptTokens, prefillMs } = choose(lanes, asked);
     const answer = taskCase.choices![index] ?? "";
     const ended = index < 0 ? "not-a-number" : "chosen";
-    const measured = { promptTokens, answerTokens: 0, prefillMs, decodeTokensPerSecond: null, logLikelihoods };
+    const confidence = request.tellConfidence ? { confidence: Math.max(...probabilitiesOf(logLikelihoods)) } : {};
+    const measured = {
+      promptTokens,
+      answerTokens: 0,
+      prefillMs,
+      decodeTokensPerSecond: null,
+      logLikelihoods,
+      ...confidence,
+    };
     add(caseResult(taskCase, request, { answer, ended, ...measured }));
   }
 }
@@ -236,15 +249,17 @@ async function runAnswers(
   { add, signal }: CaseOptions,
 ): Promise<number> {
   const startedAt = performance.now();
+  const meters = plan.answers.map(() => (request.tellConfidence ? new ConfidenceMeter() : undefined));
   const answers = await generate(
     lanes,
-    plan.answers.map((planned) => planned.request),
+    plan.answers.map((planned, index) => watched(planned.request, meters[index])),
     {
       parallel: request.parallel,
       signal,
       onAnswer: (index, { text, reason, promptTokens, answerTokens, prefillMs, decodeMs }) => {
         const decodeTokensPerSecond = decodeMs > 0 ? ((answerTokens - 1) / decodeMs) * 1000 : null;
-        const measured = { promptTokens, answerTokens, prefillMs, decodeTokensPerSecond };
+        const confidence = meters[index] ? { confidence: meters[index].confidence } : {};
+        const measured = { promptTokens, answerTokens, prefillMs, decodeTokensPerSecond, ...confidence };
         add(caseResult(plan.answers[index]!.taskCase, request, { answer: text, ended: reason, ...measured }));
       },
     },

@@ -1,5 +1,6 @@
 // One answer, as both APIs need it: text that grows, tool calls, an end, and what it took.
 import type { EndReason } from "../evaluate/generate.js";
+import { askCascade } from "./cascade/ask-cascade.js";
 import { RequestError } from "./failure.js";
 import type { GenerateJob, ScoredToken } from "./engine/messages.js";
 import type { ServedModel } from "./model-set.js";
@@ -33,10 +34,21 @@ export type AnswerPiece =
     }
   | { kind: "text"; text: string; tokens: ScoredToken[] }
   | { kind: "calls"; calls: ToolCall[] }
-  | { kind: "ended"; reason: "stop" | "length" | "tool_calls"; answerTokens: number };
+  | {
+      kind: "ended";
+      reason: "stop" | "length" | "tool_calls";
+      answerTokens: number;
+      /** Where the question wanted it told. */
+      confidence?: number | undefined;
+    };
 
-/** Asks the model and passes on what comes. */
-export async function* ask(scope: Scope, question: Question): AsyncGenerator<AnswerPiece> {
+/** Asks the model, or a cascade's models, and passes on what comes. */
+export function ask(scope: Scope, question: Question): AsyncGenerator<AnswerPiece> {
+  return scope.model.cascade ? askCascade(scope, scope.model.cascade, question) : askEngine(scope, question);
+}
+
+/** Asks the model's engine and passes on what comes. */
+export async function* askEngine(scope: Scope, question: Question): AsyncGenerator<AnswerPiece> {
   const { tools, ...job } = question;
   const watcher = tools && new ToolCallWatcher(tools.format, tools.names);
   const { record } = scope;
@@ -55,7 +67,7 @@ export async function* ask(scope: Scope, question: Question): AsyncGenerator<Ans
       if (rest.text !== "") yield { kind: "text", text: rest.text, tokens: [] };
       if (rest.calls.length > 0) yield { kind: "calls", calls: rest.calls };
       const reason = rest.calls.length > 0 ? "tool_calls" : finishReason(event.reason);
-      yield { kind: "ended", reason, answerTokens: event.answerTokens };
+      yield { kind: "ended", reason, answerTokens: event.answerTokens, confidence: event.confidence };
     }
   }
 }

@@ -115,7 +115,7 @@ function observe({ log, metrics }: AppOptions) {
 }
 
 function entryOf(c: ServeContext, record: RequestRecord): LogEntry {
-  const { model, error, body, promptTokens, cachedTokens, answerTokens, firstTextAt, startedAt } = record;
+  const { model, answeredBy, error, body, promptTokens, cachedTokens, answerTokens, firstTextAt, startedAt } = record;
   const isForeseen = error === undefined || failureOf(error).status < 500;
   const milliseconds = (from: number, to: number): number => Math.round((to - from) * 10) / 10;
   return {
@@ -127,6 +127,7 @@ function entryOf(c: ServeContext, record: RequestRecord): LogEntry {
     status: c.req.raw.signal.aborted ? 499 : c.res.status,
     milliseconds: milliseconds(startedAt, performance.now()),
     ...(model === undefined ? {} : { model, promptTokens, cachedTokens, answerTokens }),
+    ...(answeredBy.length === 0 ? {} : { answeredBy: answeredBy.join(" ") }),
     ...(firstTextAt === undefined ? {} : { firstTokenMilliseconds: milliseconds(startedAt, firstTextAt) }),
     ...(error === undefined ? {} : { error: isForeseen ? failureOf(error).message : messageOf(error) }),
     ...(body === undefined ? {} : { body }),

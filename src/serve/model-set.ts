@@ -1,9 +1,10 @@
-// The models behind one address, by name. Where others would choose by task or by confidence, this is the place: a request asks
-// `find` for an engine and knows nothing of why it was that one.
+// The models behind one address, by name. A cascade is one of them: it has the large model's engine, and a small model that is asked
+// first (cascade/ask-cascade.ts).
 import { basename } from "node:path";
 import { statSync } from "node:fs";
 
 import { UsageError } from "../errors.js";
+import type { Endpoint } from "../fit/cascade/cascade-file.js";
 import type { Engine } from "./engine/engine.js";
 import type { LoadedModel } from "./engine/messages.js";
 import { RequestError } from "./failure.js";
@@ -14,8 +15,20 @@ export interface NamedPath {
   path: string;
 }
 
+/** A cascade's rules, and who is asked first. */
+export interface ServedCascade {
+  small: ServedModel;
+  /** Who is asked where the small model is not sure: the model that has the cascade, or another server. */
+  large: { name: string } | { name: string; endpoint: Endpoint };
+  /** From this confidence on the small model's answer is taken. */
+  threshold: number;
+  /** What its answer must look like. */
+  pattern: RegExp | undefined;
+}
+
 /** A model that is served. */
 export interface ServedModel extends NamedPath {
+  cascade?: ServedCascade | undefined;
   engine: Engine;
   /** When its file was last changed. */
   changedAt: Date;
@@ -47,6 +60,22 @@ export class ModelSet {
 
   [Symbol.iterator](): IterableIterator<ServedModel> {
     return this.#models.values();
+  }
+
+  /** Those with an engine of their own, which cascades have not. */
+  get engines(): ServedModel[] {
+    return [...this].filter(({ cascade }) => !cascade);
+  }
+
+  /** @throws {UsageError} when there is a model of that name */
+  addCascade(name: string, cascade: ServedCascade): void {
+    if (this.#models.has(name)) {
+      throw new UsageError(`A model and a cascade are both called "${name}"`, {
+        hint: "Change the name in the cascade's file",
+      });
+    }
+    const base = "endpoint" in cascade.large ? cascade.small : this.#models.get(cascade.large.name)!;
+    this.#models.set(name, { ...base, name, cascade });
   }
 
   /**

@@ -4,8 +4,10 @@ import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 
 import { messageOf, PareError, UsageError } from "../errors.js";
+import { readCascade } from "../fit/cascade/cascade-file.js";
 import type { Backend } from "../native/platform.js";
 import { createApp } from "./app.js";
+import { addCascade, withCascadeModels } from "./cascade/add-cascade.js";
 import { Engine } from "./engine/engine.js";
 import type { LoadedModel } from "./engine/messages.js";
 import { addKeysOfEnvironment, ApiKeys, readApiKeys } from "./guard/api-keys.js";
@@ -16,8 +18,10 @@ import { Metrics } from "./observe/metrics.js";
 import type { LogEntry } from "./observe/request-record.js";
 
 export interface ServeOptions {
-  /** GGUF files, each as `path` or `name=path`. */
+  /** GGUF files, each as `path` or `name=path`; none where there are cascades. */
   models: string | readonly string[];
+  /** Files of cascades, as `pare fit --cascade` writes them; their models are served, too. */
+  cascades?: readonly string[] | undefined;
   /** 8080 by default; 0 takes a free one. */
   port?: number | undefined;
   /** 127.0.0.1 by default, which only this machine reaches. */
@@ -32,6 +36,8 @@ export interface ServeOptions {
   repack?: boolean | undefined;
   /** Faster, at the price of answers that depend on what runs beside them; off by default. */
   fast?: boolean | undefined;
+  /** No flash attention: slower, and without its one exception from answers being the same on several threads. */
+  exact?: boolean | undefined;
   /** File of API keys; those of the environment variable `PARE_API_KEY` are added. */
   apiKeyFile?: string | undefined;
   /** Origins whose pages may use the server, `*` for all; none by default. */
@@ -73,18 +79,22 @@ export interface PareServer extends AsyncDisposable {
  */
 export async function serve(options: ServeOptions): Promise<PareServer> {
   options.signal?.throwIfAborted();
-  const paths = [options.models].flat() as string[];
-  if (paths.length === 0) throw new UsageError("There is no model to serve");
+  const cascades = await Promise.all((options.cascades ?? []).map(readCascade));
+  const named = withCascadeModels(([options.models].flat() as string[]).map(parseModel), cascades);
+  if (named.length === 0)
+    throw new UsageError("There is no model to serve", { hint: "Name a GGUF file, or a --cascade" });
+  if (options.fast && options.exact) throw new UsageError("A server is either fast or exact");
   const { host = "127.0.0.1", port = 8080 } = options;
   const keys = await keysOf(options);
-  const models = new ModelSet(paths.map(parseModel), ({ name, path }) => startEngine(name, path, options));
+  const models = new ModelSet(named, ({ name, path }) => startEngine(name, path, options));
   let server: PareServer | undefined;
   try {
+    for (const cascade of cascades) addCascade(models, cascade);
     server = await listen(models, keys, { ...options, host, port }); // first: a port that is taken is known before a long load
-    await untilAborted(Promise.all([...models].map(firstLoad)), options.signal);
+    await untilAborted(Promise.all(models.engines.map(firstLoad)), options.signal);
     return server;
   } catch (error) {
-    await Promise.all([server?.close(), ...[...models].map(({ engine }) => engine.close())]);
+    await Promise.all([server?.close(), ...models.engines.map(({ engine }) => engine.close())]);
     throw error;
   }
 }
@@ -97,7 +107,7 @@ async function keysOf({ apiKeyFile }: ServeOptions): Promise<ApiKeys> {
 }
 
 function startEngine(name: string, model: string, options: ServeOptions): Engine {
-  const { contextLength, parallel, threads, backend, repack, fast } = options;
+  const { contextLength, parallel, threads, backend, repack, fast, exact } = options;
   return new Engine({
     model,
     contextLength,
@@ -106,6 +116,7 @@ function startEngine(name: string, model: string, options: ServeOptions): Engine
     backend,
     repack,
     fast,
+    exact,
     onDeath: (error) => options.onEngineDeath?.(name, messageOf(error)),
   });
 }
@@ -196,7 +207,7 @@ function runningServer(
   const close = (): Promise<void> => {
     closing ??= (async () => {
       const stopped = new Promise((resolve) => server.close(resolve));
-      await Promise.all([...models].map(({ engine }) => engine.close()));
+      await Promise.all(models.engines.map(({ engine }) => engine.close()));
       server.closeAllConnections();
       await stopped;
       finish();

@@ -10,7 +10,11 @@ import { scoreToken } from "./log-probabilities.js";
 import type { EngineEvent, EngineLoad, ScoredToken } from "./messages.js";
 import type { RunningAnswer } from "./running.js";
 
-const TURN_MS = 200; // of prefill while answers wait for their next token
+// While prompts wait, the answers under way get a twentieth of the time: whoever waits for a first word waits for everything
+// that is computed before, and all are done the sooner the more of them are stepped together.
+const PREFILL_PER_STEP = 20;
+const PREFILL_MS_MIN = 200; // steps of a small model are too short to be worth so many turns
+const PREFILL_MS_MAX = 2000; // no answer stands still for longer
 const PREFILL_TOKENS_MIN = 64;
 const PREFILL_TOKENS_MAX = 512;
 
@@ -32,6 +36,8 @@ export class Batcher {
   #decoding: Placed[] = [];
   #events: EngineEvent[] = [];
   #prefillMsPerToken = 0;
+  /** Time of the last step. */
+  #stepMs = 0;
   #taken = 0;
 
   constructor(lanes: Lanes, emit: (events: EngineEvent[], load: EngineLoad) => void) {
@@ -64,6 +70,10 @@ export class Batcher {
     this.#admit();
     this.#prefill();
     this.#step();
+    this.#tell();
+  }
+
+  #tell(): void {
     for (const { answer } of this.#decoding) this.#events.push(...answer.takeEvents());
     const events = this.#events;
     this.#events = [];
@@ -82,7 +92,7 @@ export class Batcher {
     for (const answer of this.#queue.inTurn(running)) {
       if (this.#states.every(({ isBusy }) => isBusy)) return;
       const isScored = answer.job.echo === true && answer.job.logProbabilities !== undefined;
-      const place = placePrompt(this.#reusable(), answer.prompt);
+      const place = placePrompt(this.#reusable(), answer.prompt, this.#lanes.pieceTokensMin);
       if (!place) continue;
       this.#queue.remove(answer);
       this.#place(answer, isScored ? { ...place, kept: 0 } : place, isScored);
@@ -125,7 +135,7 @@ export class Batcher {
     });
     const echo = { text: this.#textOf(prompt), tokens };
     this.#events.push({ id: job.id, kind: "started", promptTokens: prompt.length, cachedTokens: 0, echo });
-    this.#states[placed.lane]!.computed = prompt.length;
+    Object.assign(this.#states[placed.lane]!, { prompt: [], computed: 0 }); // in pieces of another length: of no use to others
     this.#begin(placed, last!);
   }
 
@@ -145,15 +155,16 @@ export class Batcher {
       this.#noteSpeed(computed, performance.now() - startedAt);
       state.computed += computed;
       budget -= computed;
-      if (logits) this.#begin(placed, logits);
-      else this.#prefilling.push(placed);
+      if (!logits) this.#prefilling.push(placed);
+      else this.#begin(placed, logits);
+      if (logits && this.#prefilling.length > 0) this.#tell(); // its first word need not wait for the others
     }
   }
 
   #prefillBudget(): number {
     if (this.#decoding.length === 0 || this.#prefillMsPerToken === 0) return PREFILL_TOKENS_MAX;
-    const tokens = Math.floor(TURN_MS / this.#prefillMsPerToken);
-    return Math.min(PREFILL_TOKENS_MAX, Math.max(PREFILL_TOKENS_MIN, tokens));
+    const milliseconds = Math.min(PREFILL_MS_MAX, Math.max(PREFILL_MS_MIN, PREFILL_PER_STEP * this.#stepMs));
+    return Math.max(PREFILL_TOKENS_MIN, Math.floor(milliseconds / this.#prefillMsPerToken));
   }
 
   #noteSpeed(tokens: number, milliseconds: number): void {
@@ -173,6 +184,7 @@ export class Batcher {
     const placed = this.#decoding;
     if (placed.length === 0) return;
     const ended: { one: Placed; reason: EndReason }[] = [];
+    const startedAt = performance.now();
     this.#lanes.step(
       placed.map(({ lane, answer }) => ({ lane, token: answer.next })),
       (i, logits) => {
@@ -180,6 +192,7 @@ export class Batcher {
         if (reason !== undefined) ended.push({ one: placed[i]!, reason });
       },
     );
+    this.#stepMs = performance.now() - startedAt;
     for (const { one, reason } of ended) this.#finish(one, reason);
   }
 

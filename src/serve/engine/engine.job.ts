@@ -22,7 +22,13 @@ export async function run(input: EngineInput, context: JobContext): Promise<void
   const contextLength =
     input.contextLength ?? Math.min(model.contextLengthTrained || CONTEXT_LENGTH_MAX, CONTEXT_LENGTH_MAX);
   const count = input.parallel ?? (await parallelFor(model, contextLength));
-  using lanes = new Lanes(model, { laneTokens: contextLength, count, threads: input.threads, fast: input.fast });
+  using lanes = new Lanes(model, {
+    laneTokens: contextLength,
+    count,
+    threads: input.threads,
+    flash: input.exact !== true,
+    fast: input.fast,
+  });
   using embedder = new Embedder(model, { contextLength, threads: input.threads });
   const emit = (message: FromEngine): void => context.emit(message);
   const batcher = new Batcher(lanes, (events, load) => emit({ kind: "events", events, load }));

@@ -184,8 +184,8 @@ class EngineProcess {
       resolveReady(message.model);
       listener.onReady(message.model);
     };
-    const { contextLength, parallel, threads, repack, fast } = rest;
-    const input: EngineInput = { model: path, contextLength, parallel, threads, repack, fast };
+    const { contextLength, parallel, threads, repack, fast, exact } = rest;
+    const input: EngineInput = { model: path, contextLength, parallel, threads, repack, fast, exact };
     this.ended = diagnosing([path], () =>
       isolate<EngineInput, void>("serve/engine/engine.job", input, {
         what: `serving "${path}"`,

@@ -15,6 +15,8 @@ export interface EngineInput {
   repack?: boolean | undefined;
   /** Faster, at the price of answers that depend on what runs beside them; off by default. */
   fast?: boolean | undefined;
+  /** No flash attention: slower, and without its one exception from answers being the same on several threads. */
+  exact?: boolean | undefined;
 }
 
 /** What is known of a model once it is loaded. */
@@ -53,6 +55,8 @@ export interface GenerateJob {
   logProbabilities?: number | undefined;
   /** Also tell the prompt's tokens, with probabilities where those are wanted. */
   echo?: boolean | undefined;
+  /** Tell at the end how sure the model was. */
+  tellsConfidence?: boolean | undefined;
   /** Text of control tokens is part of the answer, as tool calls need it. */
   showsControl?: boolean | undefined;
   /** Text is told as it grows; otherwise all at the end. */
@@ -86,7 +90,7 @@ export interface ScoredToken extends TokenLikelihood {
 export type EngineEvent = { id: number } & (
   | { kind: "started"; promptTokens: number; cachedTokens: number; echo?: { text: string; tokens: ScoredToken[] } }
   | { kind: "text"; text: string; tokens: ScoredToken[] }
-  | { kind: "ended"; reason: EndReason; answerTokens: number }
+  | { kind: "ended"; reason: EndReason; answerTokens: number; confidence?: number | undefined }
   | { kind: "embedded"; values: Float32Array; tokens: number }
   | { kind: "refused"; message: string; hint: string | undefined }
 );

@@ -1,5 +1,6 @@
 // An answer under way in a lane: chooses its tokens, joins them to text, and knows when it ends.
 import { AnswerText } from "../../evaluate/answer-text.js";
+import { ConfidenceMeter } from "../../evaluate/confidence.js";
 import type { EndReason } from "../../evaluate/generate.js";
 import { GrammarSampler, isPlainGreedy, SamplerChain } from "../../native/llama-sampler.js";
 import type { LlamaModel } from "../../native/llama-model.js";
@@ -29,6 +30,7 @@ export class RunningAnswer implements Disposable {
   readonly #grammar: GrammarSampler | undefined;
   readonly #answer: AnswerText;
   readonly #gate = new Utf8Gate();
+  readonly #meter: ConfidenceMeter | undefined;
   #unsent = "";
   #unsentTokens: ScoredToken[] = [];
   #tokens = 0;
@@ -40,6 +42,7 @@ export class RunningAnswer implements Disposable {
     this.prompt = prompt;
     this.#around = around;
     this.#answer = new AnswerText(job.stop);
+    this.#meter = job.tellsConfidence ? new ConfidenceMeter() : undefined;
     this.#grammar = job.grammar === undefined ? undefined : GrammarSampler.create(around.model, job.grammar);
     const isPlain = isPlainGreedy(job.sampling) && !this.#grammar;
     this.#chain = isPlain ? undefined : SamplerChain.create(around.model, job.sampling);
@@ -51,6 +54,7 @@ export class RunningAnswer implements Disposable {
     const token = this.#choose(logits);
     if (token === undefined || Number.isNaN(logits[token]!)) return "not-a-number";
     const { model, contextLength } = this.#around;
+    this.#meter?.add(logits, token);
     this.#noteLikelihood(logits, token);
     if (model.isEndOfGeneration(token)) return "end";
     this.next = token;
@@ -71,7 +75,8 @@ export class RunningAnswer implements Disposable {
   endEvents(reason: EndReason): EngineEvent[] {
     this.#unsent += this.#answer.end();
     const hasRest = this.#unsent !== "" || this.#unsentTokens.length > 0;
-    const end: EngineEvent = { id: this.job.id, kind: "ended", reason, answerTokens: this.#tokens };
+    const confidence = this.#meter?.confidence;
+    const end: EngineEvent = { id: this.job.id, kind: "ended", reason, answerTokens: this.#tokens, confidence };
     return hasRest ? [this.#textEvent(), end] : [end];
   }
 

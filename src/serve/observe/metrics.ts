@@ -8,6 +8,7 @@ const SECONDS = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
 export class Metrics {
   readonly #requests = new Map<string, number>();
   readonly #tokens = new Map<string, number>();
+  readonly #answeredBy = new Map<string, number>();
   readonly #duration = new Histogram();
   readonly #firstToken = new Histogram();
 
@@ -18,6 +19,7 @@ export class Metrics {
     add(this.#tokens, labels({ model, kind: "prompt" }), promptTokens);
     add(this.#tokens, labels({ model, kind: "prompt_cached" }), cachedTokens);
     add(this.#tokens, labels({ model, kind: "answer" }), answerTokens);
+    for (const by of entry.answeredBy?.split(" ") ?? []) add(this.#answeredBy, labels({ model, by }), 1);
     this.#duration.add(entry.milliseconds / 1000);
     if (entry.firstTokenMilliseconds !== undefined) this.#firstToken.add(entry.firstTokenMilliseconds / 1000);
   }
@@ -25,7 +27,7 @@ export class Metrics {
   /** All of it as text. */
   text(models: ModelSet): string {
     const now = (value: (model: ServedModel) => number): Map<string, number> =>
-      new Map([...models].map((model) => [labels({ model: model.name }), value(model)]));
+      new Map(models.engines.map((model) => [labels({ model: model.name }), value(model)]));
     return [
       family("pare_requests_total", "counter", "Requests by model and HTTP status", this.#requests),
       family(
@@ -33,6 +35,12 @@ export class Metrics {
         "counter",
         "Tokens of prompts, of prompts found in the cache, and of answers",
         this.#tokens,
+      ),
+      family(
+        "pare_cascade_answers_total",
+        "counter",
+        "Answers of cascades by whose answer was taken",
+        this.#answeredBy,
       ),
       this.#duration.text("pare_request_seconds", "Time from a request to the end of its answer"),
       this.#firstToken.text("pare_first_token_seconds", "Time from a request to its answer's first text"),

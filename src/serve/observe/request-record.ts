@@ -11,6 +11,8 @@ export interface LogEntry {
   status: number;
   milliseconds: number;
   model?: string;
+  /** Of a cascade: which model's answer it was, or several in the order of a request's answers. */
+  answeredBy?: string;
   promptTokens?: number;
   /** Of the prompt's tokens, those that were in the cache. */
   cachedTokens?: number;
@@ -27,6 +29,8 @@ export class RequestRecord {
   readonly startedAt = performance.now();
   client = "";
   model: string | undefined;
+  /** Of a cascade: whose answers were taken. */
+  readonly answeredBy: string[] = [];
   body: unknown;
   error: unknown;
   promptTokens = 0;
