@@ -37,6 +37,8 @@ export interface LanesOptions {
   /** Lanes for the caller; by default as many as the backend computes well at once. */
   count?: number | undefined;
   threads?: number | undefined;
+  /** Type of cached keys and values; f16 by default, as programs that serve models have it. */
+  cacheType?: string | undefined;
   /**
    * Flash attention, and steps of any shape: faster, but then the last bits of an answer, and so now and then a word, depend on
    * what is computed beside it.
@@ -66,7 +68,10 @@ export class Lanes implements Disposable {
   readonly #prefixLane: number | undefined;
   #prefix: readonly number[] = [];
 
-  constructor(model: LlamaModel, { laneTokens, count, threads, fast = false, keepsPrefix = false }: LanesOptions) {
+  constructor(
+    model: LlamaModel,
+    { laneTokens, count, threads, cacheType, fast = false, keepsPrefix = false }: LanesOptions,
+  ) {
     this.model = model;
     this.count = count ?? defaultLanes(model);
     this.laneTokens = Math.ceil(laneTokens / CACHE_STEP) * CACHE_STEP;
@@ -84,6 +89,7 @@ export class Lanes implements Disposable {
       flashAttention: fast ? "auto" : "off",
       fullWindowCache: true, // lanes go back to shared prefixes
       unifiedCache: false,
+      ...(cacheType === undefined ? {} : { typeK: cacheType, typeV: cacheType }),
       ...(threads === undefined ? {} : { threads }),
     });
     this.#batch = this.#context.newBatch();

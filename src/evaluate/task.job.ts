@@ -6,5 +6,8 @@ import { evaluateTaskInProcess, type TaskRequest, type TaskResult } from "./run-
 
 export async function run(request: TaskRequest, context: JobContext): Promise<TaskResult> {
   using model = LlamaModel.load(loadEngine(), request.model, { repack: request.repack ?? false });
-  return await evaluateTaskInProcess(model, request, { onProgress: context.progress });
+  return await evaluateTaskInProcess(model, request, {
+    onProgress: context.progress,
+    onCase: (result) => context.emit(result),
+  });
 }
