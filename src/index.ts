@@ -28,7 +28,8 @@ export { serve } from "./serve/serve.js";
 // Files: models, importance data, tasks, devices, certificates.
 export { readImportance } from "./calibrate/read-imatrix.js";
 export { writeImportance } from "./calibrate/write-imatrix.js";
-export { parseTask, readTask } from "./evaluate/task.js";
+export { parseTask } from "./evaluate/task.js";
+export { readTask } from "./evaluate/tasks/read-task.js";
 export { EXIT_CODES, certificateSchema } from "./fit/certificate.js";
 export { listDevices, readDevice } from "./fit/device.js";
 export { readGguf } from "./formats/gguf/read.js";

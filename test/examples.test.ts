@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 
 import { readRequestFile } from "../src/cli/request-file.js";
 import { SCORER_NAMES } from "../src/evaluate/scorers/registry.js";
-import { readTask } from "../src/evaluate/task.js";
+import { readTask } from "../src/evaluate/tasks/read-task.js";
 import { readDevice } from "../src/fit/device.js";
 import { parseFitRequest } from "../src/fit/fit.js";
 import { fitRequestSchema } from "../src/fit/request.js";

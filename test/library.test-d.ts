@@ -2,13 +2,8 @@
 import { expectTypeOf, test } from "vitest";
 import type { z } from "zod";
 
-import type {
-  doctorSchema,
-  evalTaskSchema,
-  evalTextSchema,
-  inspectSchema,
-  quantizeSchema,
-} from "../src/cli/schemas.js";
+import type { doctorSchema, inspectSchema, quantizeSchema } from "../src/cli/schemas.js";
+import type { evalTaskSchema, evalTextSchema } from "../src/cli/eval-schemas.js";
 import type { convertSchema, exportOllamaSchema, pullSchema } from "../src/cli/exchange-schemas.js";
 import type { trainSchema } from "../src/cli/train-schema.js";
 import {

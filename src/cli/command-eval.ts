@@ -9,13 +9,15 @@ import { readText } from "../support/read-text.js";
 import { formatCount, formatDuration } from "../support/units.js";
 import { addExamples } from "./examples.js";
 import { type Invocation, perform } from "./invocation.js";
-import { argument, option, wholeNumber } from "./options.js";
+import { argument, number, option, wholeNumber } from "./options.js";
 import { printable, renderFacts, renderTable } from "./table.js";
+import { SCORER_WORDS, SUITE_WORDS, taskPath } from "./task-options.js";
 
 interface EvalOptions {
   text?: string[];
   task?: string;
   adapter?: string;
+  suite?: string;
   against?: string;
   saveBaseline?: string;
   context?: number;
@@ -26,11 +28,14 @@ interface EvalOptions {
   maxTokens?: number;
   parallel?: number;
   excludeFaulty?: boolean;
+  repeats?: number;
+  temperature?: number;
+  allowCode?: boolean;
 }
 
 const FAILURES_SHOWN = 10;
+const PARTS_SHOWN = 12;
 const TEXT_COLUMNS = 44;
-const SCORERS = ["exact", "contains", "regex", "choice", "json"];
 
 export function describeEval(program: Command): void {
   const command = program
@@ -45,9 +50,12 @@ export function describeEval(program: Command): void {
       option("--text <file>", "text to measure perplexity on; repeatable", { completes: "file", repeatable: true }),
     )
     .addOption(
-      option("--task <file>", "task file: JSON Lines, one case a line", { completes: "file" }).conflicts("text"),
+      option("--task <file>", "task: JSON Lines, CSV, Parquet, a YAML header or a folder", {
+        completes: "file",
+      }).conflicts("text"),
     )
     .addOption(option("--adapter <file>", "LoRA adapter of the model; a baseline has none", { completes: "file" }))
+    .addOption(option("--suite <name>", "built-in task, see pare suite", { completes: SUITE_WORDS }).conflicts("text"))
     .addOption(option("--against <file>", "baseline: a model, or what --save-baseline wrote", { completes: "file" }))
     .addOption(
       option("--save-baseline <file>", "with --text: keep the baseline's logits, or this model's without --against", {
@@ -59,10 +67,17 @@ export function describeEval(program: Command): void {
     )
     .addOption(option("--windows <count>", "with --text: windows to read at most", { parse: wholeNumber(1, 1e9) }))
     .option("--repack", "rearrange weights for speed, which changes the results of some types a little")
-    .addOption(option("--scorer <name>", "with --task: scorer of cases that name none", { completes: SCORERS }))
+    .addOption(option("--scorer <name>", "with --task: scorer of cases that name none", { completes: SCORER_WORDS }))
     .addOption(option("--cases <count>", "with --task: cases to run at most", { parse: wholeNumber(1, 1e9) }))
     .addOption(option("--max-tokens <count>", "with --task: tokens per answer at most", { parse: wholeNumber(1, 1e6) }))
     .option("--exclude-faulty", "with --task: leave out cases that contradict each other or exceed the context")
+    .addOption(
+      option("--repeats <count>", "with --task: ask each case so often, with answers drawn at random", {
+        parse: wholeNumber(1, 1000),
+      }),
+    )
+    .addOption(option("--temperature <number>", "with --repeats (default: 0.7)", { parse: number(0, 10) }))
+    .option("--allow-code", "with --task: run the code that answers or the task's own scorers are")
     .addOption(option("--parallel <count>", "with --task: cases run side by side", { parse: wholeNumber(1, 256) }))
     .action(
       perform(async (invocation, options: EvalOptions, model: string, furtherTexts: string[]) => {
@@ -70,9 +85,10 @@ export function describeEval(program: Command): void {
         if (furtherTexts.length > 0) {
           throw new UsageError(`"${furtherTexts[0]}" is one argument too many`, { hint: "Texts follow --text" });
         }
-        if (options.task) return evalTask(invocation, options, model, options.task);
+        const task = taskPath(options);
+        if (task !== undefined) return evalTask(invocation, options, model, task);
         throw new UsageError("Nothing to measure on is given", {
-          hint: "Add --text heldout.txt or --task cases.jsonl",
+          hint: "Add --text heldout.txt, --task cases.jsonl or --suite extraction",
         });
       }),
     );
@@ -80,6 +96,7 @@ export function describeEval(program: Command): void {
     "pare eval model-q4.gguf --text heldout.txt --against model-f16.gguf",
     "pare eval model-f16.gguf --text heldout.txt --save-baseline f16.baseline",
     "pare eval model-q4.gguf --task cases.jsonl --against model-f16.gguf --json",
+    "pare eval model-q4.gguf --suite robustness",
   ]);
 }
 
@@ -90,6 +107,9 @@ async function evalText(invocation: Invocation, options: EvalOptions, model: str
     "--max-tokens": options.maxTokens,
     "--parallel": options.parallel,
     "--exclude-faulty": options.excludeFaulty,
+    "--repeats": options.repeats,
+    "--temperature": options.temperature,
+    "--allow-code": options.allowCode,
   });
   if (options.saveBaseline !== undefined) await refuseReplacing(options.saveBaseline, paths);
   const { evaluateText } = await import("../evaluate/text.js");
@@ -122,6 +142,9 @@ async function evalTask(invocation: Invocation, options: EvalOptions, model: str
     contextLength: options.context,
     parallel: options.parallel,
     excludeFaulty: options.excludeFaulty,
+    repeats: options.repeats,
+    temperature: options.temperature,
+    allowCode: options.allowCode,
     repack: options.repack,
     threads: invocation.threads,
   };
@@ -157,7 +180,7 @@ function renderText(result: TextResult): string {
 }
 
 function renderTask(result: TaskResult): string {
-  const { score, baseline, failures, unscored, speed, worstTag, calibration } = result;
+  const { score, baseline, failures, unscored, speed, worstTag, calibration, confusion, repeats, parts } = result;
   const halfAnswered = calibration?.abstention.find(({ coverage }) => coverage === 0.5);
   const sections = [
     renderFacts([
@@ -168,6 +191,12 @@ function renderTask(result: TaskResult): string {
         `${formatCount(result.cases)} scored${unscored.length > 0 ? `, ${formatCount(unscored.length)} could not be` : ""}`,
       ],
       ["worst tag", worstTag && `${printable(worstTag.tag)}, ${renderScore(worstTag)}, intervals of all tags at once`],
+      ["macro-F1", confusion && percentOf(confusion.macroF1)],
+      [
+        `right ${repeats?.count} times in a row`,
+        repeats && `${percentOf(repeats.passPower.at(-1)!)}, at least once ${percentOf(repeats.passAny)}`,
+      ],
+      ["sometimes right", repeats && percentOf(repeats.flickerRate)],
       ["calibration error", calibration && `${(100 * calibration.expectedCalibrationError).toFixed(1)}%`],
       ["Brier score", calibration && calibration.brierScore.toFixed(3)],
       ["surest half alone", halfAnswered && `${(100 * halfAnswered.score).toFixed(1)}%`],
@@ -181,8 +210,46 @@ function renderTask(result: TaskResult): string {
   ]);
   if (tags.length > 0)
     sections.push(renderTable(tags, { header: ["tag", "score", "cases"], align: ["left", "left", "right"] }));
+  if (parts !== undefined) sections.push(renderParts(parts));
+  if (confusion !== undefined) sections.push(renderConfusion(confusion));
   if (failures.length > 0) sections.push(renderFailures(failures));
-  return sections.join("\n\n");
+  return sections.filter((text) => text !== "").join("\n\n");
+}
+
+/** The parts that are most often wrong. */
+function renderParts(parts: NonNullable<TaskResult["parts"]>): string {
+  const rows = Object.entries(parts)
+    .sort(([, a], [, b]) => a.mean - b.mean)
+    .slice(0, PARTS_SHOWN)
+    .map(([name, { mean, cases }]) => [
+      printable(name === "" ? "whole answer" : name),
+      percentOf(mean),
+      formatCount(cases),
+    ]);
+  return renderTable(rows, { header: ["part", "right", "cases"], align: ["left", "right", "right"] });
+}
+
+/** The labels that are most often taken for another. */
+function renderConfusion({ labels, matrix, perLabel }: NonNullable<TaskResult["confusion"]>): string {
+  const names = [...labels, "none"];
+  const mistakes = matrix
+    .flatMap((row, at) =>
+      row.map((count, found) => ({ expected: labels[at]!, found: names[found]!, count, at, to: found })),
+    )
+    .filter(({ count, at, to }) => count > 0 && at !== to)
+    .sort((a, b) => b.count - a.count);
+  const rows = mistakes
+    .slice(0, PARTS_SHOWN)
+    .map(({ expected, found, count }) => [
+      printable(expected),
+      printable(found),
+      `${count} of ${perLabel[expected]!.cases}`,
+    ]);
+  return rows.length === 0 ? "" : renderTable(rows, { header: ["label", "taken for", "cases"] });
+}
+
+function percentOf(value: number): string {
+  return `${(100 * value).toFixed(1)}%`;
 }
 
 function renderFailures(failures: TaskResult["failures"]): string {

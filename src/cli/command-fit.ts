@@ -8,6 +8,7 @@ import type { FitOptions } from "./fit-request.js";
 import { perform } from "./invocation.js";
 import { argument, bytes, durationMs, oneOf, option, share, wholeNumber } from "./options.js";
 import { printable, renderFacts, renderTable } from "./table.js";
+import { SUITE_WORDS } from "./task-options.js";
 
 const GOALS = ["size", "latency", "memory"] as const;
 const CLAIMS = ["task", "population"] as const;
@@ -22,8 +23,11 @@ export function describeFit(program: Command): void {
     )
     .addArgument(argument("[model...]", "GGUF files to start from, the first is the baseline", "file"))
     .addOption(
-      option("--task <file>", "task file: JSON Lines, one case a line", { completes: "file" }).conflicts("text"),
+      option("--task <file>", "task: JSON Lines, CSV, Parquet, a YAML header or a folder", {
+        completes: "file",
+      }).conflicts("text"),
     )
+    .addOption(option("--suite <name>", "built-in task, see pare suite", { completes: SUITE_WORDS }).conflicts("text"))
     .addOption(
       option("--text <file>", "text to keep the perplexity on, in place of a task; repeatable", {
         completes: "file",
@@ -51,6 +55,7 @@ export function describeFit(program: Command): void {
     .addOption(option("--context <tokens>", "context length to plan for", { parse: wholeNumber(8, 1 << 24) }))
     .addOption(option("--scorer <name>", "scorer of cases that name none"))
     .option("--exclude-faulty", "leave out cases that contradict each other or exceed the context")
+    .option("--allow-code", "run the code that answers or the task's own scorers are")
     .addOption(
       option("--candidate <name>", "try only this, such as q4_K_M; repeatable", {
         completes: "preset",

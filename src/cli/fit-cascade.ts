@@ -7,8 +7,9 @@ import { EXIT_CODES } from "../fit/certificate.js";
 import type { FitOptions } from "./fit-request.js";
 import type { Invocation } from "./invocation.js";
 import { renderFacts } from "./table.js";
+import { taskPath } from "./task-options.js";
 
-const USED = new Set(["cascade", "task", "keep", "out", "scorer", "excludeFaulty", "seed"]);
+const USED = new Set(["cascade", "task", "suite", "keep", "out", "scorer", "excludeFaulty", "seed"]);
 
 /** @returns the exit code of the verdict */
 export async function fitCascadeCommand(
@@ -16,7 +17,8 @@ export async function fitCascadeCommand(
   options: FitOptions,
   invocation: Invocation,
 ): Promise<number> {
-  const { task, keep, out = "pare-out", scorer, excludeFaulty, seed } = options;
+  const { keep, out = "pare-out", scorer, excludeFaulty, seed } = options;
+  const task = taskPath(options);
   const stranger = Object.keys(options).find((name) => !USED.has(name));
   if (stranger !== undefined) throw new UsageError(`"--${stranger}" says nothing of a cascade`);
   if (task === undefined) throw new UsageError("A cascade is fitted to a task", { hint: "Add --task cases.jsonl" });

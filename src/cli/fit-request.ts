@@ -5,7 +5,9 @@ import { UsageError } from "../errors.js";
 import { parseFitRequest } from "../fit/fit.js";
 import type { FitRequest, FitRequestInput } from "../fit/request.js";
 import type { Invocation } from "./invocation.js";
+import { optional } from "../support/optional.js";
 import { readRequestFile } from "./request-file.js";
+import { taskPath } from "./task-options.js";
 
 /** The file that is taken when no model and no `--config` is given. */
 const FILE_DEFAULT = "pare.yaml";
@@ -16,6 +18,7 @@ export interface FitOptions extends Partial<Omit<FitRequestInput, "models" | "th
   imatrix?: string;
   candidate?: string[];
   cascade?: boolean;
+  suite?: string;
 }
 
 /**
@@ -29,7 +32,9 @@ export async function fitRequest(
   given: FitOptions,
   invocation: Invocation,
 ): Promise<FitRequest> {
-  const { config, imatrix, candidate, cascade: _cascade, ...options } = given;
+  const { config, imatrix, candidate, suite, cascade: _cascade, ...rest } = given;
+  const task = taskPath({ ...optional("task", rest.task), ...optional("suite", suite) });
+  const options = { ...rest, ...optional("task", task) };
   const path = config ?? (models.length === 0 && existsSync(FILE_DEFAULT) ? FILE_DEFAULT : undefined);
   if (path !== undefined && config === undefined) invocation.remark(`Reading ${path}`);
   const fromFile = path === undefined ? {} : await readRequestFile(path);

@@ -13,6 +13,7 @@ import { describeFit } from "./command-fit.js";
 import { describeInspect } from "./command-inspect.js";
 import { describePull } from "./command-pull.js";
 import { describeQuantize } from "./command-quantize.js";
+import { describeSuite } from "./command-suite.js";
 import { describeTrain } from "./command-train.js";
 import { describeVerify } from "./command-verify.js";
 import { describeServe } from "./command-serve.js";
@@ -51,6 +52,7 @@ export function createProgram(): Command {
     describeTrain,
     describeAdapt,
     describeEval,
+    describeSuite,
     describeChat,
     describeExport,
     describeServe,

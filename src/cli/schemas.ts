@@ -4,13 +4,13 @@ import { z } from "zod";
 
 import { cascadeSchema } from "../fit/cascade/cascade-file.js";
 import { certificateSchema } from "../fit/certificate.js";
+import { evalTaskSchema, evalTextSchema, rate, suiteSchema } from "./eval-schemas.js";
 import { convertSchema, exportBrowserSchema, exportOllamaSchema, pullSchema } from "./exchange-schemas.js";
 import { serveSchema } from "./serve-schema.js";
 import { adaptSchema, trainSchema } from "./train-schema.js";
 import { verifySchema } from "./verify-schema.js";
 
 const sizeBytes = z.number().int().nonnegative();
-const share = z.number().min(0).max(1);
 
 const perLayer = z.union([z.number().int(), z.array(z.number().int())]);
 const metadataValue = z.union([
@@ -126,144 +126,6 @@ export const quantizeSchema = z
   })
   .describe("what `pare quantize --json` prints");
 
-const meanWithError = z.object({ mean: z.number(), standardError: z.number() });
-const perplexity = meanWithError.extend({
-  standardErrorIfIndependent: z.number().describe("as llama-perplexity prints it: tokens taken as independent"),
-});
-
-const divergence = perplexity.extend({
-  median: z.number(),
-  medianStandardError: z.number(),
-  p99: z.number().describe("99th percentile"),
-  p99StandardError: z.number(),
-  minimum: z.number(),
-  p5: z.number(),
-  p90: z.number(),
-  p95: z.number(),
-  maximum: z.number(),
-});
-
-const probabilityChange = meanWithError.extend({
-  rootMeanSquare: z.number(),
-  rootMeanSquareStandardError: z.number(),
-  minimum: z.number(),
-  p1: z.number(),
-  p5: z.number(),
-  p25: z.number(),
-  median: z.number(),
-  p75: z.number(),
-  p95: z.number(),
-  p99: z.number(),
-  maximum: z.number(),
-});
-
-const windowSums = z.object({
-  window: z.number().int().describe("its number in the text, from 0"),
-  tokens: z.number().int(),
-  negativeLogLikelihood: z.number(),
-  baselineNegativeLogLikelihood: z.number().optional(),
-  klDivergence: z.number().optional(),
-});
-
-export const evalTextSchema = z
-  .object({
-    model: z.string(),
-    baseline: z.object({ name: z.string(), sizeBytes, sha256: z.string() }).optional(),
-    contextLength: z.number().int().describe("tokens per window"),
-    tokens: z.number().int().describe("scored tokens"),
-    perplexity: perplexity.describe("exp of the mean of −ln p(token); the standard error is taken between windows"),
-    baselinePerplexity: perplexity.optional(),
-    perplexityRatio: z
-      .object({ mean: z.number(), low: z.number(), high: z.number() })
-      .optional()
-      .describe("baseline perplexity ÷ this model's, paired by window, with its 95 % interval; absent with one window"),
-    logPerplexityRatio: meanWithError.optional().describe("ln(this model's perplexity ÷ the baseline's)"),
-    klDivergence: divergence.optional().describe("KL(baseline ‖ model) per token, in nats; with --against"),
-    sameTopRate: share
-      .optional()
-      .describe("share of tokens after which both models' likeliest token is the same; with --against"),
-    sameTopRateStandardError: z.number().optional(),
-    probabilityChange: probabilityChange
-      .optional()
-      .describe("this model's minus the baseline's probability of the text's next token; with --against"),
-    windows: z.array(windowSums).describe("sums over each window's scored tokens, in nats"),
-    repack: z.boolean().describe("weights rearranged for speed, which changes some types' results a little"),
-    seconds: z.record(z.string(), z.number()),
-    tokensPerSecond: z.number().describe("tokens run through the model per second, unscored ones included"),
-  })
-  .describe("what `pare eval --text --json` prints");
-
-const score = z.object({ mean: share, low: share, high: share });
-const rate = z.number().nullable().describe("tokens per second; null where nothing was measured");
-
-const calibrationSchema = z
-  .object({
-    cases: z.number().int(),
-    expectedCalibrationError: share.describe("mean distance of confidence and score, over ten bins of confidence"),
-    brierScore: z.number().describe("mean squared error of the probabilities of all choices: 0 perfect, 2 the worst"),
-    bins: z.array(z.object({ low: share, high: share, cases: z.number().int(), confidence: share, score: share })),
-    abstention: z
-      .array(z.object({ coverage: share, confidence: share, score: share }))
-      .describe("the score if only the surest share of the cases is answered"),
-  })
-  .describe("how far the model's confidence can be trusted; where all cases are choices with a known answer");
-
-const faultyCaseSchema = z.object({ id: z.string(), line: z.number().int(), reason: z.string() });
-
-const caseResultSchema = z.object({
-  id: z.string(),
-  score: share.nullable().describe("null where the answer can't be scored"),
-  answer: z.string(),
-  explanation: z.string().optional().describe("why the score is not 1"),
-  tags: z.array(z.string()),
-  ended: z.string().describe("why the answer ended; `chosen` for a choice"),
-  promptTokens: z.number().int(),
-  answerTokens: z.number().int(),
-  prefillMs: z.number(),
-  decodeTokensPerSecond: rate,
-  logLikelihoods: z.array(z.number()).optional().describe("for choices: ln p of each, normalized as the case asks"),
-});
-
-export const evalTaskSchema = z
-  .object({
-    model: z.string(),
-    task: z.object({ name: z.string(), path: z.string(), sha256: z.string() }),
-    score: score.nullable().describe("mean score of the cases with its 95 % confidence interval"),
-    cases: z.number().int().describe("cases that were scored"),
-    tags: z
-      .record(z.string(), score.extend({ cases: z.number().int() }))
-      .describe("the same for the cases of each tag"),
-    worstTag: score
-      .extend({ tag: z.string(), cases: z.number().int() })
-      .optional()
-      .describe("the tag with the lowest score; its interval holds for all tags at once (Bonferroni)"),
-    calibration: calibrationSchema.optional(),
-    failures: z
-      .array(z.object({ id: z.string(), expected: z.string(), answer: z.string(), explanation: z.string() }))
-      .describe("cases that did not get the full score"),
-    unscored: z
-      .array(z.object({ id: z.string(), answer: z.string(), explanation: z.string() }))
-      .describe("answers that could not be judged; they count neither for nor against"),
-    contradictions: z
-      .array(faultyCaseSchema)
-      .optional()
-      .describe("cases that ask the same and expect different answers"),
-    excluded: z.array(faultyCaseSchema).optional().describe("faulty cases that were left out, with --exclude-faulty"),
-    perCase: z.array(caseResultSchema),
-    speed: z.object({
-      seconds: z.number(),
-      promptTokens: z.number().int(),
-      answerTokens: z.number().int(),
-      prefillTokensPerSecond: rate,
-      decodeTokensPerSecond: rate,
-    }),
-    baseline: z
-      .object({ model: z.string(), score: score.nullable(), cases: z.number().int() })
-      .optional()
-      .describe("what the baseline scored on the same cases; with --against"),
-  })
-  .describe("what `pare eval --task --json` prints");
-
 const layerSimilaritySchema = z.object({
   layer: z.number().int(),
   cosine: z.number().describe("mean cosine between the block's input and output"),
@@ -361,6 +223,7 @@ export const DOCUMENTS = {
   calibrate: calibrateSchema,
   "eval-text": evalTextSchema,
   "eval-task": evalTaskSchema,
+  suite: suiteSchema,
   certificate: certificateSchema.describe("what `pare fit --json` prints and `certificate.json` holds"),
   cascade: cascadeSchema,
   train: trainSchema,

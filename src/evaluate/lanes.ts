@@ -43,6 +43,8 @@ export interface LanesOptions {
   threads?: number | undefined;
   /** Flash attention, on a CPU: a tenth less time for prompts. */
   flash?: boolean | undefined;
+  /** Type of cached keys and values; f16 by default, as programs that serve models have it. */
+  cacheType?: string | undefined;
   /**
    * Flash attention, and steps and pieces of any shape: faster, but then the last bits of an answer, and so now and then a word,
    * depend on what is computed beside it.
@@ -75,7 +77,7 @@ export class Lanes implements Disposable {
   #prefix: readonly number[] = [];
 
   constructor(model: LlamaModel, options: LanesOptions) {
-    const { laneTokens, count, threads, fast = false, keepsPrefix = false } = options;
+    const { laneTokens, count, threads, cacheType, fast = false, keepsPrefix = false } = options;
     const isFlash = options.flash === true && !fast && model.engine.backend === "cpu";
     const flashAttention = isFlash || fast ? "auto" : "off";
     this.model = model;
@@ -96,6 +98,7 @@ export class Lanes implements Disposable {
       flashAttention,
       fullWindowCache: true, // lanes go back to shared prefixes
       unifiedCache: false,
+      ...(cacheType === undefined ? {} : { typeK: cacheType, typeV: cacheType }),
       ...(threads === undefined ? {} : { threads }),
     });
     this.#batch = this.#context.newBatch();

@@ -112,6 +112,48 @@ describe("evaluateTaskInProcess()", () => {
     expect(perByte![1]).toBeCloseTo(sum![1]! / choices[1]!.length, 6);
   });
 
+  test.skipIf(!stories)("asks a case several times, the same whatever runs beside it", async () => {
+    const task = taskOf(
+      { id: "a", prompt: "Once upon a time", scorer: "contains", expect: "Lily", maxTokens: 12 },
+      { id: "b", prompt: "The dog", scorer: "contains", expect: "the", maxTokens: 8 },
+      { id: "c", prompt: "Lily", choices: [" was", " xylophone"], expect: 0 },
+    );
+    const repeats = { repeats: 4, temperature: 1.5 };
+    const together = await evaluate({ task, ...repeats });
+    const alone = await evaluate({ task, ...repeats, parallel: 1 });
+    const answers = ({ perCase }: typeof alone) => perCase.map(({ id, repeats }) => [id, repeats]);
+    expect(answers(together)).toEqual(answers(alone));
+    const [first] = together.perCase;
+    expect(new Set(first!.repeats!.map(({ answer }) => answer)).size).toBeGreaterThan(1);
+    expect(together.perCase[2]!.repeats).toBeUndefined(); // a choice is no draw
+    expect(together.repeats).toMatchObject({ count: 4 });
+    expect(together.repeats!.passPower).toHaveLength(4);
+  });
+
+  test.skipIf(!stories)("runs code only where that is allowed", async () => {
+    const task = taskOf({ prompt: "Once upon a time", test: "/* any text is no program */", maxTokens: 3 });
+    await expect(evaluate({ task })).rejects.toThrow('Task "t.jsonl" runs code to score line 1 ("code")');
+    expect((await evaluate({ task, allowCode: true })).perCase[0]).toMatchObject({
+      score: 0,
+      explanation: expect.stringMatching(/SyntaxError/) as string,
+    });
+  });
+
+  test.skipIf(!stories)("names cases that are longer than the context, and counts the rest", async () => {
+    const long = { prompt: "Once upon a time. ".repeat(80), expect: "x" };
+    const task = taskOf(...["p", "q", "r", "s", "t"].map((id) => ({ id, ...long })), {
+      id: "u",
+      prompt: "a",
+      expect: "x",
+    });
+    await expect(evaluate({ task })).rejects.toThrow(
+      /^Cannot run case "p" \(line 1\): it needs \d+ tokens; case "q" .*; and 2 more, the context of ".*" has 256$/,
+    );
+    const { excluded, perCase } = await evaluate({ task, excludeFaulty: true, maxTokens: 1 });
+    expect(excluded).toHaveLength(5);
+    expect(perCase).toHaveLength(1);
+  });
+
   test.skipIf(!stories)("runs only the cases it is asked for", async () => {
     const task = taskOf({ id: "a", prompt: "a", expect: "x" }, { id: "b", prompt: "b", expect: "x" });
     const ids = async (cases: TaskRequest["cases"]) =>

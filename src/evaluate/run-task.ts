@@ -2,25 +2,33 @@
 // for callers that are one already.
 import { performance } from "node:perf_hooks";
 
-import { PareError, UsageError } from "../errors.js";
+import { UsageError } from "../errors.js";
 import { diagnosing } from "../model/diagnose.js";
 import { isolate } from "../native/isolate.js";
 import type { LlamaModel } from "../native/llama-model.js";
 import type { Backend } from "../native/platform.js";
 import { optional } from "../support/optional.js";
 import type { RunOptions } from "../support/progress.js";
-import { type CalibrationResult, calibrationOf, probabilitiesOf } from "./calibration.js";
 import { choose } from "./choose.js";
+import { probabilitiesOf } from "./calibration.js";
 import { ConfidenceMeter, watched } from "./confidence.js";
-import { type EndReason, generate } from "./generate.js";
+import { type GenerateRequest, generate } from "./generate.js";
 import { commonPrefix, Lanes } from "./lanes.js";
+import { mergeRepeats, samplerOf } from "./repeats.js";
+import { requireLanguage } from "./run-restricted.js";
+import { loadFunction } from "./scorers/function.js";
 import { SCORERS } from "./scorers/registry.js";
-import { type Interval, meanInterval, wilsonInterval } from "./statistics.js";
+import type { Score } from "./scorers/scorer.js";
+import { summarize } from "./summarize-task.js";
 import { planTask, type PlanOptions, type TaskPlan } from "./task-plan.js";
-import type { FaultyCase } from "./task-faults.js";
-import { readTask, type Task, type TaskCase, type TaskDefaults } from "./task.js";
+import type { CaseResult, TaskResult } from "./task-result.js";
+import type { RepeatSettings, Task, TaskCase, TaskDefaults } from "./task.js";
+import { readTask } from "./tasks/read-task.js";
 
-export interface TaskRequest extends PlanOptions {
+export type { CaseResult, TaskFailure, TaskResult } from "./task-result.js";
+
+/** Repeats, temperature and seed go before those of the task. */
+export interface TaskRequest extends PlanOptions, RepeatSettings {
   /** Path of a GGUF file. */
   model: string;
   /** LoRA adapter of the model, a GGUF file; a baseline has none. */
@@ -37,67 +45,17 @@ export interface TaskRequest extends PlanOptions {
   threads?: number | undefined;
   /** Rearrange weights for speed; off, as it changes answers. */
   repack?: boolean | undefined;
+  /** Type of cached keys and values; f16 by default, as programs that serve models have it. */
+  cacheType?: string | undefined;
+  /** Run code that comes with the task or from the model; see run-restricted.ts. */
+  allowCode?: boolean | undefined;
   /** Also tell how sure the model was of each answer. */
   tellConfidence?: boolean | undefined;
 }
 
-export interface CaseResult {
-  id: string;
-  /** 0 to 1; null where the answer can't be scored. */
-  score: number | null;
-  answer: string;
-  /** Why it is not 1. */
-  explanation?: string;
-  tags: string[];
-  /** Why the answer ended; `chosen` for a choice. */
-  ended: EndReason | "chosen";
-  promptTokens: number;
-  answerTokens: number;
-  prefillMs: number;
-  /** While other cases ran beside it; null for answers of a single token and for choices. */
-  decodeTokensPerSecond: number | null;
-  /** For choices: ln p of each, normalized as the case asks. */
-  logLikelihoods?: number[];
-  /** Where it was asked for: the chosen one's share of the choices' likelihoods, or the mean probability of the answer's tokens. */
-  confidence?: number;
-}
-
-export interface TaskFailure {
-  id: string;
-  expected: string;
-  answer: string;
-  explanation: string;
-}
-
-export interface TaskResult {
-  model: string;
-  task: { name: string; path: string; sha256: string };
-  /** Mean score with its 95 % interval; null only for a baseline of which nothing could be scored. */
-  score: Interval | null;
-  /** Cases scored. */
-  cases: number;
-  tags: Record<string, Interval & { cases: number }>;
-  /** The tag with the lowest score, with an interval that holds for all tags at once; absent without two tags. */
-  worstTag?: Interval & { tag: string; cases: number };
-  /** How far confidence can be trusted; only where all cases are choices with a known answer. */
-  calibration?: CalibrationResult;
-  failures: TaskFailure[];
-  /** Answers that could not be judged; they count neither for nor against. */
-  unscored: { id: string; answer: string; explanation: string }[];
-  /** Cases that ask the same and expect different answers. */
-  contradictions?: FaultyCase[];
-  /** Faulty cases that were left out on request. */
-  excluded?: FaultyCase[];
-  perCase: CaseResult[];
-  speed: {
-    seconds: number;
-    promptTokens: number;
-    answerTokens: number;
-    prefillTokensPerSecond: number | null;
-    decodeTokensPerSecond: number | null;
-  };
-  /** With `against`: what the baseline scored on the same cases. */
-  baseline?: { model: string; score: Interval | null; cases: number };
+export interface TaskRunOptions extends RunOptions {
+  /** Called with each case as soon as it is scored. */
+  onCase?: (result: CaseResult) => void;
 }
 
 /** A {@link TaskRequest} for which the task is read and the baseline is run, where they are given as paths. */
@@ -106,12 +64,14 @@ export interface EvaluateTaskRequest extends Omit<TaskRequest, "task">, TaskDefa
   /** Path of the baseline model: cases without `expect` are scored by agreement with its answers. */
   against?: string | undefined;
   backend?: Backend | undefined;
+  /** Called with each case as soon as it is scored; not with those of the baseline. */
+  onCase?: (result: CaseResult) => void;
 }
 
 /**
  * Scores a model on a task.
  *
- * Answers are greedy and don't depend on how many cases run at once.
+ * Answers are greedy, unless a case is asked several times, and don't depend on how many cases run at once.
  *
  * @throws {FormatError} when the task or the model is not what it should be
  * @throws {PareError} when a case can't be run, or needs a baseline and there is none, or nothing could be scored
@@ -119,24 +79,26 @@ export interface EvaluateTaskRequest extends Omit<TaskRequest, "task">, TaskDefa
  * const { score } = await evaluateTask({ model: "model.gguf", task: "cases.jsonl" });
  */
 export async function evaluateTask(request: EvaluateTaskRequest, options: RunOptions = {}): Promise<TaskResult> {
-  const { against, backend, scorer, stop, ...rest } = request;
+  const { against, backend, scorer, stop, onCase, ...rest } = request;
   const defaults = { scorer, stop, excludeFaulty: request.excludeFaulty };
   const task = typeof request.task === "string" ? await readTask(request.task, defaults) : request.task;
   const taskRequest: TaskRequest = { ...rest, task };
-  const run = (input: TaskRequest): Promise<TaskResult> =>
+  requireAllowed(taskRequest);
+  const run = (input: TaskRequest, onCase?: EvaluateTaskRequest["onCase"]): Promise<TaskResult> =>
     diagnosing([input.model], () =>
       isolate<TaskRequest, TaskResult>("evaluate/task.job", input, {
         ...options,
         backend,
+        onEvent: (result) => onCase?.(result as CaseResult),
         what: `running the task on "${input.model}"`,
       }),
     );
   if (against === undefined) {
     requireBaseline(taskRequest);
-    return run(taskRequest);
+    return run(taskRequest, onCase);
   }
   const baseline = await run({ ...taskRequest, model: against, adapter: undefined, isBaseline: true });
-  const result = await run({ ...taskRequest, baselineAnswers: answersOf(baseline) });
+  const result = await run({ ...taskRequest, baselineAnswers: answersOf(baseline) }, onCase);
   return { ...result, baseline: { model: against, score: baseline.score, cases: baseline.cases } };
 }
 
@@ -153,9 +115,11 @@ export function answersOf(result: Pick<TaskResult, "perCase">): Record<string, s
 export async function evaluateTaskInProcess(
   model: LlamaModel,
   request: TaskRequest,
-  options: RunOptions = {},
+  options: TaskRunOptions = {},
 ): Promise<TaskResult> {
   requireBaseline(request);
+  requireAllowed(request);
+  await prepareScorers(selectCases(request));
   const startedAt = performance.now();
   const selected = selectCases(request);
   const plan = planTask(model, selected, request);
@@ -164,6 +128,7 @@ export async function evaluateTaskInProcess(
   const byId = new Map<string, CaseResult>();
   const add = (result: CaseResult): void => {
     byId.set(result.id, result);
+    options.onCase?.(result);
     options.onProgress?.({
       stage: "answering",
       done: byId.size,
@@ -173,7 +138,8 @@ export async function evaluateTaskInProcess(
     });
   };
   const keepsPrefix = commonPrefix(plan.prompts).length > 0;
-  using lanes = new Lanes(model, { laneTokens: plan.laneTokens, threads: request.threads, keepsPrefix });
+  const { threads, cacheType } = request;
+  using lanes = new Lanes(model, { laneTokens: plan.laneTokens, threads, cacheType, keepsPrefix });
   if (keepsPrefix) lanes.sharePrefix(plan.prompts);
   await runChoices(lanes, plan, request, { ...options, add });
   const decodeMs = await runAnswers(lanes, plan, request, { ...options, add });
@@ -211,6 +177,23 @@ function requireBaseline(request: TaskRequest): void {
   );
 }
 
+/** Code of strangers runs only where whoever runs the task has said so. */
+function requireAllowed(request: TaskRequest): void {
+  const running = selectCases(request).find(({ scorer }) => SCORERS[scorer].runsCode);
+  if (request.allowCode || running === undefined) return;
+  throw new UsageError(`Task "${request.task.path}" runs code to score line ${running.line} ("${running.scorer}")`, {
+    hint: "Read what it runs, then allow it with --allow-code",
+  });
+}
+
+/** What scorers lack is found before the first token. */
+async function prepareScorers(cases: readonly TaskCase[]): Promise<void> {
+  for (const { scorer, language = "javascript", score } of cases) {
+    if (scorer === "code") requireLanguage(language);
+    if (scorer === "function") await loadFunction(score!);
+  }
+}
+
 interface CaseOptions extends RunOptions {
   add(result: CaseResult): void;
 }
@@ -228,16 +211,15 @@ async function runChoices(
     const { index, logLikelihoods, promptTokens, prefillMs } = choose(lanes, asked);
     const answer = taskCase.choices![index] ?? "";
     const ended = index < 0 ? "not-a-number" : "chosen";
-    const confidence = request.tellConfidence ? { confidence: Math.max(...probabilitiesOf(logLikelihoods)) } : {};
     const measured = {
       promptTokens,
       answerTokens: 0,
       prefillMs,
       decodeTokensPerSecond: null,
       logLikelihoods,
-      ...confidence,
+      ...(request.tellConfidence && { confidence: Math.max(...probabilitiesOf(logLikelihoods)) }),
     };
-    add(caseResult(taskCase, request, { answer, ended, ...measured }));
+    add(await caseResult(taskCase, request, { answer, ended, ...measured }));
   }
 }
 
@@ -249,149 +231,81 @@ async function runAnswers(
   { add, signal }: CaseOptions,
 ): Promise<number> {
   const startedAt = performance.now();
-  const meters = plan.answers.map(() => (request.tellConfidence ? new ConfidenceMeter() : undefined));
+  const settings = { ...request.task, ...definedOf(request) };
+  const { repeats = 1 } = settings;
+  const asked = plan.answers.flatMap(({ taskCase, request: { ...one } }) =>
+    Array.from({ length: repeats }, (_, repeat) => {
+      const meter = request.tellConfidence ? new ConfidenceMeter() : undefined;
+      const sampler = samplerOf(taskCase.id, repeat, settings);
+      return { taskCase, meter, request: watched({ ...one, sampler } as GenerateRequest, meter) };
+    }),
+  );
+  const results: CaseResult[] = [];
+  let scoring = Promise.resolve();
+  const score = async (index: number, measured: Measured): Promise<void> => {
+    results[index] = await caseResult(asked[index]!.taskCase, request, measured);
+    const first = index - (index % repeats);
+    const ofCase = Array.from({ length: repeats }, (_, repeat) => results[first + repeat]);
+    if (ofCase.every((one) => one !== undefined)) add(mergeRepeats(ofCase));
+  };
   const answers = await generate(
     lanes,
-    plan.answers.map((planned, index) => watched(planned.request, meters[index])),
+    asked.map((planned) => planned.request),
     {
       parallel: request.parallel,
       signal,
       onAnswer: (index, { text, reason, promptTokens, answerTokens, prefillMs, decodeMs }) => {
         const decodeTokensPerSecond = decodeMs > 0 ? ((answerTokens - 1) / decodeMs) * 1000 : null;
-        const confidence = meters[index] ? { confidence: meters[index].confidence } : {};
+        const { meter } = asked[index]!;
+        const confidence = meter ? { confidence: meter.confidence } : {};
         const measured = { promptTokens, answerTokens, prefillMs, decodeTokensPerSecond, ...confidence };
-        add(caseResult(plan.answers[index]!.taskCase, request, { answer: text, ended: reason, ...measured }));
+        scoring = scoring.then(() => score(index, { answer: text, ended: reason, ...measured }));
+        scoring.catch(() => undefined); // it is thrown below
       },
     },
   );
-  return performance.now() - startedAt - answers.reduce((sum, { prefillMs }) => sum + prefillMs, 0);
+  const elapsedMs = performance.now() - startedAt;
+  await scoring;
+  return elapsedMs - answers.reduce((sum, { prefillMs }) => sum + prefillMs, 0);
 }
 
-function caseResult(
-  taskCase: TaskCase,
-  request: TaskRequest,
-  measured: Omit<CaseResult, "id" | "score" | "explanation" | "tags">,
-): CaseResult {
-  const { value, explanation } = scoreOf(taskCase, request, measured);
-  return { id: taskCase.id, score: value, ...(explanation ? { explanation } : {}), tags: taskCase.tags, ...measured };
+/** The settings of a request that were given. */
+function definedOf({ repeats, temperature, seed }: RepeatSettings): RepeatSettings {
+  return { ...optional("repeats", repeats), ...optional("temperature", temperature), ...optional("seed", seed) };
+}
+
+type Measured = Omit<CaseResult, "id" | "score" | "explanation" | "tags" | "parts" | "label" | "repeats">;
+
+async function caseResult(taskCase: TaskCase, request: TaskRequest, measured: Measured): Promise<CaseResult> {
+  const { value, explanation, parts, label } = await scoreOf(
+    taskCase,
+    request.baselineAnswers?.[taskCase.id],
+    measured,
+  );
+  return {
+    id: taskCase.id,
+    score: value,
+    ...(explanation ? { explanation } : {}),
+    ...optional("parts", parts),
+    ...optional("label", label),
+    tags: taskCase.tags,
+    ...measured,
+  };
 }
 
 /** The scorer's verdict, with what it can't know: that the answer was cut off, or that the model is broken. */
-function scoreOf(
+export async function scoreOf(
   taskCase: TaskCase,
-  request: TaskRequest,
+  baselineAnswer: string | undefined,
   { answer, ended, answerTokens }: Pick<CaseResult, "answer" | "ended" | "answerTokens">,
-): { value: number | null; explanation?: string } {
+): Promise<Score> {
   if (ended === "not-a-number") return { value: 0, explanation: "the model's logits are not numbers" };
   const scorer = SCORERS[taskCase.scorer];
-  const baselineAnswer = request.baselineAnswers?.[taskCase.id];
   if (scorer.needsBaseline(taskCase) && baselineAnswer === undefined) {
     return { value: null, explanation: 'it has no "expect", and there is no baseline to agree with' };
   }
-  const score = scorer.score(answer, taskCase, baselineAnswer);
+  const score = await scorer.score(answer, taskCase, baselineAnswer);
   if (score.value === 1 || (ended !== "length" && ended !== "context")) return score;
   const where = ended === "length" ? `after ${answerTokens} tokens` : "at the end of the context";
   return { ...score, explanation: `${score.explanation ?? "it is wrong"} (cut off ${where})` };
-}
-
-function summarize(
-  request: TaskRequest,
-  cases: TaskCase[],
-  perCase: CaseResult[],
-  time: { decodeMs: number; seconds: number },
-): TaskResult {
-  const { name, path, sha256 } = request.task;
-  const scored = perCase.filter(({ score }) => score !== null);
-  const unscored = perCase
-    .filter(({ score }) => score === null)
-    .map(({ id, answer, explanation = "" }) => ({ id, answer, explanation }));
-  if (scored.length === 0 && !request.isBaseline) {
-    throw new PareError(
-      `Nothing in task "${path}" could be scored: ${unscored[0]?.explanation ?? "no case was chosen"}`,
-    );
-  }
-  return {
-    model: request.model,
-    task: { name, path, sha256 },
-    score: scored.length === 0 ? null : intervalOf(scored),
-    cases: scored.length,
-    tags: perTag(scored),
-    ...optional("worstTag", worstTag(scored)),
-    ...optional("calibration", calibrationOfChoices(cases, perCase)),
-    failures: failuresOf(request, cases, perCase),
-    unscored,
-    perCase,
-    speed: speedOf(perCase, time),
-  };
-}
-
-/** Wilson's interval for right and wrong, Student's where scores lie between. */
-function intervalOf(scored: readonly CaseResult[], confidence = 0.95): Interval {
-  const values = scored.map(({ score }) => score!);
-  if (values.some((value) => value !== 0 && value !== 1)) return meanInterval(values, confidence);
-  return wilsonInterval(values.filter((value) => value === 1).length, values.length, confidence);
-}
-
-/** Of many tags one looks bad by chance: its interval is as wide as it takes for all of them to hold at once (Bonferroni). */
-function worstTag(scored: readonly CaseResult[]): TaskResult["worstTag"] {
-  const tags = [...new Set(scored.flatMap((one) => one.tags))].sort();
-  if (tags.length < 2) return undefined;
-  const confidence = 1 - 0.05 / tags.length;
-  return tags
-    .map((tag) => {
-      const tagged = scored.filter((one) => one.tags.includes(tag));
-      return { tag, cases: tagged.length, ...intervalOf(tagged, confidence) };
-    })
-    .reduce((worst, one) => (one.mean < worst.mean || (one.mean === worst.mean && one.low < worst.low) ? one : worst));
-}
-
-function calibrationOfChoices(
-  cases: readonly TaskCase[],
-  perCase: readonly CaseResult[],
-): CalibrationResult | undefined {
-  const choices = cases.flatMap((taskCase, index) => {
-    const { logLikelihoods } = perCase[index]!;
-    if (taskCase.scorer !== "choice" || taskCase.expect === undefined) return [];
-    if (!logLikelihoods?.every(Number.isFinite)) return [];
-    const expected = taskCase.choices!.indexOf(SCORERS.choice.expected(taskCase, undefined));
-    return [{ probabilities: probabilitiesOf(logLikelihoods), expected }];
-  });
-  return choices.length > 0 && choices.length === cases.length ? calibrationOf(choices) : undefined;
-}
-
-function perTag(scored: readonly CaseResult[]): TaskResult["tags"] {
-  const tags = [...new Set(scored.flatMap(({ tags }) => tags))].sort();
-  return Object.fromEntries(
-    tags.map((tag) => {
-      const tagged = scored.filter(({ tags }) => tags.includes(tag));
-      return [tag, { ...intervalOf(tagged), cases: tagged.length }];
-    }),
-  );
-}
-
-function failuresOf(request: TaskRequest, cases: readonly TaskCase[], perCase: readonly CaseResult[]): TaskFailure[] {
-  return cases.flatMap((taskCase, i) => {
-    const { id, score, answer, explanation = "" } = perCase[i]!;
-    if (score === null || score === 1) return [];
-    const expected = SCORERS[taskCase.scorer].expected(taskCase, request.baselineAnswers?.[id]);
-    return [{ id, expected, answer, explanation }];
-  });
-}
-
-function speedOf(
-  perCase: readonly CaseResult[],
-  { decodeMs, seconds }: { decodeMs: number; seconds: number },
-): TaskResult["speed"] {
-  const sum = (value: (one: CaseResult) => number): number => perCase.reduce((total, one) => total + value(one), 0);
-  const promptTokens = sum((one) => one.promptTokens);
-  const answerTokens = sum((one) => one.answerTokens);
-  const stepTokens = sum((one) => Math.max(0, one.answerTokens - 1)); // the first comes from the prompt's logits
-  const prefillMs = sum((one) => one.prefillMs);
-  return {
-    seconds,
-    promptTokens,
-    answerTokens,
-    prefillTokensPerSecond: prefillMs > 0 ? (promptTokens / prefillMs) * 1000 : null,
-    decodeTokensPerSecond: stepTokens > 0 && decodeMs > 0 ? (stepTokens / decodeMs) * 1000 : null,
-  };
 }

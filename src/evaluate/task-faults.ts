@@ -1,5 +1,5 @@
-// Cases that spoil a task: two with one id, which is an error, and several that ask the same and expect different answers, which
-// are only named. Both are left out on request.
+// Cases that spoil a task: two with one id and those that are examples, which is an error, and several that ask the same and expect
+// different answers, which are only named. Both are left out on request.
 import { FormatError } from "../errors.js";
 import type { TaskCase } from "./task.js";
 
@@ -17,6 +17,7 @@ const NAMED_MAX = 3;
  * Finds the faulty cases.
  *
  * @param isExcluding leave them out
+ * @param shown lines of cases that the task itself shows as examples
  * @returns what is left, what was left out, and what was not and contradicts another
  * @throws {FormatError} naming the first ids that are taken, unless such cases are left out
  */
@@ -24,14 +25,17 @@ export function withoutFaults(
   cases: readonly TaskCase[],
   path: string,
   isExcluding: boolean,
+  shown: ReadonlySet<number> = new Set(),
 ): { cases: TaskCase[]; excluded: FaultyCase[]; contradictions: FaultyCase[] } {
-  const [duplicates, contradictions] = [duplicatesIn(cases), contradictionsIn(cases)];
+  const duplicates = [...duplicatesIn(cases), ...shownIn(cases, shown)];
+  const contradictions = contradictionsIn(cases);
   if (!isExcluding) {
     if (duplicates.length > 0) throw faultError(duplicates, path);
     return { cases: [...cases], excluded: [], contradictions };
   }
-  const excluded = [...duplicates, ...contradictions].sort((a, b) => a.line - b.line);
-  const lines = new Set(excluded.map(({ line }) => line));
+  const faults = [...contradictions, ...duplicates].sort((a, b) => a.line - b.line);
+  const lines = new Set(faults.map(({ line }) => line));
+  const excluded = [...new Map(faults.map((fault) => [fault.line, fault])).values()]; // one reason each
   return { cases: cases.filter(({ line }) => !lines.has(line)), excluded, contradictions: [] };
 }
 
@@ -43,6 +47,13 @@ function duplicatesIn(cases: readonly TaskCase[]): FaultyCase[] {
     if (earlier === undefined) lineOf.set(id, line);
     return earlier === undefined ? [] : [{ id, line, reason: `the id "${id}" is taken by line ${earlier}` }];
   });
+}
+
+/** A case whose answer is among the examples measures copying. */
+function shownIn(cases: readonly TaskCase[], shown: ReadonlySet<number>): FaultyCase[] {
+  return cases
+    .filter(({ line }) => shown.has(line))
+    .map(({ id, line }) => ({ id, line, reason: "it is also shown as an example" }));
 }
 
 /** Every case that asks the same as another and expects something else: nobody knows which is right. */

@@ -53,6 +53,7 @@ export function planTask(model: LlamaModel, cases: readonly TaskCase[], options:
     readTemplate: cases.some(({ messages }) => messages !== undefined),
     today: DATE_IN_PROMPTS,
   });
+  const tooLong: FaultyCase[] = [];
   const plan: TaskPlan = { answers: [], choices: [], prompts: [], laneTokens: 0, excluded: [] };
   for (const taskCase of cases) {
     const tokens = promptTokens(tokenizer, taskCase);
@@ -60,17 +61,18 @@ export function planTask(model: LlamaModel, cases: readonly TaskCase[], options:
       taskCase.scorer === "choice"
         ? planChoice(tokenizer, taskCase, tokens)
         : planAnswer(taskCase, tokens, options.maxTokens ?? MAX_TOKENS_DEFAULT);
-    if (planned.tokensLeast > contextLength && options.excludeFaulty) {
+    if (planned.tokensLeast > contextLength) {
       const reason = `it needs ${planned.tokensLeast} tokens, the context has ${contextLength}`;
-      plan.excluded.push({ id: taskCase.id, line: taskCase.line, reason });
+      tooLong.push({ id: taskCase.id, line: taskCase.line, reason });
       continue;
     }
-    requireFit(model, taskCase, planned.tokensLeast, contextLength);
     if ("choice" in planned) plan.choices.push(planned.choice);
     else plan.answers.push(planned.answer);
     plan.prompts.push(tokens);
     plan.laneTokens = Math.max(plan.laneTokens, Math.min(contextLength, planned.tokensMost));
   }
+  if (tooLong.length > 0 && !options.excludeFaulty) throw tooLongError(model.path, tooLong, contextLength);
+  plan.excluded.push(...tooLong);
   return plan;
 }
 
@@ -118,6 +120,7 @@ function planChoice(
   const wholeTokens = choices.map((text) => tokensOf(tokenizer, taskCase, text));
   const divisors = choices.map((text, i) => {
     if (taskCase.normalize === "bytes") return Buffer.byteLength(text);
+    if (taskCase.normalize === "characters") return Math.max(1, [...text.trimStart()].length);
     return taskCase.normalize === "tokens" ? Math.max(1, wholeTokens[i]!.length - promptTokens.length) : 1;
   });
   if (wholeTokens.some((tokens) => tokens[0] !== promptTokens[0] || tokens.length < 2)) {
@@ -133,14 +136,17 @@ function planChoice(
   };
 }
 
-function requireFit(model: LlamaModel, taskCase: TaskCase, tokens: number, contextLength: number): void {
-  if (tokens <= contextLength) return;
-  throw new PareError(
-    `Cannot run ${nameOf(taskCase)}: it needs ${tokens} tokens, the context of "${model.path}" has ${contextLength}`,
-    { hint: "Shorten the case, or leave all such cases out with --exclude-faulty" },
-  );
+/** Cases that the error names before it only counts them. */
+const NAMED_MAX = 3;
+
+function tooLongError(path: string, cases: readonly FaultyCase[], contextLength: number): PareError {
+  const context = `the context of "${path}" has ${contextLength}`;
+  const hint = "Shorten such cases, or leave them all out with --exclude-faulty";
+  const named = cases.slice(0, NAMED_MAX).map((one) => `${nameOf(one)}: ${one.reason.replace(/, the .*/, "")}`);
+  const more = cases.length > NAMED_MAX ? `; and ${cases.length - NAMED_MAX} more` : "";
+  return new PareError(`Cannot run ${named.join("; ")}${more}, ${context}`, { hint });
 }
 
-function nameOf({ id, line }: TaskCase): string {
+function nameOf({ id, line }: Pick<TaskCase, "id" | "line">): string {
   return id === `line-${line}` ? `the case in line ${line}` : `case "${id}" (line ${line})`;
 }

@@ -9,5 +9,8 @@ export async function run(request: TaskRequest, context: JobContext): Promise<Ta
     repack: request.repack ?? false,
     adapter: request.adapter,
   });
-  return await evaluateTaskInProcess(model, request, { onProgress: context.progress });
+  return await evaluateTaskInProcess(model, request, {
+    onProgress: context.progress,
+    onCase: (result) => context.emit(result),
+  });
 }

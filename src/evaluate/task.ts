@@ -1,14 +1,15 @@
-// A task: cases with a prompt and a way to score the answer, read from JSON Lines. Everything that can be wrong with a case
-// is found here, with its line, before a model is loaded.
-import { readFile } from "node:fs/promises";
-import { basename } from "node:path";
+// A task: cases with a prompt and a way to score the answer. Everything that can be wrong with a case is found here, with its line,
+// before a model is loaded. Which files hold tasks, and how, is in tasks/.
+import { basename, dirname, resolve } from "node:path";
 
 import { z } from "zod";
 
 import { FormatError, UsageError, messageOf } from "../errors.js";
 import { sha256 } from "../support/files.js";
-import { type FaultyCase, withoutFaults } from "./task-faults.js";
+import { RESTRICTED_LANGUAGES, type RestrictedLanguage } from "./run-restricted.js";
+import { type Constraint, constraintSchema } from "./scorers/constraints.js";
 import { isScorerName, SCORER_NAMES, SCORERS, type ScorerName } from "./scorers/registry.js";
+import { type FaultyCase, withoutFaults } from "./task-faults.js";
 
 /** One turn of a conversation, as chat templates take it. */
 export interface ChatMessage {
@@ -19,7 +20,7 @@ export interface ChatMessage {
 export interface TaskCase {
   /** Unique in the task; `line-7` where the file gives none. */
   id: string;
-  /** Line of the file, from 1. */
+  /** Line of the file, or row of a table, from 1. */
   line: number;
   /** Text to continue as it is. Either this or `messages`. */
   prompt?: string | undefined;
@@ -30,21 +31,45 @@ export interface TaskCase {
   scorer: ScorerName;
   tags: string[];
   choices?: string[] | undefined;
-  /** How likelihoods of choices of unequal length are compared: summed, or per token or UTF-8 byte. */
-  normalize?: "none" | "tokens" | "bytes" | undefined;
+  /** How likelihoods of choices of unequal length are compared: summed, or per token, UTF-8 byte or character. */
+  normalize?: "none" | "tokens" | "bytes" | "characters" | undefined;
   schema?: object | boolean | undefined;
   pattern?: string | undefined;
+  /** With numeric: a distance, or a share such as "1%". */
+  tolerance?: number | string | undefined;
+  labels?: string[] | undefined;
+  ignoreCase?: boolean | undefined;
+  /** With contains: texts that must not occur. */
+  without?: string[] | undefined;
+  constraints?: Constraint[] | undefined;
+  /** With json and constraints: score the share of what is right. */
+  partial?: boolean | undefined;
+  /** With code: what stands before and after the answer in the program, and its language. */
+  setup?: string | undefined;
+  test?: string | undefined;
+  language?: RestrictedLanguage | undefined;
+  /** With function: absolute path of the module that scores. */
+  score?: string | undefined;
   /** Tokens of the answer at most. */
   maxTokens?: number | undefined;
   /** Texts that end the answer; they are no part of it. */
   stop: string[];
 }
 
-export interface Task {
+/** How often each case is asked, and how the answers are drawn; see repeats.ts. */
+export interface RepeatSettings {
+  repeats?: number | undefined;
+  temperature?: number | undefined;
+  seed?: number | undefined;
+}
+
+export interface Task extends RepeatSettings {
   name: string;
   path: string;
-  /** Of the file's bytes. */
+  /** Of the file's bytes; of several files, of their hashes one a line. */
   sha256: string;
+  /** The files that were read, in the order of that hash; none for a built-in suite. */
+  files?: string[];
   cases: TaskCase[];
   /** Faulty cases that were left out on request. */
   excluded?: FaultyCase[];
@@ -83,57 +108,69 @@ export const taskCaseSchema = z.strictObject({
   tags: texts.optional().describe("groups that are scored on their own, too"),
   choices: z.array(z.string()).optional().describe("with choice: the continuations to choose from"),
   normalize: z
-    .enum(["none", "tokens", "bytes"])
+    .enum(["none", "tokens", "bytes", "characters"])
     .optional()
-    .describe("with choice: likelihood in all, per token or per byte"),
+    .describe("with choice: likelihood in all, per token, per byte or per character"),
   schema: z
     .union([z.record(z.string(), z.unknown()), z.boolean()])
     .optional()
     .describe("with json: JSON Schema of the answer"),
   pattern: z.string().optional().describe("with regex: JavaScript regular expression, flag u"),
+  tolerance: z.union([z.number(), z.string()]).optional().describe("with numeric: a distance, or a share such as 1%"),
+  labels: z.array(z.string()).optional().describe("with label: all labels there are"),
+  ignoreCase: z.boolean().optional().describe("with exact and contains: A is a"),
+  without: texts.optional().describe("with contains: texts that must not occur"),
+  constraints: z.array(constraintSchema).optional().describe("with constraints: what the answer must be like"),
+  partial: z.boolean().optional().describe("with json and constraints: score the share that is right"),
+  setup: z.string().optional().describe("with code: what stands before the answer"),
+  test: z.string().optional().describe("with code: what stands behind it and fails if it is wrong"),
+  language: z.enum(RESTRICTED_LANGUAGES).optional().describe("with code: javascript unless given"),
+  score: z.string().optional().describe("with function: path of a module that exports score(answer, taskCase)"),
   maxTokens: z.number().int().min(1).max(1_000_000).optional().describe("tokens of the answer at most"),
   stop: texts.optional().describe("texts that end the answer"),
   metadata: z.unknown().optional().describe("anything; ignored"),
 });
 
 /**
- * Reads a task file: JSON Lines, one case a line, empty lines ignored.
+ * Reads a task from JSON Lines: one case a line, empty lines ignored.
  *
+ * @param options.path what errors call it
  * @throws {FormatError} with the line's number when a case is not what it should be
  * @throws {UsageError} when the default scorer is unknown
  */
-export async function readTask(path: string, defaults: TaskDefaults = {}): Promise<Task> {
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(path);
-  } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code === "ENOENT" ? "no such file" : messageOf(error);
-    throw new FormatError(path, `Cannot read task "${path}": ${reason}`, { cause: error });
-  }
-  return parseTask(bytes, { ...defaults, path });
+export function parseTask(source: string | Uint8Array, options: TaskDefaults & { path: string }): Task {
+  const { path } = options;
+  const bytes = typeof source === "string" ? Buffer.from(source) : source;
+  return { ...taskOf(rowsOfLines(bytes, path), options), sha256: sha256(bytes) };
+}
+
+/** A case as it was written, and where. */
+export interface TaskRow {
+  line: number;
+  value: unknown;
 }
 
 /**
- * Reads a task from the text of a task file.
+ * Makes a task of its cases.
  *
- * @param options.path what errors call it
- * @throws {FormatError} as {@link readTask}
+ * @param options.shown lines of cases that are also shown as examples, which makes them faulty
+ * @throws {FormatError} with the line's number when a case is not what it should be
+ * @throws {UsageError} when the default scorer is unknown
  */
-export function parseTask(source: string | Uint8Array, options: TaskDefaults & { path: string }): Task {
+export function taskOf(
+  rows: Iterable<TaskRow>,
+  options: TaskDefaults & { path: string; shown?: ReadonlySet<number> },
+): Omit<Task, "sha256"> {
   const { path } = options;
   requireScorer(options.scorer);
-  const bytes = typeof source === "string" ? Buffer.from(source) : source;
-  const cases: TaskCase[] = [];
-  for (const { line, text } of numberedLines(bytes, path)) {
-    cases.push(parseCase(text, { ...options, line }));
-  }
+  const cases = Array.from(rows, (row) => parseCase(row, options));
   if (cases.length === 0) {
     throw new FormatError(path, `Cannot read task "${path}": it has no cases`, {
       hint: 'Write one case a line, such as {"prompt": "2 + 2 =", "expect": "4"}',
     });
   }
-  const sound = withoutFaults(cases, path, options.excludeFaulty ?? false);
-  return { name: basename(path).replace(/(\.task)?\.jsonl?$/, ""), path, sha256: sha256(bytes), ...sound };
+  const sound = withoutFaults(cases, path, options.excludeFaulty ?? false, options.shown);
+  return { name: basename(path).replace(/(\.task)?\.\w+$/, ""), path, files: [path], ...sound };
 }
 
 function requireScorer(name: string | undefined): void {
@@ -142,28 +179,29 @@ function requireScorer(name: string | undefined): void {
 }
 
 /** The lines that hold something, numbered from 1. */
-function* numberedLines(bytes: Uint8Array, path: string): Generator<{ line: number; text: string }> {
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes); // drops a byte-order mark
-  } catch (cause) {
-    throw new FormatError(path, `Cannot read task "${path}": it is not UTF-8 text`, { cause });
-  }
-  let line = 0;
-  for (const content of text.split("\n")) {
-    line++;
-    if (content.trim() !== "") yield { line, text: content };
+export function* rowsOfLines(bytes: Uint8Array, path: string): Generator<TaskRow> {
+  for (const [index, text] of textOf(bytes, path).split("\n").entries()) {
+    if (text.trim() === "") continue;
+    const line = index + 1;
+    try {
+      yield { line, value: JSON.parse(text) as unknown };
+    } catch (cause) {
+      throw lineError(path, line, `it is no JSON: ${messageOf(cause)}`, cause);
+    }
   }
 }
 
-function parseCase(text: string, options: TaskDefaults & { path: string; line: number }): TaskCase {
-  const { path, line } = options;
-  let value: unknown;
+/** @throws {FormatError} when the bytes are not UTF-8 */
+export function textOf(bytes: Uint8Array, path: string): string {
   try {
-    value = JSON.parse(text);
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes); // drops a byte-order mark
   } catch (cause) {
-    throw lineError(path, line, `it is no JSON: ${messageOf(cause)}`, cause);
+    throw new FormatError(path, `Cannot read task "${path}": it is not UTF-8 text`, { cause });
   }
+}
+
+function parseCase({ line, value }: TaskRow, options: TaskDefaults & { path: string }): TaskCase {
+  const { path } = options;
   const parsed = taskCaseSchema.safeParse(value);
   if (!parsed.success) throw lineError(path, line, problemOf(value, parsed.error));
   const raw = parsed.data;
@@ -180,6 +218,8 @@ function parseCase(text: string, options: TaskDefaults & { path: string; line: n
     tags: [raw.tags ?? []].flat(),
     maxTokens: raw.maxTokens ?? options.maxTokens,
     stop: [raw.stop ?? options.stop ?? []].flat(),
+    without: raw.without === undefined ? undefined : [raw.without].flat(),
+    score: raw.score === undefined ? undefined : resolve(dirname(path), raw.score),
   };
   const problem = problemOfPrompt(taskCase) ?? SCORERS[scorer].check(taskCase);
   if (problem !== undefined) throw lineError(path, line, problem);
@@ -187,11 +227,20 @@ function parseCase(text: string, options: TaskDefaults & { path: string; line: n
 }
 
 /** Fields that only one scorer reads name that scorer. */
+const SCORER_OF = {
+  choices: "choice",
+  schema: "json",
+  pattern: "regex",
+  tolerance: "numeric",
+  labels: "label",
+  constraints: "constraints",
+  test: "code",
+  score: "function",
+} as const satisfies Partial<Record<keyof TaskCase, ScorerName>>;
+
 function scorerFor(raw: z.infer<typeof taskCaseSchema>): ScorerName | undefined {
-  if (raw.choices !== undefined) return "choice";
-  if (raw.schema !== undefined) return "json";
-  if (raw.pattern !== undefined) return "regex";
-  return undefined;
+  const field = (Object.keys(SCORER_OF) as (keyof typeof SCORER_OF)[]).find((key) => raw[key] !== undefined);
+  return field && SCORER_OF[field];
 }
 
 function problemOfPrompt({ prompt, messages, stop }: TaskCase): string | undefined {
@@ -211,6 +260,7 @@ function problemOf(value: unknown, error: z.ZodError): string {
   return `"${issue.path.join(".")}": ${issue.message}`;
 }
 
-function lineError(path: string, line: number, problem: string, cause?: unknown): FormatError {
+/** The error of one line. */
+export function lineError(path: string, line: number, problem: string, cause?: unknown): FormatError {
   return new FormatError(path, `Cannot read task "${path}": line ${line}: ${problem}`, { cause });
 }

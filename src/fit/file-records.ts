@@ -25,12 +25,12 @@ export async function recordFile(
 /**
  * Every file that the fit of a request reads, the parts of a split model one by one. A shipped device is none.
  *
- * @param taskHash of the task's bytes as they were read
+ * @param task the files that it was read from, none for a built-in suite, and the hash of what they hold
  */
 export async function recordInputs(
-  { task, text = [], importance, device }: FitRequest,
+  { text = [], importance, device }: FitRequest,
   bases: readonly BaseModel[],
-  taskHash: string,
+  task: { files: readonly string[]; sha256: string },
   signal?: AbortSignal,
 ): Promise<FileRecord[]> {
   const models = bases.flatMap(({ model, sha256 }) => {
@@ -39,7 +39,11 @@ export async function recordInputs(
   });
   const files: [string, string | undefined, string?][] = [
     ...models,
-    ["task", task, taskHash],
+    ...task.files.map((path): [string, string, string?] => [
+      "task",
+      path,
+      task.files.length === 1 ? task.sha256 : undefined,
+    ]),
     ...text.map((path): [string, string] => ["text", path]),
     ["importance", importance],
     ["device", isDeviceFile(device) ? device : undefined],

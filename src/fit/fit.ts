@@ -96,7 +96,7 @@ export async function fit(input: FitRequestInput, { drawReport, ...options }: Fi
     startedAt,
   });
   const { sign: _sign, ...asked } = request; // where a key lies is nobody's business
-  const inputs = await recordInputs(request, bases, yardstick.sha256, options.signal);
+  const inputs = await recordInputs(request, bases, yardstick, options.signal);
   const certificate = { ...findings, request: asked, inputs };
   return writeResults({ certificate, request, outcome, laboratory, workspace, key }, drawReport, options);
 }

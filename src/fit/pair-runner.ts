@@ -4,6 +4,7 @@ import { EngineError, PareError } from "../errors.js";
 import { type CaseResult, evaluateTask } from "../evaluate/run-task.js";
 import { SCORERS } from "../evaluate/scorers/registry.js";
 import type { Task, TaskCase } from "../evaluate/task.js";
+import type { FitRequest } from "./request.js";
 import type { TrialOptions } from "./yardstick.js";
 
 /** What the baseline said to a case. */
@@ -12,6 +13,9 @@ export interface KnownAnswer {
   /** Only where candidates are scored by agreement with it. */
   answer?: string;
 }
+
+/** What a fit was asked about running cases. */
+type RunSettings = Pick<FitRequest, "excludeFaulty" | "allowCode">;
 
 export class PairRunner {
   readonly #task: Task;
@@ -22,7 +26,7 @@ export class PairRunner {
   readonly answersNeeded: Record<string, string> = {};
   /** Cases that did not fit the context, as notes: they score 0 on both sides, which leaves the share kept as it is. */
   readonly tooLong: string[] = [];
-  readonly #excludeFaulty: boolean;
+  readonly #settings: RunSettings;
   #baselineSum = 0;
   casesRun = 0;
 
@@ -32,9 +36,9 @@ export class PairRunner {
     models: { baseline: string; candidate: string },
     known: ReadonlyMap<string, KnownAnswer>,
     options: TrialOptions,
-    excludeFaulty = false,
+    settings: RunSettings = {},
   ) {
-    this.#excludeFaulty = excludeFaulty;
+    this.#settings = { excludeFaulty: settings.excludeFaulty, allowCode: settings.allowCode };
     this.#task = task;
     this.#models = models;
     this.#known = new Map(known);
@@ -95,7 +99,7 @@ export class PairRunner {
       threads,
       baselineAnswers,
       isBaseline: true,
-      excludeFaulty: this.#excludeFaulty,
+      ...this.#settings,
       task: { ...this.#task, cases: [...cases], excluded: [] },
     };
     const { perCase, excluded = [] } = await evaluateTask(request, { signal, onProgress });

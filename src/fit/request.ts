@@ -59,6 +59,7 @@ export const fitRequestSchema = z
       .boolean()
       .optional()
       .describe("leave out cases that contradict each other or exceed the context, in place of refusing the task"),
+    allowCode: z.boolean().optional().describe("run the code that answers or the task's own scorers are"),
     sign: z.string().optional().describe("private Ed25519 key, PEM, to sign the certificate with"),
   })
   .refine((request) => (request.task === undefined) !== (request.text === undefined), {

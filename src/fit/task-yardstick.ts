@@ -8,7 +8,8 @@ import { ChatTemplate } from "../evaluate/chat-template.js";
 import { Contention } from "../evaluate/contention.js";
 import { runPairedTrial } from "../evaluate/paired-trial.js";
 import { MAX_TOKENS_DEFAULT } from "../evaluate/task-plan.js";
-import { type Task, type TaskCase, readTask } from "../evaluate/task.js";
+import type { Task, TaskCase } from "../evaluate/task.js";
+import { readTask } from "../evaluate/tasks/read-task.js";
 import { evaluateText, tokenizeText } from "../evaluate/text.js";
 import { PareError } from "../errors.js";
 import { sha256 } from "../support/files.js";
@@ -88,6 +89,7 @@ class TaskYardstick implements Yardstick {
   readonly tokensEach: number;
   readonly calibrationText: string;
   readonly sha256: string;
+  readonly files: readonly string[];
   readonly #request: FitRequest;
   readonly #task: Task;
   readonly #base: BaseModel;
@@ -125,6 +127,7 @@ class TaskYardstick implements Yardstick {
     this.contextNeeded = setup.contextNeeded;
     this.tokensEach = DECODE_COST * Math.max(16, screenTokens.length / parts.selection.length); // answers are some part of it
     this.sha256 = task.sha256;
+    this.files = task.files ?? [];
     this.sizes = mapParts(parts, (cases) => cases.length) as unknown as Yardstick["sizes"];
     this.available = { selection: parts.selection.length, confirmation: parts.confirmation.length };
   }
@@ -158,7 +161,7 @@ class TaskYardstick implements Yardstick {
     const { keep, claim, seed } = this.#request;
     const cases = this.#parts[part];
     const models = { baseline: this.#base.path, candidate: modelPath };
-    const pair = new PairRunner(this.#task, models, this.#known, options, this.#request.excludeFaulty);
+    const pair = new PairRunner(this.#task, models, this.#known, options, this.#request);
     const { sequence, draws } = await runPairedTrial(
       {
         cases,

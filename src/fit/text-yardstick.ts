@@ -68,6 +68,7 @@ class TextYardstick implements Yardstick {
   readonly tokensEach: number;
   readonly calibrationText: string;
   readonly sha256: string;
+  readonly files = [];
   readonly #base: BaseModel;
   readonly #tokens: Record<Part, Int32Array>;
 

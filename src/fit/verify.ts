@@ -5,8 +5,9 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 
 import { FormatError, PareError, messageOf } from "../errors.js";
+import { isSuitePath, suiteText } from "../evaluate/suites/suite-task.js";
 import { canonicalJson } from "../support/canonical-json.js";
-import { sha256File } from "../support/files.js";
+import { sha256, sha256File } from "../support/files.js";
 import type { RunOptions } from "../support/progress.js";
 import { judge } from "./bar.js";
 import { type Certificate, type Quality, certificateSchema } from "./certificate.js";
@@ -79,6 +80,7 @@ async function checkContents(request: VerifyRequest, certificate: Certificate, o
   for (const input of certificate.inputs ?? []) {
     checks.push(await checkFile(input, [input.path, join(request.inputs ?? folder, basename(input.path))], options));
   }
+  checks.push(...checkSuite(certificate));
   for (const output of certificate.outputs ?? []) {
     checks.push(await checkFile(output, [join(folder, output.path)], options));
   }
@@ -144,6 +146,13 @@ function checkSignature(certificate: Certificate, key: string | undefined): Chec
   return [
     { what, ok: true, found: key === undefined ? `by key ${name}; name yours with --key` : `by your key, ${name}` },
   ];
+}
+
+/** A built-in suite is no file: it is made again. */
+function checkSuite({ task, hashes }: Certificate): Check[] {
+  if (!isSuitePath(task.path)) return [];
+  const ok = sha256(suiteText(task.path)) === hashes["task"];
+  return [{ what: `task ${task.path}`, ok, found: ok ? "unchanged" : "this version of Pare makes other cases" }];
 }
 
 /** @param places where it may lie; the first that is there counts */

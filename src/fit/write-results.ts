@@ -222,6 +222,7 @@ function commandLine(request: FitRequest): string {
     claim,
     sign,
     excludeFaulty,
+    allowCode,
   } = request;
   const flags: [string, unknown][] = [
     ["--task", task],
@@ -243,7 +244,8 @@ function commandLine(request: FitRequest): string {
     ["--out", out],
   ];
   const words = flags.flatMap(([flag, value]) => (value === undefined ? [] : [flag, quoted(String(value))]));
-  return ["pare fit", ...models.map(quoted), ...words, ...(excludeFaulty ? ["--exclude-faulty"] : [])].join(" ");
+  const switches = [...(excludeFaulty ? ["--exclude-faulty"] : []), ...(allowCode ? ["--allow-code"] : [])];
+  return ["pare fit", ...models.map(quoted), ...words, ...switches].join(" ");
 }
 
 function quoted(word: string): string {

@@ -49,6 +49,8 @@ export interface Yardstick {
   readonly unit: "tokens" | "cases";
   /** Of the task's content and how it is scored. */
   readonly sha256: string;
+  /** The files that the task was read from; of a text and a built-in suite none. */
+  readonly files: readonly string[];
   /** Size of each part, in `unit`. */
   readonly sizes: { calibration: number; selection: number; confirmation: number };
   /** Text to calibrate on. */

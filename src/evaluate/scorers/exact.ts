@@ -10,9 +10,15 @@ export function normalizeText(text: string): string {
   return text.normalize("NFC").replaceAll("\r\n", "\n").trim();
 }
 
+/** The same, in one case of letters where the task case asks for that. */
+export function comparableText(text: string, { ignoreCase }: Pick<TaskCase, "ignoreCase">): string {
+  const normal = normalizeText(text);
+  return ignoreCase ? normal.toLowerCase() : normal;
+}
+
 export const exact: Scorer = {
   name: "exact",
-  summary: "the answer equals `expect`, apart from white space at its ends",
+  summary: "the answer equals `expect`, apart from white space at its ends and, with `ignoreCase`, case",
   check(taskCase) {
     if (taskCase.expect === undefined || isScalar(taskCase.expect)) return undefined;
     return '"expect" must be a text, a number or a boolean';
@@ -20,7 +26,7 @@ export const exact: Scorer = {
   needsBaseline: (taskCase) => taskCase.expect === undefined,
   score(answer, taskCase, baselineAnswer): Score {
     const expected = exact.expected(taskCase, baselineAnswer);
-    if (normalizeText(answer) === normalizeText(expected)) return { value: 1 };
+    if (comparableText(answer, taskCase) === comparableText(expected, taskCase)) return { value: 1 };
     return { value: 0, explanation: `the answer ${quoted(answer)} is not ${quoted(expected)}` };
   },
   expected: (taskCase: TaskCase, baselineAnswer = "") => String(taskCase.expect ?? baselineAnswer),

@@ -5,7 +5,8 @@ import { join, relative } from "node:path";
 
 import { PareError, UsageError } from "../../errors.js";
 import { evaluateTask, type CaseResult } from "../../evaluate/run-task.js";
-import { type Task, readTask } from "../../evaluate/task.js";
+import type { Task } from "../../evaluate/task.js";
+import { readTask } from "../../evaluate/tasks/read-task.js";
 import { inspect } from "../../model/inspect.js";
 import { sha256File, writeFileAtomic } from "../../support/files.js";
 import type { RunOptions } from "../../support/progress.js";

@@ -1,0 +1,111 @@
+// Words that the built-in suites are made of. No name is part of another, so that finding one in an answer is never a chance hit.
+
+export const PEOPLE = [
+  "Amara", "Bjorn", "Chiara", "Dmitri", "Esther", "Farid", "Greta", "Hugo", "Imani", "Jonas", "Keiko", "Leila", "Mateo", "Nadia",
+  "Oscar", "Priya", "Quentin", "Rosa", "Sven", "Tomas", "Ulrike", "Viktor", "Wanda", "Ximena", "Yusuf", "Zelda",
+] as const; // prettier-ignore
+
+export const SURNAMES = [
+  "Abbott",
+  "Brandt",
+  "Castillo",
+  "Dubois",
+  "Eriksen",
+  "Fontaine",
+  "Gupta",
+  "Hoffmann",
+  "Ibarra",
+  "Jensen",
+  "Kowalski",
+  "Lindqvist",
+  "Moreau",
+  "Novak",
+  "Okafor",
+  "Pereira",
+  "Quinn",
+  "Rossi",
+  "Schmidt",
+  "Tanaka",
+  "Urquhart",
+  "Vasquez",
+  "Whitfield",
+  "Yamamoto",
+] as const;
+
+export const CITIES = [
+  "Lisbon",
+  "Oslo",
+  "Vienna",
+  "Dublin",
+  "Prague",
+  "Athens",
+  "Warsaw",
+  "Zurich",
+  "Porto",
+  "Bergen",
+  "Ghent",
+  "Krakow",
+  "Seville",
+  "Tallinn",
+  "Utrecht",
+  "Malmo",
+  "Bologna",
+  "Graz",
+  "Leipzig",
+  "Nantes",
+] as const;
+
+/** Things that can be counted, as plurals. */
+export const THINGS = [
+  "apples",
+  "marbles",
+  "stickers",
+  "pencils",
+  "coins",
+  "cookies",
+  "shells",
+  "stamps",
+  "beads",
+  "cards",
+  "buttons",
+  "tickets",
+  "bolts",
+  "candles",
+  "postcards",
+  "seeds",
+  "balloons",
+  "tiles",
+  "batteries",
+  "notebooks",
+] as const;
+
+export const MONTHS = [
+  "January",
+  "February",
+  "March",
+  "April",
+  "May",
+  "June",
+  "July",
+  "August",
+  "September",
+  "October",
+  "November",
+  "December",
+] as const;
+
+/** Sentences that have nothing to do with anything, and no number, name or date. */
+export const ASIDES = [
+  "By the way, the coffee machine in the hallway has been repaired.",
+  "The weather has been rather mild lately, with some clouds in the evening.",
+  "Somebody left an umbrella next to the front desk.",
+  "The windows in the meeting room are cleaned from time to time.",
+  "A new plant has been placed beside the entrance, and it seems to like the light there.",
+  "The printer upstairs makes a strange noise, but it works.",
+  "Please remember to switch off the lights when you leave.",
+  "The cafeteria now offers soup as well as salad.",
+  "There was some music in the courtyard, and people seemed to enjoy it.",
+  "The elevator is a little slow, so many prefer the stairs.",
+  "The old clock in the corridor has stopped again.",
+  "A cat likes to sleep on the wall behind the building.",
+] as const;
