@@ -14,6 +14,7 @@ export { evaluateText } from "./evaluate/text.js";
 export { exportOllama } from "./export/ollama/export-ollama.js";
 export { fit } from "./report/fit-with-report.js";
 export { verify } from "./fit/verify.js";
+export { cost } from "./fit/estimate-cost.js";
 export { inspect } from "./model/inspect.js";
 export { pull } from "./hub/pull.js";
 export { quantizeCalibrated } from "./fit/allocate/quantize-calibrated.js";
@@ -51,6 +52,7 @@ export type { CaseResult, EvaluateTaskRequest, TaskFailure, TaskResult } from ".
 export type { ChatMessage, Task, TaskCase } from "./evaluate/task.js";
 export type { EvaluateTextRequest, TextResult } from "./evaluate/text.js";
 export type { OllamaExportRequest, OllamaExportResult } from "./export/ollama/export-ollama.js";
+export type { CostRequest, CostResult } from "./fit/estimate-cost.js";
 export type { Certificate, Quality, TrialRecord, Verdict } from "./fit/certificate.js";
 export type { Verification, VerifyRequest } from "./fit/verify.js";
 export type { DeviceInput, DeviceSpec } from "./fit/device.js";

@@ -58,6 +58,12 @@ export function describeFit(program: Command): void {
       }),
     )
     .addOption(option("--imatrix <file>", "importance file to use, in place of calibrating", { completes: "file" }))
+    .addOption(
+      option("--workload <tokens>", "a usual request, for what it costs: prompt+answer x at once, as 512+128x4"),
+    )
+    .addOption(option("--utilisation <share>", "share of the paid hours in which it works (default: 50%)"))
+    .addOption(option("--grid <region>", "CO2 of the electricity: a region, or grams per kWh (default: world)"))
+    .addOption(option("--endpoint <usd>", "a paid endpoint to compare with: USD per million tokens, as 0.15/0.60"))
     .addOption(option("--seed <number>", "seed of every random choice", { parse: wholeNumber(0, 2 ** 32 - 1) }))
     .addOption(option("--sign <file>", "private Ed25519 key, PEM, to sign the certificate with", { completes: "file" }))
     .addOption(option("--config <file>", "YAML file with the request; options go before it", { completes: "file" }))

@@ -5,6 +5,8 @@ import { z } from "zod";
 import { certificateSchema } from "../fit/certificate.js";
 import { convertSchema, exportOllamaSchema, pullSchema } from "./exchange-schemas.js";
 import { trainSchema } from "./train-schema.js";
+import { costDocumentSchema } from "./cost-schema.js";
+import { serveSchema } from "./serve-schema.js";
 import { verifySchema } from "./verify-schema.js";
 
 const sizeBytes = z.number().int().nonnegative();
@@ -337,20 +339,6 @@ export const doctorSchema = z
   })
   .describe("what `pare doctor --json` prints");
 
-export const serveSchema = z
-  .object({
-    url: z.string().describe("where the server listens"),
-    models: z.array(
-      z.object({
-        name: z.string().describe("what requests call it"),
-        contextLength: z.number().int().describe("tokens of one conversation at most"),
-        parallel: z.number().int().describe("answers at once"),
-        kvCacheBytes: sizeBytes.describe("bytes of all conversations' caches, set up at the start"),
-      }),
-    ),
-  })
-  .describe("what `pare serve --json` prints when it listens");
-
 export const completionSchema = z
   .object({ shell: z.enum(["bash", "zsh", "fish"]), script: z.string() })
   .describe("what `pare completion --json` prints");
@@ -376,6 +364,7 @@ export const DOCUMENTS = {
   certificate: certificateSchema.describe("what `pare fit --json` prints and `certificate.json` holds"),
   train: trainSchema,
   verify: verifySchema,
+  cost: costDocumentSchema,
   chat: chatSchema,
   serve: serveSchema,
   doctor: doctorSchema,

@@ -82,7 +82,10 @@ export async function fit(input: FitRequestInput, { drawReport, ...options }: Fi
 
   const laboratory = new Laboratory({ request, bases, yardstick, workspace, journal, plan, contextLength }, options);
   const outcome = feasible.length === 0 ? nothingFits() : await runSearch(request, feasible, plan, laboratory);
-  if (feasible.length > 0) await laboratory.measureSpeeds(outcome);
+  if (feasible.length > 0) {
+    await laboratory.measureSpeeds(outcome);
+    if (request.device === "this") await laboratory.measureProducts(feasible);
+  }
   const findings = await certify({
     request,
     bases,

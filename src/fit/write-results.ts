@@ -222,6 +222,10 @@ function commandLine(request: FitRequest): string {
     claim,
     sign,
     excludeFaulty,
+    workload,
+    utilisation,
+    grid,
+    endpoint,
   } = request;
   const flags: [string, unknown][] = [
     ["--task", task],
@@ -237,6 +241,10 @@ function commandLine(request: FitRequest): string {
     ["--context", context],
     ...(candidates ?? []).map((name): [string, unknown] => ["--candidate", name]),
     ["--imatrix", importance],
+    ["--workload", workload && `${workload.promptTokens}+${workload.answerTokens}x${workload.concurrency}`],
+    ["--utilisation", utilisation],
+    ["--grid", grid],
+    ["--endpoint", endpoint],
     ["--seed", seed],
     ["--threads", threads],
     ["--sign", sign],
