@@ -50,6 +50,7 @@ export function describeFit(program: Command): void {
     .addOption(option("--out <folder>", "folder for the results (default: pare-out)", { completes: "folder" }))
     .addOption(option("--context <tokens>", "context length to plan for", { parse: wholeNumber(8, 1 << 24) }))
     .addOption(option("--scorer <name>", "scorer of cases that name none"))
+    .option("--explain", "say of every candidate why it won or lost")
     .option("--exclude-faulty", "leave out cases that contradict each other or exceed the context")
     .addOption(
       option("--candidate <name>", "try only this, such as q4_K_M; repeatable", {
@@ -69,13 +70,15 @@ export function describeFit(program: Command): void {
     .addOption(option("--config <file>", "YAML file with the request; options go before it", { completes: "file" }))
     .addHelpText("after", "\nExit code: 0 ACCEPT, 3 REJECT, 4 INFEASIBLE, 5 NEED_MORE; 1 failure, 2 usage")
     .action(
-      perform(async (invocation, options: FitOptions, models: string[]) => {
+      perform(async (invocation, { explain, ...options }: FitOptions & { explain?: boolean }, models: string[]) => {
         const { fitRequest } = await import("./fit-request.js");
         const request = await fitRequest(models, options, invocation);
         const { fit } = await import("../report/fit-with-report.js");
         const { EXIT_CODES } = await import("../fit/certificate.js");
         const certificate = await fit(request, invocation.runOptions);
-        invocation.print(certificate, () => renderCertificate(certificate, request.out));
+        invocation.print(certificate, () =>
+          [renderCertificate(certificate, request.out), ...(explain ? [renderReasons(certificate)] : [])].join("\n\n"),
+        );
         return EXIT_CODES[certificate.verdict];
       }),
     );
@@ -109,6 +112,22 @@ function renderCertificate(certificate: Certificate, out: string): string {
   );
   if (notes.length > 0) sections.push(notes.map((note) => `note: ${printable(note)}`).join("\n"));
   return sections.join("\n\n");
+}
+
+/** Every candidate with the reason why it stands where it stands; what was measured best comes first. */
+function renderReasons({ trials }: Certificate): string {
+  const stages = ["confirmed", "selected", "screened", "predicted"];
+  const rows = [...trials]
+    .sort((a, b) => stages.indexOf(a.stage) - stages.indexOf(b.stage))
+    .map(({ candidate, sizeBytes, stage, verdict, reason }) => [
+      printable(candidate),
+      formatBytes(sizeBytes),
+      stage,
+      verdict,
+      printable(reason),
+    ]);
+  const header = ["candidate", "size", "evidence", "standing", "why"];
+  return renderTable(rows, { header, align: ["left", "right", "left", "left", "left"] });
 }
 
 /** `NEED 214 MORE` where it is known how many. */

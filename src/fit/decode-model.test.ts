@@ -5,14 +5,14 @@ import type { Model } from "../model/model.js";
 import { modelSpec } from "../model/spec.js";
 import { decodeWork, fitDecodeModel, predictDecode, productKey, productsOf } from "./decode-model.js";
 
-const factors = { products: 1.2, layer: 2e-5, logit: 1e-9, token: 1e-4 };
+const factors = { products: 1.2, layer: 2e-5, token: 1e-4 };
 const works = [
-  { productSeconds: 1e-4, layers: 5, logits: 500 },
-  { productSeconds: 1e-3, layers: 6, logits: 32_000 },
-  { productSeconds: 2e-3, layers: 30, logits: 50_000 },
-  { productSeconds: 9e-3, layers: 12, logits: 6000 },
-  { productSeconds: 5e-4, layers: 24, logits: 150_000 },
-  { productSeconds: 3e-3, layers: 16, logits: 100_000 },
+  { productSeconds: 1e-4, layers: 5 },
+  { productSeconds: 1e-3, layers: 6 },
+  { productSeconds: 2e-3, layers: 30 },
+  { productSeconds: 9e-3, layers: 12 },
+  { productSeconds: 5e-4, layers: 24 },
+  { productSeconds: 3e-3, layers: 16 },
 ];
 const exact = { factors, measurements: 0, errorShares: [], medianErrorShare: null };
 const measured = works.map((work) => ({ ...work, decodeTokensPerSecond: predictDecode(work, exact) }));
@@ -21,7 +21,6 @@ test("fitDecodeModel() recovers the factors that made the measurements", () => {
   const fitted = fitDecodeModel(measured);
   expect(fitted.factors.products).toBeCloseTo(factors.products, 6);
   expect(fitted.factors.layer).toBeCloseTo(factors.layer, 9);
-  expect(fitted.factors.logit).toBeCloseTo(factors.logit, 13);
   expect(fitted.factors.token).toBeCloseTo(factors.token, 9);
   expect(Math.max(...fitted.errorShares)).toBeLessThan(1e-6);
 });
@@ -33,24 +32,24 @@ test("fitDecodeModel() reports the error on a measurement that it has not seen",
 });
 
 test("fitDecodeModel() with one measurement takes it all for products and claims no error", () => {
-  const fitted = fitDecodeModel([{ productSeconds: 0.01, layers: 10, logits: 100, decodeTokensPerSecond: 50 }]);
-  expect(predictDecode({ productSeconds: 0.02, layers: 10, logits: 100 }, fitted)).toBeCloseTo(25, 9);
+  const fitted = fitDecodeModel([{ productSeconds: 0.01, layers: 10, decodeTokensPerSecond: 50 }]);
+  expect(predictDecode({ productSeconds: 0.02, layers: 10 }, fitted)).toBeCloseTo(25, 9);
   expect(fitted.medianErrorShare).toBeNull();
 });
 
 test("fitDecodeModel() never fits a factor below zero", () => {
   const fitted = fitDecodeModel([
-    { productSeconds: 0.01, layers: 10, logits: 100, decodeTokensPerSecond: 40 },
-    { productSeconds: 0.02, layers: 10, logits: 100, decodeTokensPerSecond: 10 },
-    { productSeconds: 0.03, layers: 30, logits: 100, decodeTokensPerSecond: 12 },
+    { productSeconds: 0.01, layers: 10, decodeTokensPerSecond: 40 },
+    { productSeconds: 0.02, layers: 10, decodeTokensPerSecond: 10 },
+    { productSeconds: 0.03, layers: 30, decodeTokensPerSecond: 12 },
   ]);
   expect(Object.values(fitted.factors).every((factor) => factor >= 0)).toBe(true);
-  expect(predictDecode({ productSeconds: 0.02, layers: 10, logits: 100 }, fitted)).toBeGreaterThan(5);
+  expect(predictDecode({ productSeconds: 0.02, layers: 10 }, fitted)).toBeGreaterThan(5);
 });
 
 test("fitDecodeModel() refuses nothing and nonsense", () => {
   expect(() => fitDecodeModel([])).toThrow(RangeError);
-  expect(() => fitDecodeModel([{ productSeconds: 1, layers: 1, logits: 1, decodeTokensPerSecond: 0 }])).toThrow(
+  expect(() => fitDecodeModel([{ productSeconds: 1, layers: 1, decodeTokensPerSecond: 0 }])).toThrow(
     RangeError,
   );
 });

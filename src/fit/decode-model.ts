@@ -23,17 +23,15 @@ export interface DecodeWork {
   /** Seconds that its products take on their own. */
   productSeconds: number;
   layers: number;
-  /** Tokens of the vocabulary. */
-  logits: number;
 }
 
 export interface DecodeMeasurement extends DecodeWork {
   decodeTokensPerSecond: number;
 }
 
-/** `seconds per token = products · productSeconds + layer · layers + logit · logits + token` */
+/** `seconds per token = products · productSeconds + layer · layers + token` */
 export interface DecodeModel {
-  factors: { products: number; layer: number; logit: number; token: number };
+  factors: { products: number; layer: number; token: number };
   measurements: number;
   /** |predicted − measured| / measured of each measurement, predicted from the others alone. Empty with fewer than two. */
   errorShares: number[];
@@ -41,7 +39,7 @@ export interface DecodeModel {
   medianErrorShare: number | null;
 }
 
-const WEIGHTS_BYTES_MAX = 2 ** 28; // beyond every cache
+const WEIGHTS_BYTES_MAX = 2 ** 26; // beyond the caches of most machines
 
 export function productKey({ type, rowLength, weightsBytes }: ProductKind): string {
   return `${type} ${rowLength} ${weightsBytes}`;
@@ -85,17 +83,15 @@ export function decodeWork(
     seconds += kind.bytes * speed;
   }
   const cacheShare = (tokensBefore * kvCacheBytesPerToken(model.spec)) / Math.max(1, sizeBytesOf(model));
-  const { layers, layersAhead, vocabularySize } = model.spec;
-  return { productSeconds: seconds * (1 + cacheShare), layers: layers - layersAhead, logits: vocabularySize };
+  return { productSeconds: seconds * (1 + cacheShare), layers: model.spec.layers - model.spec.layersAhead };
 }
 
 export function predictDecode(work: DecodeWork, { factors }: DecodeModel): number {
-  const { products, layer, logit, token } = factors;
-  return 1 / (products * work.productSeconds + layer * work.layers + logit * work.logits + token);
+  return 1 / (factors.products * work.productSeconds + factors.layer * work.layers + factors.token);
 }
 
 /**
- * Fits the four factors, none below zero, by least squares on the relative error of the seconds per token, and says how well
+ * Fits the three factors, none below zero, by least squares on the relative error of the seconds per token, and says how well
  * they predict what they were not fitted to.
  *
  * @throws {RangeError} without a measurement, or when one is not positive
@@ -124,26 +120,26 @@ function errorWithout(all: readonly DecodeMeasurement[], left: DecodeMeasurement
   return Math.abs(predicted - left.decodeTokensPerSecond) / left.decodeTokensPerSecond;
 }
 
-/** Of all sets of factors that may be above zero, the least squares of each tried: four have fifteen. */
+/** Of all sets of factors that may be above zero, the least squares of each tried: three have seven. */
 function factorsOf(measurements: readonly DecodeMeasurement[]): DecodeModel["factors"] {
-  // Divided by its own seconds, the equation of a measurement is 1 = products · p + layer · l + logit · v + token · t.
-  const rows = measurements.map(({ productSeconds, layers, logits, decodeTokensPerSecond: rate }) =>
-    [productSeconds, layers, logits, 1].map((amount) => amount * rate),
+  // Divided by its own seconds, the equation of a measurement is 1 = products · p + layer · l + token · t.
+  const rows = measurements.map(({ productSeconds, layers, decodeTokensPerSecond: rate }) =>
+    [productSeconds, layers, 1].map((amount) => amount * rate),
   );
-  let best = { error: Infinity, factors: [0, 0, 0, 0] };
+  let best = { error: Infinity, factors: [0, 0, 0] };
   for (const chosen of SUBSETS.filter(({ length }) => length <= Math.max(1, measurements.length - 1))) {
     const solved = leastSquares(rows.map((row) => chosen.map((column) => row[column]!)));
     if (!solved?.every((factor) => factor >= 0)) continue;
-    const factors = [0, 0, 0, 0];
+    const factors = [0, 0, 0];
     for (const [index, column] of chosen.entries()) factors[column] = solved[index]!;
     const error = rows.reduce((sum, row) => sum + (1 - row.reduce((t, x, i) => t + x * factors[i]!, 0)) ** 2, 0);
     if (error < best.error - 1e-12) best = { error, factors };
   }
-  const [products, layer, logit, token] = best.factors;
-  return { products: products!, layer: layer!, logit: logit!, token: token! };
+  const [products, layer, token] = best.factors;
+  return { products: products!, layer: layer!, token: token! };
 }
 
-const SUBSETS = Array.from({ length: 15 }, (_, bits) => [0, 1, 2, 3].filter((column) => (bits + 1) & (1 << column)));
+const SUBSETS = [[0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]];
 
 /** x of least |1 − rows · x|², by Gauss on the normal equations; undefined where they have no one answer. */
 function leastSquares(rows: readonly number[][]): number[] | undefined {

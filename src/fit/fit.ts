@@ -24,7 +24,8 @@ import { Laboratory } from "./laboratory.js";
 import { certify } from "./outcome.js";
 import { type FitRequest, type FitRequestInput, fitRequestSchema } from "./request.js";
 import { readPrivateKey } from "./seal.js";
-import { type SearchOutcome, search } from "./search.js";
+import { race } from "./race.js";
+import type { SearchOutcome } from "./search.js";
 import { createTaskYardstick } from "./task-yardstick.js";
 import { createTextYardstick } from "./text-yardstick.js";
 import { versions } from "./versions.js";
@@ -200,6 +201,7 @@ function planFor(
     selectionAvailable: yardstick.available.selection,
     confirmationAvailable: yardstick.available.confirmation,
     candidates: feasible.length,
+    families: new Set(feasible.map(({ base }) => base.sha256)).size,
   });
 }
 
@@ -211,7 +213,7 @@ async function runSearch(
 ): Promise<SearchOutcome> {
   const cost = { size: sizeOf, memory: memoryOf, latency: bytesTouchedBy }[request.minimize];
   const hopelessDivergence = request.text ? HOPELESS_FACTOR * -Math.log(request.keep) : HOPELESS_FOR_CASES;
-  const outcome = await search({ candidates, cost, keep: request.keep, plan, hopelessDivergence }, laboratory);
+  const outcome = await race({ candidates, cost, keep: request.keep, plan, hopelessDivergence }, laboratory);
   return laboratory.nothingToKeep ? { ...outcome, winner: undefined } : outcome; // nor is the original proven good
 }
 
@@ -233,6 +235,7 @@ function nothingFits(): SearchOutcome {
     front: [],
     winner: undefined,
     closest: undefined,
+    dropped: new Map(),
   };
 }
 

@@ -182,7 +182,7 @@ export class Laboratory implements Measurements {
     if (request.importance) return request.importance;
     const path = workspace.path(`importance-${base.sha256.slice(0, 12)}.gguf`);
     const work = async (): Promise<{ tokens: number }> => {
-      const text = yardstick.calibrationText;
+      const text = yardstick.calibrationText(base);
       const { tokens } = await calibrate(
         {
           model: base.path,
@@ -226,12 +226,14 @@ export class Laboratory implements Measurements {
       if (purpose !== "screening") this.isBudgetSpent = true; // less screening is part of the plan
       return undefined;
     }
-    if (yardstick.isBaselineFirst(purpose)) await this.#baseline(purpose, size);
+    const reference = purpose === "screening" ? candidate.base : undefined; // divergence is from a model's own original
+    if (yardstick.isBaselineFirst(purpose)) await this.#baseline(purpose, size, reference);
     const start = performance.now();
     const attempt = await journal.step(key, () =>
       this.#attempt(async () =>
         work(await this.fileOf(candidate), {
           ...this.#running(VERBS[purpose], candidate.name),
+          ...optional("reference", reference),
           candidate: candidate.id,
           remember: (step, run) => journal.step(`cases:${candidate.id}:${purpose}:${step}`, run),
         }),
@@ -244,12 +246,14 @@ export class Laboratory implements Measurements {
   }
 
   /** Measures the baseline for a purpose. Its figures are in the journal, its logits in a file that may have been tidied away. */
-  async #baseline(purpose: Purpose, size: number): Promise<Quality> {
-    const { journal, yardstick, workspace } = this.#setup;
-    const prepare = (): Promise<Quality> =>
-      yardstick.prepare(purpose, size, this.#running(VERBS[purpose], "the baseline"));
-    const quality = await journal.step(`measure:baseline:${purpose}:${size}`, prepare);
-    if (!yardstick.isPrepared(purpose, size, workspace.folder)) await prepare();
+  async #baseline(purpose: Purpose, size: number, reference: BaseModel = this.#setup.bases[0]!): Promise<Quality> {
+    const { journal, yardstick, bases } = this.#setup;
+    const isOther = reference !== bases[0];
+    const options = { ...this.#running(VERBS[purpose], isOther ? reference.path : "the baseline"), reference };
+    const prepare = (): Promise<Quality> => yardstick.prepare(purpose, size, options);
+    const name = isOther ? `baseline-${reference.sha256.slice(0, 12)}` : "baseline";
+    const quality = await journal.step(`measure:${name}:${purpose}:${size}`, prepare);
+    if (!yardstick.isPrepared(purpose, size, options)) await prepare();
     return quality;
   }
 

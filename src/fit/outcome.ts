@@ -212,15 +212,27 @@ function standing(
     ];
     return { verdict: judgement, reason: `${verb}: keeps ${keptText(quality.kept)} on the ${quality.part} part` };
   }
+  const dropped = outcome.dropped.get(candidate);
+  if (dropped !== undefined) return { verdict: "not-measured", reason: capitalized(dropped) };
   if (outcome.screened.has(candidate)) {
     return {
       verdict: "not-measured",
       reason: outcome.front.includes(candidate)
         ? "On the front, but the answer lay elsewhere on it"
-        : "Another is both cheaper and closer to the baseline",
+        : dominationText(outcome, candidate),
     };
   }
   return { verdict: "not-measured", reason: "A neighbour, or one with the same blocks, was measured in its place" };
+}
+
+/** Names what beats a candidate: on the front of its own model, no larger and closer. */
+function dominationText({ front, screened }: SearchOutcome, candidate: PlannedCandidate): string {
+  const { mean } = screened.get(candidate)!;
+  const better = front
+    .filter((one) => one.base === candidate.base && screened.get(one)!.mean <= mean)
+    .sort((a, b) => a.sizeBytes - b.sizeBytes)[0];
+  if (!better) return "Another is both cheaper and closer to the baseline";
+  return `${better.name} is both cheaper and closer to the original: divergence ${screened.get(better)!.mean.toPrecision(3)} against ${mean.toPrecision(3)} nats`;
 }
 
 function notesOf(findings: Findings): string[] {
