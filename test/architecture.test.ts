@@ -15,6 +15,7 @@ const ORDER = [
   "formats",
   "hub",
   "model",
+  "cost",
   "convert",
   "graph",
   "calibrate",

@@ -20,6 +20,7 @@ test("the library exports the verbs, the files' readers and writers, and the err
     "chat",
     "complete",
     "convert",
+    "cost",
     "doctor",
     "evaluateTask",
     "evaluateText",

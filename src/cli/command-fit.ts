@@ -54,6 +54,7 @@ export function describeFit(program: Command): void {
     .addOption(option("--out <folder>", "folder for the results (default: pare-out)", { completes: "folder" }))
     .addOption(option("--context <tokens>", "context length to plan for", { parse: wholeNumber(8, 1 << 24) }))
     .addOption(option("--scorer <name>", "scorer of cases that name none"))
+    .option("--explain", "say of every candidate why it won or lost")
     .option("--exclude-faulty", "leave out cases that contradict each other or exceed the context")
     .option("--allow-code", "run the code that answers or the task's own scorers are")
     .addOption(
@@ -64,19 +65,27 @@ export function describeFit(program: Command): void {
     )
     .option("--cascade", "find when a small model may answer for a large one: SMALL LARGE --task FILE")
     .addOption(option("--imatrix <file>", "importance file to use, in place of calibrating", { completes: "file" }))
+    .addOption(
+      option("--workload <tokens>", "a usual request, for what it costs: prompt+answer x at once, as 512+128x4"),
+    )
+    .addOption(option("--utilisation <share>", "share of the paid hours in which it works (default: 50%)"))
+    .addOption(option("--grid <region>", "CO2 of the electricity: a region, or grams per kWh (default: world)"))
+    .addOption(option("--endpoint <usd>", "a paid endpoint to compare with: USD per million tokens, as 0.15/0.60"))
     .addOption(option("--seed <number>", "seed of every random choice", { parse: wholeNumber(0, 2 ** 32 - 1) }))
     .addOption(option("--sign <file>", "private Ed25519 key, PEM, to sign the certificate with", { completes: "file" }))
     .addOption(option("--config <file>", "YAML file with the request; options go before it", { completes: "file" }))
     .addHelpText("after", "\nExit code: 0 ACCEPT, 3 REJECT, 4 INFEASIBLE, 5 NEED_MORE; 1 failure, 2 usage")
     .action(
-      perform(async (invocation, options: FitOptions, models: string[]) => {
+      perform(async (invocation, { explain, ...options }: FitOptions & { explain?: boolean }, models: string[]) => {
         if (options.cascade) return (await import("./fit-cascade.js")).fitCascadeCommand(models, options, invocation);
         const { fitRequest } = await import("./fit-request.js");
         const request = await fitRequest(models, options, invocation);
         const { fit } = await import("../report/fit-with-report.js");
         const { EXIT_CODES } = await import("../fit/certificate.js");
         const certificate = await fit(request, invocation.runOptions);
-        invocation.print(certificate, () => renderCertificate(certificate, request.out));
+        invocation.print(certificate, () =>
+          [renderCertificate(certificate, request.out), ...(explain ? [renderReasons(certificate)] : [])].join("\n\n"),
+        );
         return EXIT_CODES[certificate.verdict];
       }),
     );
@@ -111,6 +120,22 @@ function renderCertificate(certificate: Certificate, out: string): string {
   );
   if (notes.length > 0) sections.push(notes.map((note) => `note: ${printable(note)}`).join("\n"));
   return sections.join("\n\n");
+}
+
+/** Every candidate with the reason why it stands where it stands; what was measured best comes first. */
+function renderReasons({ trials }: Certificate): string {
+  const stages = ["confirmed", "selected", "screened", "predicted"];
+  const rows = [...trials]
+    .sort((a, b) => stages.indexOf(a.stage) - stages.indexOf(b.stage))
+    .map(({ candidate, sizeBytes, stage, verdict, reason }) => [
+      printable(candidate),
+      formatBytes(sizeBytes),
+      stage,
+      verdict,
+      printable(reason),
+    ]);
+  const header = ["candidate", "size", "evidence", "standing", "why"];
+  return renderTable(rows, { header, align: ["left", "right", "left", "left", "left"] });
 }
 
 /** `NEED 214 MORE` where it is known how many. */

@@ -6,6 +6,7 @@ import { describeCalibrate } from "./command-calibrate.js";
 import { describeChat } from "./command-chat.js";
 import { describeCompletion } from "./command-completion.js";
 import { describeConvert } from "./command-convert.js";
+import { describeCost } from "./command-cost.js";
 import { describeDoctor } from "./command-doctor.js";
 import { describeEval } from "./command-eval.js";
 import { describeExport } from "./command-export.js";
@@ -44,6 +45,7 @@ export function createProgram(): Command {
   for (const describe of [
     describeFit,
     describeVerify,
+    describeCost,
     describeInspect,
     describePull,
     describeConvert,

@@ -4,6 +4,7 @@ import { z } from "zod";
 
 import { cascadeSchema } from "../fit/cascade/cascade-file.js";
 import { certificateSchema } from "../fit/certificate.js";
+import { costDocumentSchema } from "./cost-schema.js";
 import { evalTaskSchema, evalTextSchema, rate, suiteSchema } from "./eval-schemas.js";
 import { convertSchema, exportBrowserSchema, exportOllamaSchema, pullSchema } from "./exchange-schemas.js";
 import { serveSchema } from "./serve-schema.js";
@@ -229,6 +230,7 @@ export const DOCUMENTS = {
   train: trainSchema,
   adapt: adaptSchema,
   verify: verifySchema,
+  cost: costDocumentSchema,
   chat: chatSchema,
   serve: serveSchema,
   doctor: doctorSchema,

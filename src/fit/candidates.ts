@@ -33,6 +33,8 @@ export interface PlannedCandidate {
   base: BaseModel;
   /** The first model, left as it is: what all others are compared with. */
   isBaseline: boolean;
+  /** What it is made into: sizes and types, nothing to read. */
+  made: Pick<Model, "spec" | "tensors">;
   /** Absent for the original. */
   quantize?: { preset: string } & Pick<TypeChoices, "outputType" | "tokenEmbeddingType" | "overrides">;
   assignments?: TypeAssignments;
@@ -123,6 +125,7 @@ function planned(
     name,
     base,
     isBaseline: made.isBaseline ?? false,
+    made: outcome,
     ...(made.quantize ? { quantize: made.quantize } : {}),
     ...(made.assignments ? { assignments: made.assignments } : {}),
     sizeBytes,

@@ -2,6 +2,8 @@
 // `certificate.json`, printed by `pare fit --json`, drawn by the report. Field names are stable.
 import { z } from "zod";
 
+import { costSchema } from "../cost/cost.js";
+
 /** How each verdict ends the command. */
 export const EXIT_CODES = { ACCEPT: 0, REJECT: 3, INFEASIBLE: 4, NEED_MORE: 5 } as const;
 
@@ -75,6 +77,7 @@ export const trialSchema = z.object({
   screenKlDivergence: z.object({ mean: z.number(), standardError: z.number(), tokens: z.number() }).optional(),
   quality: qualitySchema.optional(),
   speed: speedSchema.optional(),
+  cost: costSchema.optional().describe("what it costs on the device"),
   onFront: z.boolean().default(false),
   verdict: z.enum(["winner", "clears", "fails", "undecided", "does-not-fit", "not-measured", "error"]),
   reason: z.string().describe("one sentence: why it stands where it stands"),
@@ -92,6 +95,7 @@ export const modelRecordSchema = z.object({
   decodeTokensPerSecond: z.number().nullable(),
   prefillTokensPerSecond: z.number().nullable().optional(),
   quality: qualitySchema.optional(),
+  cost: costSchema.optional(),
   sha256: z.string(),
 });
 
@@ -203,7 +207,7 @@ export const certificateSchema = z.object({
   }),
   speedPrediction: z
     .object({
-      bandwidthBytesPerSecond: z.number().describe("fitted on `this`"),
+      bandwidthBytesPerSecond: z.number().describe("rate at which the measured models were read, the median"),
       medianErrorShare: z.number().describe("median of |predicted - measured| / measured over the trials measured"),
       measurements: z.number().int(),
     })

@@ -31,6 +31,11 @@ export const deviceSchema = z.object({
     .enum(["specified", "measured"])
     .default("specified")
     .describe("a specified bandwidth is never reached in full, a measured one is what reading gives"),
+  flopsPerSecond: z
+    .number()
+    .positive("wanted a positive number")
+    .optional()
+    .describe("arithmetic rate for matrix products at half or single precision; prefill speed follows from it"),
   pricePerHour: z.number().min(0, "wanted 0 or more").optional().describe("USD per hour of use, where it is rented"),
   watts: z.number().positive("wanted a positive number").optional().describe("power under load"),
   sources: z

@@ -34,10 +34,14 @@ export interface EvidenceQuestion {
   confirmationAvailable: number;
   /** Candidates that fit the device. */
   candidates: number;
+  /** Models that these are made of; 1 by default. */
+  families?: number;
 }
 
 const SCREENS_MAX = 24;
 const SELECTIONS_MAX = 8;
+/** A further model's best is tried, and its front walked. */
+const SELECTIONS_PER_FAMILY = 3;
 const SCREEN_SIZE = { least: 2, most: 16 };
 const PART_SIZE = { least: 4, most: 4000 };
 
@@ -51,7 +55,8 @@ export function planEvidence(question: EvidenceQuestion): EvidencePlan {
   const spare = Math.max(2, question.evaluations - confirmations - baselines);
   const forSelections = Math.max(1, Math.floor(spare * 0.3));
   const screens = Math.min(SCREENS_MAX, question.candidates, spare - forSelections);
-  const selections = Math.min(SELECTIONS_MAX, question.candidates, forSelections);
+  const selectionsMax = SELECTIONS_MAX + SELECTIONS_PER_FAMILY * ((question.families ?? 1) - 1);
+  const selections = Math.min(selectionsMax, question.candidates, forSelections);
   return {
     screens,
     selections,

@@ -24,7 +24,8 @@ import { Laboratory } from "./laboratory.js";
 import { certify } from "./outcome.js";
 import { type FitRequest, type FitRequestInput, fitRequestSchema } from "./request.js";
 import { readPrivateKey } from "./seal.js";
-import { type SearchOutcome, search } from "./search.js";
+import { race } from "./race.js";
+import type { SearchOutcome } from "./search.js";
 import { createTaskYardstick } from "./task-yardstick.js";
 import { createTextYardstick } from "./text-yardstick.js";
 import { versions } from "./versions.js";
@@ -82,7 +83,10 @@ export async function fit(input: FitRequestInput, { drawReport, ...options }: Fi
 
   const laboratory = new Laboratory({ request, bases, yardstick, workspace, journal, plan, contextLength }, options);
   const outcome = feasible.length === 0 ? nothingFits() : await runSearch(request, feasible, plan, laboratory);
-  if (feasible.length > 0) await laboratory.measureSpeeds(outcome);
+  if (feasible.length > 0) {
+    await laboratory.measureSpeeds(outcome);
+    if (request.device === "this") await laboratory.measureProducts(feasible);
+  }
   const findings = await certify({
     request,
     bases,
@@ -197,6 +201,7 @@ function planFor(
     selectionAvailable: yardstick.available.selection,
     confirmationAvailable: yardstick.available.confirmation,
     candidates: feasible.length,
+    families: new Set(feasible.map(({ base }) => base.sha256)).size,
   });
 }
 
@@ -208,7 +213,7 @@ async function runSearch(
 ): Promise<SearchOutcome> {
   const cost = { size: sizeOf, memory: memoryOf, latency: bytesTouchedBy }[request.minimize];
   const hopelessDivergence = request.text ? HOPELESS_FACTOR * -Math.log(request.keep) : HOPELESS_FOR_CASES;
-  const outcome = await search({ candidates, cost, keep: request.keep, plan, hopelessDivergence }, laboratory);
+  const outcome = await race({ candidates, cost, keep: request.keep, plan, hopelessDivergence }, laboratory);
   return laboratory.nothingToKeep ? { ...outcome, winner: undefined } : outcome; // nor is the original proven good
 }
 
@@ -230,6 +235,7 @@ function nothingFits(): SearchOutcome {
     front: [],
     winner: undefined,
     closest: undefined,
+    dropped: new Map(),
   };
 }
 

@@ -4,15 +4,22 @@ import { existsSync } from "node:fs";
 
 import { calibrate } from "../calibrate/calibrate.js";
 import { EngineError, messageOf } from "../errors.js";
+import type { Load } from "../cost/cost.js";
+import { isolate } from "../native/isolate.js";
+import { sha256 } from "../support/files.js";
+import { optional } from "../support/optional.js";
 import type { RunOptions } from "../support/progress.js";
 import type { BaseModel, PlannedCandidate } from "./candidates.js";
 import type { Quality } from "./certificate.js";
 import type { EvidencePlan } from "./evidence-plan.js";
 import type { Journal } from "./journal.js";
-import { measureSpeed } from "./measure-speed.js";
+import { type DecodeMeasurement, type ProductSpeeds, decodeWork, productKey, productsOf } from "./decode-model.js";
+import { measureLoad } from "./measure-load.js";
+import { type SpeedResult, measureSpeed } from "./measure-speed.js";
+import type { ProductsRequest } from "./products.job.js";
 import type { FitRequest } from "./request.js";
 import type { Measurements, SearchOutcome } from "./search.js";
-import type { PaceMeasurement } from "./speed.js";
+import { workloadOf } from "./terms.js";
 import type { Workspace } from "./workspace.js";
 import {
   type Measurement,
@@ -36,10 +43,7 @@ export interface LaboratorySetup {
 }
 
 /** Speed on this machine. */
-export interface MeasuredSpeed {
-  decodeTokensPerSecond: number;
-  prefillTokensPerSecond: number;
-}
+export type MeasuredSpeed = Pick<SpeedResult, "decodeTokensPerSecond" | "prefillTokensPerSecond" | "memory" | "energy">;
 
 type Attempt<T> = { value: T } | { error: string };
 
@@ -47,11 +51,18 @@ type Attempt<T> = { value: T } | { error: string };
 const SPEED_SAMPLES = 3;
 /** Tokens of the speed test. */
 const SPEED_TEST = { promptTokens: 128, decodeTokens: 32, repeats: 3 };
+/** No round of requests starts after so many seconds. */
+const LOAD_SECONDS = 3;
 
 export class Laboratory implements Measurements {
   readonly #setup: LaboratorySetup;
   readonly #options: RunOptions;
-  readonly speeds = new Map<string, MeasuredSpeed & { bytesTouched: number }>();
+  /** By candidate; the baseline's under `baseline`. */
+  readonly speeds = new Map<string, MeasuredSpeed & { made: PlannedCandidate["made"] }>();
+  /** Latencies under concurrency, by the same names. */
+  readonly loads = new Map<string, Load[]>();
+  /** Of the products of all candidates, where their speed here is wanted. */
+  productSpeeds: ProductSpeeds = new Map();
   readonly errors = new Map<PlannedCandidate, string>();
   readonly seconds = new Map<PlannedCandidate, number>();
   /** What trials by cases were judged from, in the order of the trials. */
@@ -110,14 +121,14 @@ export class Laboratory implements Measurements {
 
   /** Speed of the baseline, of the winner, and of a few more over the range of sizes, to see how well prediction works. */
   async measureSpeeds(outcome: SearchOutcome): Promise<void> {
-    const { journal, bases } = this.#setup;
-    const baseline: PlannedCandidate | undefined = [...outcome.screened.keys()].find(({ isBaseline }) => isBaseline);
-    await this.#measureSpeed("baseline", bases[0]!.path, baseline?.bytesTouchedPerToken ?? 0);
+    const { journal, bases, request } = this.#setup;
+    const { winner } = outcome;
+    await this.#measureSpeed("baseline", bases[0]!.path, bases[0]!.model);
     const bySize = [...outcome.screened.keys()]
       .filter(({ isBaseline }) => !isBaseline)
       .sort((a, b) => a.bytesTouchedPerToken - b.bytesTouchedPerToken);
     const samples = new Set([
-      outcome.winner,
+      winner,
       ...Array.from(
         { length: SPEED_SAMPLES },
         (_, i) => bySize[Math.round((i * (bySize.length - 1)) / (SPEED_SAMPLES - 1))],
@@ -125,18 +136,44 @@ export class Laboratory implements Measurements {
     ]);
     for (const candidate of samples) {
       if (!candidate || candidate.isBaseline || this.errors.has(candidate)) continue;
-      if (candidate !== outcome.winner && this.#isSpent() && !journal.has(`speed:${candidate.id}`)) continue;
-      await this.#measureSpeed(candidate.id, candidate, candidate.bytesTouchedPerToken);
+      if (candidate !== winner && this.#isSpent() && !journal.has(`speed:${candidate.id}`)) continue;
+      await this.#measureSpeed(candidate.id, candidate, candidate.made);
     }
+    if (request.device !== "this") return; // what others do is predicted from their specification
+    await this.#measureLoad("baseline", bases[0]!.path);
+    if (winner && !winner.isBaseline) await this.#measureLoad(winner.id, winner);
+  }
+
+  /** Times the matrix products of candidates, so that the speed of those that were not run can be predicted. */
+  async measureProducts(candidates: readonly PlannedCandidate[]): Promise<void> {
+    const { journal, request, bases } = this.#setup;
+    const measured = [bases[0]!.model, ...[...this.speeds.values()].map(({ made }) => made)];
+    const wanted = this.#isSpent() ? measured : [...measured, ...candidates.map(({ made }) => made)];
+    const kinds = new Map(wanted.flatMap((made) => productsOf(made).map((kind) => [productKey(kind), kind])));
+    const speeds = await journal.step(`products:${sha256([...kinds.keys()].join()).slice(0, 12)}`, () =>
+      isolate<ProductsRequest, [string, number][]>(
+        "fit/products.job",
+        { kinds: [...kinds.values()], threads: request.threads },
+        { ...this.#running("timing", "matrix products"), what: "timing matrix products" },
+      ),
+    );
+    this.productSpeeds = new Map(speeds);
   }
 
   /** What the speed prediction is calibrated on. */
-  paceMeasurements(): PaceMeasurement[] {
-    return [...this.speeds.values()].filter(({ bytesTouched }) => bytesTouched > 0);
+  decodeMeasurements(): DecodeMeasurement[] {
+    return [...this.speeds.values()].flatMap(({ made, decodeTokensPerSecond }) => {
+      const work = decodeWork(made, this.productSpeeds, SPEED_TEST.decodeTokens / 2);
+      return work ? [{ ...work, decodeTokensPerSecond }] : [];
+    });
   }
 
   speedOf(candidate: PlannedCandidate): MeasuredSpeed | undefined {
-    return this.speeds.get(candidate.isBaseline ? "baseline" : candidate.id);
+    return this.speeds.get(nameOf(candidate));
+  }
+
+  loadsOf(candidate: PlannedCandidate): Load[] | undefined {
+    return this.loads.get(nameOf(candidate));
   }
 
   /** Importance data of a base model: given, or collected from the calibration part. */
@@ -145,7 +182,7 @@ export class Laboratory implements Measurements {
     if (request.importance) return request.importance;
     const path = workspace.path(`importance-${base.sha256.slice(0, 12)}.gguf`);
     const work = async (): Promise<{ tokens: number }> => {
-      const text = yardstick.calibrationText;
+      const text = yardstick.calibrationText(base);
       const { tokens } = await calibrate(
         {
           model: base.path,
@@ -189,12 +226,14 @@ export class Laboratory implements Measurements {
       if (purpose !== "screening") this.isBudgetSpent = true; // less screening is part of the plan
       return undefined;
     }
-    if (yardstick.isBaselineFirst(purpose)) await this.#baseline(purpose, size);
+    const reference = purpose === "screening" ? candidate.base : undefined; // divergence is from a model's own original
+    if (yardstick.isBaselineFirst(purpose)) await this.#baseline(purpose, size, reference);
     const start = performance.now();
     const attempt = await journal.step(key, () =>
       this.#attempt(async () =>
         work(await this.fileOf(candidate), {
           ...this.#running(VERBS[purpose], candidate.name),
+          ...optional("reference", reference),
           candidate: candidate.id,
           remember: (step, run) => journal.step(`cases:${candidate.id}:${purpose}:${step}`, run),
         }),
@@ -207,31 +246,52 @@ export class Laboratory implements Measurements {
   }
 
   /** Measures the baseline for a purpose. Its figures are in the journal, its logits in a file that may have been tidied away. */
-  async #baseline(purpose: Purpose, size: number): Promise<Quality> {
-    const { journal, yardstick, workspace } = this.#setup;
-    const prepare = (): Promise<Quality> =>
-      yardstick.prepare(purpose, size, this.#running(VERBS[purpose], "the baseline"));
-    const quality = await journal.step(`measure:baseline:${purpose}:${size}`, prepare);
-    if (!yardstick.isPrepared(purpose, size, workspace.folder)) await prepare();
+  async #baseline(purpose: Purpose, size: number, reference: BaseModel = this.#setup.bases[0]!): Promise<Quality> {
+    const { journal, yardstick, bases } = this.#setup;
+    const isOther = reference !== bases[0];
+    const options = { ...this.#running(VERBS[purpose], isOther ? reference.path : "the baseline"), reference };
+    const prepare = (): Promise<Quality> => yardstick.prepare(purpose, size, options);
+    const name = isOther ? `baseline-${reference.sha256.slice(0, 12)}` : "baseline";
+    const quality = await journal.step(`measure:${name}:${purpose}:${size}`, prepare);
+    if (!yardstick.isPrepared(purpose, size, options)) await prepare();
     return quality;
   }
 
-  async #measureSpeed(name: string, model: string | PlannedCandidate, bytesTouched: number): Promise<void> {
+  async #measureSpeed(name: string, model: string | PlannedCandidate, made: PlannedCandidate["made"]): Promise<void> {
     const { journal, request } = this.#setup;
     const attempt = await journal.step(`speed:${name}`, () =>
-      this.#attempt(async () => {
+      this.#attempt(async (): Promise<MeasuredSpeed> => {
         const path = typeof model === "string" ? model : await this.fileOf(model);
-        const speed = await measureSpeed(
-          { model: path, ...SPEED_TEST, threads: request.threads },
+        const { decodeTokensPerSecond, prefillTokensPerSecond, memory, energy } = await measureSpeed(
+          { model: path, ...SPEED_TEST, threads: request.threads, meterEnergy: request.device === "this" },
           this.#running("timing", name),
         );
-        return {
-          decodeTokensPerSecond: speed.decodeTokensPerSecond,
-          prefillTokensPerSecond: speed.prefillTokensPerSecond,
-        };
+        return { decodeTokensPerSecond, prefillTokensPerSecond, memory, ...optional("energy", energy) };
       }),
     );
-    if ("value" in attempt) this.speeds.set(name, { ...attempt.value, bytesTouched });
+    if ("value" in attempt) this.speeds.set(name, { ...attempt.value, made });
+  }
+
+  async #measureLoad(name: string, model: string | PlannedCandidate): Promise<void> {
+    const { journal, request } = this.#setup;
+    const { concurrency, promptTokens, answerTokens } = workloadOf(request);
+    if (this.#isSpent() && !journal.has(`load:${name}`)) return;
+    const attempt = await journal.step(`load:${name}`, () =>
+      this.#attempt(async () =>
+        measureLoad(
+          {
+            model: typeof model === "string" ? model : await this.fileOf(model),
+            concurrencies: [...new Set([1, concurrency])],
+            promptTokens,
+            answerTokens,
+            threads: request.threads,
+            secondsMax: LOAD_SECONDS,
+          },
+          this.#running("timing", name),
+        ),
+      ),
+    );
+    if ("value" in attempt) this.loads.set(name, attempt.value);
   }
 
   /**
@@ -283,6 +343,10 @@ export class Laboratory implements Measurements {
 const BUDGET_ENDS = { screening: 0.45, selection: 0.75, confirmation: 1 } as const;
 
 const VERBS = { screening: "screening", selection: "selecting", confirmation: "confirming" } as const;
+
+function nameOf({ isBaseline, id }: PlannedCandidate): string {
+  return isBaseline ? "baseline" : id;
+}
 
 /** 512 tokens a window, less for a short text so that there are some windows at all; a token is taken for six characters. */
 function calibrationWindow(text: string, trained: number): number {

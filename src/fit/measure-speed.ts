@@ -1,6 +1,9 @@
 // Measures how fast a model file runs on this machine, the way llama.cpp's own bench does: random tokens, warm-up, a
 // fresh cache for each repeat, medians; prefill first, then decode. In a child process, because a bad file can end it.
+import type { MeasuredEnergy } from "../cost/energy.js";
+import type { GgmlType } from "../formats/gguf/ggml-types.js";
 import { isolate } from "../native/isolate.js";
+import type { ContextMemory } from "../native/llama-context.js";
 import type { Backend } from "../native/platform.js";
 import type { RunOptions } from "../support/progress.js";
 
@@ -22,6 +25,8 @@ export interface SpeedRequest {
   /** No new repeat of prefill starts after half of so many seconds, none of decode after all of them; 30 by default. */
   secondsMax?: number;
   seed?: number;
+  /** Read the machine's energy meter, where it has one that this user may read. */
+  meterEnergy?: boolean;
   backend?: Backend;
 }
 
@@ -36,6 +41,21 @@ export interface SpeedResult {
   decodeTokens: number;
   threads: number;
   repack: boolean;
+  memory: SpeedMemory;
+  /** Absent where nothing could be metered. */
+  energy?: MeasuredEnergy;
+}
+
+/** Memory of the process that measured, and what the engine says it allotted. */
+export interface SpeedMemory extends ContextMemory {
+  /** With the engine loaded, and no model. */
+  emptyBytes: number;
+  /** After the measurement. */
+  residentBytes: number;
+  /** Weights, as the engine counts them. */
+  modelBytes: number;
+  /** Types whose weights the engine rearranged. */
+  rearrangedTypes: GgmlType[];
 }
 
 /**

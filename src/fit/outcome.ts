@@ -1,17 +1,21 @@
 // From what was measured to what is said: verdict, reasons, and the certificate that holds them. Nothing is measured here.
 import { keptSequence } from "../evaluate/paired-sequence.js";
+import type { Speeds } from "../cost/energy.js";
+import { bytesTouchedPerToken } from "../model/memory.js";
 import { tensorSizeBytes } from "../model/model.js";
 import { optional } from "../support/optional.js";
 import { formatBytes } from "../support/units.js";
 import { judge } from "./bar.js";
 import { type BaseModel, type PlannedCandidate, isQuantizedSource, planOriginal } from "./candidates.js";
 import type { Certificate, Quality, TrialRecord } from "./certificate.js";
+import { CandidateCosts } from "./candidate-cost.js";
+import type { DecodeModel } from "./decode-model.js";
 import { type DeviceSpec, usableMemoryBytes } from "./device.js";
 import type { EvidencePlan } from "./evidence-plan.js";
-import type { Laboratory } from "./laboratory.js";
+import type { Laboratory, MeasuredSpeed } from "./laboratory.js";
 import type { FitRequest } from "./request.js";
 import type { SearchOutcome } from "./search.js";
-import { type Calibration, type Pace, calibratePace, paceOf, predictDecodeTokensPerSecond } from "./speed.js";
+import { median } from "./speed.js";
 import { ALPHA, statisticOf } from "./statistic.js";
 import { qualityOf, verdictOf } from "./verdict.js";
 import { versions } from "./versions.js";
@@ -36,9 +40,8 @@ export async function certify(findings: Findings): Promise<Certificate> {
   const { request, bases, yardstick, device, contextLength, outcome, laboratory } = findings;
   const base = bases[0]!;
   const verdict = verdictOf(findings);
-  const measurements = laboratory.paceMeasurements();
-  const here = measurements.length > 0 ? calibratePace(measurements) : undefined;
-  const pace = request.device === "this" ? here : paceOf(device);
+  const costs = new CandidateCosts({ request, device, contextLength, laboratory });
+  const here = costs.decodeModel;
   const original = planOriginal(base, { device, contextLength });
   const baselineSpeed = laboratory.speeds.get("baseline");
   const part = outcome.confirmed.size > 0 ? "confirmation" : "selection";
@@ -65,10 +68,11 @@ export async function certify(findings: Findings): Promise<Certificate> {
       decodeTokensPerSecond: baselineSpeed?.decodeTokensPerSecond ?? null,
       prefillTokensPerSecond: baselineSpeed?.prefillTokensPerSecond ?? null,
       ...optional("quality", await laboratory.baselineQuality(part)),
+      cost: costs.costOf(original),
       sha256: base.sha256,
     },
-    winner: outcome.winner ? winnerRecord(findings, outcome.winner) : null,
-    trials: findings.candidates.map((candidate) => trialRecord(findings, candidate, pace)),
+    winner: outcome.winner ? winnerRecord(findings, outcome.winner, costs) : null,
+    trials: findings.candidates.map((candidate) => trialRecord(findings, candidate, costs)),
     task: {
       kind: yardstick.kind,
       path: request.task ?? request.text!.join(", "),
@@ -82,7 +86,7 @@ export async function certify(findings: Findings): Promise<Certificate> {
       evaluations: request.evaluations,
       evaluationsUsed: laboratory.evaluationsUsed,
     },
-    ...(here && here.medianErrorShare !== null ? { speedPrediction: speedPrediction(here) } : {}),
+    ...(here && here.medianErrorShare !== null ? { speedPrediction: speedPrediction(here, laboratory) } : {}),
     notes: notesOf(findings),
     seed: request.seed,
     versions: versions(),
@@ -98,6 +102,7 @@ export async function certify(findings: Findings): Promise<Certificate> {
 function winnerRecord(
   { bases, outcome, laboratory }: Findings,
   winner: PlannedCandidate,
+  costs: CandidateCosts,
 ): NonNullable<Certificate["winner"]> {
   const { base } = winner;
   const speed = laboratory.speedOf(winner);
@@ -113,6 +118,7 @@ function winnerRecord(
     decodeTokensPerSecond: speed?.decodeTokensPerSecond ?? null,
     prefillTokensPerSecond: speed?.prefillTokensPerSecond ?? null,
     ...optional("quality", outcome.confirmed.get(winner)),
+    cost: costs.costOf(winner),
     microBatchSize: winner.microBatchSize,
     sha256: "", // until the file is written
     tensors: [...base.model.tensors.values()].map((tensor) => {
@@ -128,12 +134,12 @@ function winnerRecord(
   };
 }
 
-function trialRecord(findings: Findings, candidate: PlannedCandidate, pace: Pace | undefined): TrialRecord {
+function trialRecord(findings: Findings, candidate: PlannedCandidate, costs: CandidateCosts): TrialRecord {
   const { outcome, laboratory, bases } = findings;
   const screening = outcome.screened.get(candidate);
   const quality = qualityOf(outcome, candidate);
   const measured = laboratory.speedOf(candidate);
-  const predicted = pace && predictDecodeTokensPerSecond(candidate.bytesTouchedPerToken, pace);
+  const cost = costs.costOf(candidate);
   const { preset, outputType, tokenEmbeddingType } = candidate.quantize ?? {};
   return {
     id: candidate.id,
@@ -161,20 +167,26 @@ function trialRecord(findings: Findings, candidate: PlannedCandidate, pace: Pace
           : "predicted",
     ...(screening && !candidate.isBaseline ? { screenKlDivergence: screening } : {}),
     ...optional("quality", quality),
-    ...(measured
-      ? {
-          speed: {
-            decodeTokensPerSecond: measured.decodeTokensPerSecond,
-            prefillTokensPerSecond: measured.prefillTokensPerSecond,
-            source: "measured" as const,
-          },
-        }
-      : predicted === undefined
-        ? {}
-        : { speed: { decodeTokensPerSecond: predicted, prefillTokensPerSecond: null, source: "predicted" as const } }),
+    ...optional("speed", speedRecord(measured, costs.predict(candidate))),
+    cost,
     onFront: outcome.front.includes(candidate),
     ...standing(findings, candidate, quality),
     ...optional("seconds", laboratory.seconds.get(candidate)),
+  };
+}
+
+/** On this machine where it was measured, else on the device. */
+function speedRecord(measured: MeasuredSpeed | undefined, predicted: Speeds): TrialRecord["speed"] {
+  if (measured) {
+    const { decodeTokensPerSecond, prefillTokensPerSecond } = measured;
+    return { decodeTokensPerSecond, prefillTokensPerSecond, source: "measured" };
+  }
+  const { decodeTokensPerSecond, prefillTokensPerSecond } = predicted;
+  if (!decodeTokensPerSecond && !prefillTokensPerSecond) return undefined;
+  return {
+    decodeTokensPerSecond: decodeTokensPerSecond?.value ?? null,
+    prefillTokensPerSecond: prefillTokensPerSecond?.value ?? null,
+    source: "predicted",
   };
 }
 
@@ -200,15 +212,27 @@ function standing(
     ];
     return { verdict: judgement, reason: `${verb}: keeps ${keptText(quality.kept)} on the ${quality.part} part` };
   }
+  const dropped = outcome.dropped.get(candidate);
+  if (dropped !== undefined) return { verdict: "not-measured", reason: capitalized(dropped) };
   if (outcome.screened.has(candidate)) {
     return {
       verdict: "not-measured",
       reason: outcome.front.includes(candidate)
         ? "On the front, but the answer lay elsewhere on it"
-        : "Another is both cheaper and closer to the baseline",
+        : dominationText(outcome, candidate),
     };
   }
   return { verdict: "not-measured", reason: "A neighbour, or one with the same blocks, was measured in its place" };
+}
+
+/** Names what beats a candidate: on the front of its own model, no larger and closer. */
+function dominationText({ front, screened }: SearchOutcome, candidate: PlannedCandidate): string {
+  const { mean } = screened.get(candidate)!;
+  const better = front
+    .filter((one) => one.base === candidate.base && screened.get(one)!.mean <= mean)
+    .sort((a, b) => a.sizeBytes - b.sizeBytes)[0];
+  if (!better) return "Another is both cheaper and closer to the baseline";
+  return `${better.name} is both cheaper and closer to the original: divergence ${screened.get(better)!.mean.toPrecision(3)} against ${mean.toPrecision(3)} nats`;
 }
 
 function notesOf(findings: Findings): string[] {
@@ -264,9 +288,12 @@ function flawlessLow({ request, yardstick, plan }: Findings): number {
   return keptSequence(draws, size, ALPHA).low;
 }
 
-function speedPrediction(here: Calibration): NonNullable<Certificate["speedPrediction"]> {
+function speedPrediction(here: DecodeModel, laboratory: Laboratory): NonNullable<Certificate["speedPrediction"]> {
+  const rates = [...laboratory.speeds.values()].map(
+    ({ made, decodeTokensPerSecond }) => bytesTouchedPerToken(made, 0) * decodeTokensPerSecond,
+  );
   return {
-    bandwidthBytesPerSecond: Math.min(here.bandwidthBytesPerSecond, 1e15),
+    bandwidthBytesPerSecond: Math.round(median(rates)),
     medianErrorShare: here.medianErrorShare!,
     measurements: here.measurements,
   };

@@ -4,6 +4,7 @@ import { EngineError, PareError } from "../errors.js";
 import { type CaseResult, evaluateTask } from "../evaluate/run-task.js";
 import { SCORERS } from "../evaluate/scorers/registry.js";
 import type { Task, TaskCase } from "../evaluate/task.js";
+import { optional } from "../support/optional.js";
 import type { FitRequest } from "./request.js";
 import type { TrialOptions } from "./yardstick.js";
 
@@ -12,10 +13,33 @@ export interface KnownAnswer {
   score: number;
   /** Only where candidates are scored by agreement with it. */
   answer?: string;
+  /** The beginning of it, to look at. */
+  shown?: string;
 }
 
 /** What a fit was asked about running cases. */
 type RunSettings = Pick<FitRequest, "excludeFaulty" | "allowCode">;
+
+/** A case on which the candidate did worse, to look at. */
+export interface Regression {
+  id: string;
+  tags: readonly string[];
+  /** The end of what was asked. */
+  asked: string;
+  expected?: string;
+  baseline: { score: number; shown: string };
+  candidate: { score: number; shown: string };
+}
+
+interface CandidateAnswer {
+  score: number;
+  shown?: string;
+}
+
+/** Of a text that is kept to look at. */
+const SHOWN_LENGTH = 600;
+/** The worst are kept. */
+const REGRESSIONS_MAX = 12;
 
 export class PairRunner {
   readonly #task: Task;
@@ -27,6 +51,9 @@ export class PairRunner {
   /** Cases that did not fit the context, as notes: they score 0 on both sides, which leaves the share kept as it is. */
   readonly tooLong: string[] = [];
   readonly #settings: RunSettings;
+  /** What the baseline answered to the cases of this trial, to look at. */
+  readonly baselineShown: Record<string, string> = {};
+  readonly #regressions: Regression[] = [];
   #baselineSum = 0;
   casesRun = 0;
 
@@ -58,13 +85,35 @@ export class PairRunner {
       for (const [index, answer] of answers.entries()) this.#known.set(unknown[index]!.id, answer);
     }
     const known = batch.map(({ id }) => this.#known.get(id)!);
-    for (const [index, { answer }] of known.entries()) {
-      if (answer !== undefined) this.answersNeeded[batch[index]!.id] = answer;
+    for (const [index, { answer, shown }] of known.entries()) {
+      const { id } = batch[index]!;
+      if (answer !== undefined) this.answersNeeded[id] = answer;
+      if (shown !== undefined) this.baselineShown[id] = shown;
     }
-    const scores = await this.#options.remember(`candidate:${number}`, () => this.#runCandidate(batch));
+    const answers = await this.#options.remember(`candidate:${number}`, () => this.#runCandidate(batch));
+    for (const [index, answer] of answers.entries()) this.#compare(batch[index]!, known[index]!, answer);
     this.casesRun += batch.length;
     this.#baselineSum += known.reduce((sum, { score }) => sum + score, 0);
-    return known.map(({ score }, index) => ({ baseline: score, candidate: scores[index]! }));
+    return known.map(({ score }, index) => ({ baseline: score, candidate: answers[index]!.score }));
+  }
+
+  /** The cases on which the candidate lost most, the worst first. */
+  get regressions(): Regression[] {
+    const loss = ({ baseline, candidate }: Regression): number => baseline.score - candidate.score;
+    return [...this.#regressions].sort((a, b) => loss(b) - loss(a)).slice(0, REGRESSIONS_MAX);
+  }
+
+  #compare({ id, tags, prompt, messages, expect }: TaskCase, baseline: KnownAnswer, candidate: CandidateAnswer): void {
+    if (candidate.score >= baseline.score) return;
+    const asked = prompt ?? messages?.findLast(({ role }) => role === "user")?.content ?? "";
+    this.#regressions.push({
+      id,
+      tags,
+      asked: asked.slice(-SHOWN_LENGTH),
+      ...optional("expected", expect === undefined ? undefined : textOf(expect)),
+      baseline: { score: baseline.score, shown: baseline.shown ?? "" },
+      candidate: { score: candidate.score, shown: candidate.shown ?? "" },
+    });
   }
 
   /** A case without `expect` is scored by agreement with the baseline, which agrees with itself. */
@@ -77,13 +126,17 @@ export class PairRunner {
       if (!result) return { score: 0 };
       const { score, answer } = result;
       const isNeeded = SCORERS[cases[index]!.scorer].needsBaseline(cases[index]!);
-      return { score: score ?? (isNeeded ? 1 : 0), ...(isNeeded ? { answer } : {}) };
+      const shown = answer.slice(0, SHOWN_LENGTH);
+      return { score: score ?? (isNeeded ? 1 : 0), ...(isNeeded ? { answer } : {}), shown };
     });
   }
 
-  async #runCandidate(cases: readonly TaskCase[]): Promise<number[]> {
+  async #runCandidate(cases: readonly TaskCase[]): Promise<CandidateAnswer[]> {
     const results = await this.#evaluate(this.#models.candidate, cases, this.answersNeeded);
-    return results.map((result) => result?.score ?? 0);
+    return results.map((result) => ({
+      score: result?.score ?? 0,
+      ...optional("shown", result?.answer.slice(0, SHOWN_LENGTH)),
+    }));
   }
 
   /** @returns in the order of the cases; undefined for one that was left out */
@@ -110,4 +163,9 @@ export class PairRunner {
     const byId = new Map(perCase.map((result) => [result.id, result]));
     return cases.map(({ id }) => byId.get(id));
   }
+}
+
+function textOf(expected: unknown): string {
+  const text = typeof expected === "string" ? expected : JSON.stringify(expected);
+  return text.slice(0, SHOWN_LENGTH);
 }

@@ -1,6 +1,9 @@
 // What is asked of a fit, from flags, from a `pare.yaml`, or from a program. One definition for all three.
 import { z } from "zod";
 
+import { parseGrid } from "../cost/grid.js";
+import { parseEndpointPrices } from "../cost/money.js";
+import { parseWorkload, workloadSchema } from "../cost/workload.js";
 import { parseBytes, parseDuration, parseShare } from "../support/units.js";
 
 const share = z.union([z.number(), z.string().transform(orIssue(parseShare))]).pipe(z.number().gt(0).max(1));
@@ -60,6 +63,28 @@ export const fitRequestSchema = z
       .optional()
       .describe("leave out cases that contradict each other or exceed the context, in place of refusing the task"),
     allowCode: z.boolean().optional().describe("run the code that answers or the task's own scorers are"),
+    workload: z
+      .union([
+        workloadSchema.pick({ promptTokens: true, answerTokens: true, concurrency: true }),
+        z.string().transform(orIssue(parseWorkload)),
+      ])
+      .optional()
+      .describe(
+        "a usual request, for what it costs: tokens of prompt and answer and answers at once, such as 512+128x4",
+      ),
+    utilisation: share.optional().describe("share of the paid hours in which the model works, such as 30%"),
+    grid: z
+      .string()
+      .transform(orIssue((text) => (parseGrid(text), text)))
+      .optional()
+      .describe("where the electricity comes from: a region, or grams of CO2 per kilowatt-hour"),
+    endpoint: z
+      .string()
+      .transform(orIssue((text) => (parseEndpointPrices(text), text)))
+      .optional()
+      .describe(
+        "prices of a paid endpoint to compare with, USD per million tokens of prompt and answer, such as 0.15/0.60",
+      ),
     sign: z.string().optional().describe("private Ed25519 key, PEM, to sign the certificate with"),
   })
   .refine((request) => (request.task === undefined) !== (request.text === undefined), {
@@ -71,7 +96,7 @@ export const fitRequestSchema = z
 export type FitRequestInput = z.input<typeof fitRequestSchema>;
 export type FitRequest = z.output<typeof fitRequestSchema>;
 
-function orIssue(parse: (text: string) => number): (text: string, context: z.RefinementCtx) => number {
+function orIssue<T>(parse: (text: string) => T): (text: string, context: z.RefinementCtx) => T {
   return (text, context) => {
     try {
       return parse(text);

@@ -8,8 +8,11 @@
 //    dearer one gets a last try: two tries at 2.5 % each keep the chance of a wrong ACCEPT below 5 %. After that
 //    the baseline is left, where it fits.
 //
+// Several base models race under one budget (race.ts): each is a family, searched like this on its own, with divergence from its own
+// original, because only that is comparable; what costs more than a candidate that cleared in another family is not looked at.
+//
 // Every measurement goes through `Measurements`, which remembers: the search itself is a pure walk over its answers.
-import type { PlannedCandidate } from "./candidates.js";
+import { ORIGINAL, type PlannedCandidate } from "./candidates.js";
 import { judge, type Judgement } from "./bar.js";
 import type { Quality } from "./certificate.js";
 import type { EvidencePlan } from "./evidence-plan.js";
@@ -41,24 +44,62 @@ export interface SearchOutcome {
   winner: PlannedCandidate | undefined;
   /** The candidate that came closest, when there is no winner. */
   closest: PlannedCandidate | undefined;
+  /** Why a candidate was left out before it was measured, where more than its neighbours' results spoke against it. */
+  dropped: Map<PlannedCandidate, string>;
 }
 
 export async function search(question: SearchQuestion, measurements: Measurements): Promise<SearchOutcome> {
   const state = new SearchState(question, measurements);
   await state.screenBroadly();
   await state.selectAlongFront();
-  await state.confirm();
-  return state.outcome();
+  const { winner, confirmed } = await confirm(state.finalists(), question.keep, measurements);
+  return outcomeOf([state], winner, confirmed);
 }
 
-class SearchState {
+/** Judges candidates on fresh evidence, one after the other, until one clears. */
+export async function confirm(
+  finalists: readonly PlannedCandidate[],
+  keep: number,
+  measurements: Measurements,
+): Promise<Pick<SearchOutcome, "winner" | "confirmed">> {
+  const confirmed = new Map<PlannedCandidate, Quality>();
+  for (const candidate of finalists) {
+    if (candidate.isBaseline) return { winner: candidate, confirmed }; // it is the baseline: there is nothing to measure
+    const quality = await measurements.measure(candidate, "confirmation");
+    if (!quality) break;
+    if (quality === "error") continue;
+    confirmed.set(candidate, quality);
+    if (judge(quality.kept, keep) === "clears") return { winner: candidate, confirmed };
+  }
+  return { winner: undefined, confirmed };
+}
+
+/** What searches of one or several families come to. */
+export function outcomeOf(
+  states: readonly SearchState[],
+  winner: PlannedCandidate | undefined,
+  confirmed: SearchOutcome["confirmed"],
+): SearchOutcome {
+  const selected = new Map(states.flatMap((state) => [...state.selected]));
+  return {
+    screened: new Map(states.flatMap((state) => [...state.screened])),
+    selected,
+    confirmed,
+    front: states.flatMap((state) => state.front()),
+    winner,
+    closest: [...confirmed, ...selected].sort(([, a], [, b]) => b.kept.mean - a.kept.mean)[0]?.[0],
+    dropped: new Map(states.flatMap((state) => [...state.dropped])),
+  };
+}
+
+/** The search of one family of candidates. */
+export class SearchState {
   readonly #question: SearchQuestion;
   readonly #measurements: Measurements;
   readonly #byCost: PlannedCandidate[];
-  readonly #screened = new Map<PlannedCandidate, Screening>();
-  readonly #selected = new Map<PlannedCandidate, Quality>();
-  readonly #confirmed = new Map<PlannedCandidate, Quality>();
-  #winner: PlannedCandidate | undefined;
+  readonly screened = new Map<PlannedCandidate, Screening>();
+  readonly selected = new Map<PlannedCandidate, Quality>();
+  readonly dropped = new Map<PlannedCandidate, string>();
 
   constructor(question: SearchQuestion, measurements: Measurements) {
     this.#question = question;
@@ -73,79 +114,86 @@ class SearchState {
     const promising = paretoFront(this.#byCost, this.#question.cost, ({ predictedLoss }) => predictedLoss);
     const rest = this.#byCost.filter((candidate) => !promising.includes(candidate));
     for (const candidate of [...inwards(promising), ...inwards(rest)]) {
-      if (this.#screened.size >= this.#question.plan.screens) return;
-      if (!this.#isHopeless(candidate)) await this.#screen(candidate);
+      if (this.screened.size >= this.#question.plan.screens) return;
+      if (!this.#isOut(candidate)) await this.#screen(candidate);
     }
   }
 
   /** Bisection for the cheapest that clears; then a closer look between it and the one below. */
   async selectAlongFront(): Promise<void> {
     for (;;) {
-      const front = this.#front();
+      const front = this.front();
       const [below, clearing] = await this.#bisect(front);
       const between = this.#unscreenedBetween(below, clearing);
-      if (between.length === 0 || this.#screened.size >= this.#question.plan.screens) return;
+      if (between.length === 0 || this.screened.size >= this.#question.plan.screens) return;
       let added = false;
       for (const index of endsThenHalves(between.length)) {
-        if (this.#screened.size >= this.#question.plan.screens) break;
+        if (this.screened.size >= this.#question.plan.screens) break;
         added = (await this.#screen(between[index]!)) || added;
       }
       if (!added) return;
     }
   }
 
-  async confirm(): Promise<void> {
-    for (const candidate of await this.#finalists()) {
-      if (candidate.isBaseline) {
-        this.#winner = candidate; // it is the baseline: there is nothing to measure
-        return;
+  /** The candidate that loses least: where it fails, nothing of this family is to be expected to clear. */
+  get head(): PlannedCandidate {
+    return this.#byCost.reduce((best, one) => (one.predictedLoss < best.predictedLoss ? one : best));
+  }
+
+  /** The candidates that have cleared the bar on the selection part, cheapest first. */
+  get cleared(): PlannedCandidate[] {
+    const { keep } = this.#question;
+    return this.#byCost.filter((one) => {
+      const quality = this.selected.get(one);
+      return quality !== undefined && judge(quality.kept, keep) === "clears";
+    });
+  }
+
+  get byCost(): readonly PlannedCandidate[] {
+    return this.#byCost;
+  }
+
+  /** Leaves out what costs as much as a bound or more, and what was left out already stays out. */
+  drop(isOut: (candidate: PlannedCandidate) => boolean, reason: string): void {
+    for (const candidate of this.#byCost) {
+      if (isOut(candidate) && !this.dropped.has(candidate) && !this.selected.has(candidate)) {
+        this.dropped.set(candidate, reason);
       }
-      const quality = await this.#measurements.measure(candidate, "confirmation");
-      if (!quality) return;
-      if (quality === "error") continue;
-      this.#confirmed.set(candidate, quality);
-      if (judge(quality.kept, this.#question.keep) !== "clears") continue;
-      this.#winner = candidate;
-      return;
     }
   }
 
-  outcome(): SearchOutcome {
-    const best = [...this.#confirmed, ...this.#selected].sort(([, a], [, b]) => b.kept.mean - a.kept.mean)[0]?.[0];
-    return {
-      screened: this.#screened,
-      selected: this.#selected,
-      confirmed: this.#confirmed,
-      front: this.#front(),
-      winner: this.#winner,
-      closest: best,
-    };
-  }
-
   /** True where blocks of as many bits, or more, were already far off: another embedding would not save it. */
-  #isHopeless(candidate: PlannedCandidate): boolean {
+  #isOut(candidate: PlannedCandidate): boolean {
+    if (this.dropped.has(candidate)) return true;
     const { hopelessDivergence = Infinity } = this.#question;
-    for (const [screened, { mean, standardError }] of this.#screened) {
-      if (mean - 2 * standardError > hopelessDivergence && candidate.blockBits <= screened.blockBits) return true;
+    for (const [screened, { mean, standardError }] of this.screened) {
+      if (!(mean - 2 * standardError > hopelessDivergence && candidate.blockBits <= screened.blockBits)) continue;
+      if (!this.screened.has(candidate)) {
+        this.dropped.set(
+          candidate,
+          `${screened.name}, whose blocks have no fewer bits, diverges by ${mean.toPrecision(3)} nats already`,
+        );
+      }
+      return true;
     }
     return false;
   }
 
   async #screen(candidate: PlannedCandidate): Promise<boolean> {
-    if (this.#screened.has(candidate)) return false;
-    const screening = candidate.isBaseline
+    if (this.screened.has(candidate)) return false;
+    const screening = isOriginal(candidate)
       ? { mean: 0, standardError: 0, tokens: 0 }
       : await this.#measurements.screen(candidate);
-    if (screening) this.#screened.set(candidate, screening);
+    if (screening) this.screened.set(candidate, screening);
     return screening !== undefined;
   }
 
   /** Screened candidates that no other beats in cost and divergence, cheapest first. */
-  #front(): PlannedCandidate[] {
+  front(): PlannedCandidate[] {
     return paretoFront(
-      [...this.#screened.keys()],
+      [...this.screened.keys()].filter((candidate) => !this.dropped.has(candidate)),
       this.#question.cost,
-      (candidate) => this.#screened.get(candidate)!.mean,
+      (candidate) => this.screened.get(candidate)!.mean,
     );
   }
 
@@ -157,7 +205,7 @@ class SearchState {
     let high = front.length;
     while (high - low > 1) {
       const middle = (low + high) >> 1;
-      const judgement = await this.#select(front[middle]!);
+      const judgement = await this.select(front[middle]!);
       if (judgement === undefined) break;
       if (judgement === "clears") high = middle;
       else low = middle;
@@ -165,16 +213,16 @@ class SearchState {
     return [front[low], front[high]];
   }
 
-  async #select(candidate: PlannedCandidate): Promise<Judgement | undefined> {
+  async select(candidate: PlannedCandidate): Promise<Judgement | undefined> {
     if (candidate.isBaseline) return "clears";
-    if (!this.#selected.has(candidate)) {
-      if (this.#selected.size >= this.#question.plan.selections) return undefined;
+    if (!this.selected.has(candidate)) {
+      if (this.selected.size >= this.#question.plan.selections) return undefined;
       const quality = await this.#measurements.measure(candidate, "selection");
       if (!quality) return undefined;
       if (quality === "error") return "fails"; // what the engine can't run is no answer
-      this.#selected.set(candidate, quality);
+      this.selected.set(candidate, quality);
     }
-    return judge(this.#selected.get(candidate)!.kept, this.#question.keep);
+    return judge(this.selected.get(candidate)!.kept, this.#question.keep);
   }
 
   #unscreenedBetween(below: PlannedCandidate | undefined, clearing: PlannedCandidate | undefined): PlannedCandidate[] {
@@ -183,21 +231,18 @@ class SearchState {
     const most = clearing ? cost(clearing) : Infinity;
     return this.#byCost.filter(
       (candidate) =>
-        !this.#screened.has(candidate) &&
-        !this.#isHopeless(candidate) &&
-        cost(candidate) > least &&
-        cost(candidate) < most,
+        !this.screened.has(candidate) && !this.#isOut(candidate) && cost(candidate) > least && cost(candidate) < most,
     );
   }
 
   /** The cheapest that cleared, then the next dearer on the front, then the baseline; or, when none cleared, the most promising. */
-  async #finalists(): Promise<PlannedCandidate[]> {
+  finalists(): PlannedCandidate[] {
     const { keep, cost, plan } = this.#question;
-    const front = this.#front();
+    const front = this.front();
     const first = front.find(
       (candidate) =>
         candidate.isBaseline ||
-        (this.#selected.has(candidate) && judge(this.#selected.get(candidate)!.kept, keep) === "clears"),
+        (this.selected.has(candidate) && judge(this.selected.get(candidate)!.kept, keep) === "clears"),
     );
     if (first) {
       const dearer = front.filter((candidate) => cost(candidate) > cost(first) && !candidate.isBaseline);
@@ -205,12 +250,17 @@ class SearchState {
       // The baseline keeps all of its own quality: it needs no try, and is left when all tries failed.
       return [...tries, ...this.#byCost.filter((candidate) => candidate.isBaseline && candidate !== first)];
     }
-    return [...this.#selected]
+    return [...this.selected]
       .filter(([, quality]) => quality.kept.mean >= keep)
       .sort(([, a], [, b]) => b.kept.mean - a.kept.mean)
       .map(([candidate]) => candidate)
       .slice(0, 1);
   }
+}
+
+/** An original does not diverge from itself. */
+function isOriginal({ isBaseline, name }: PlannedCandidate): boolean {
+  return isBaseline || name === ORIGINAL;
 }
 
 function inwards<T>(items: readonly T[]): T[] {

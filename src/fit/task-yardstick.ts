@@ -18,7 +18,6 @@ import type { RunOptions } from "../support/progress.js";
 import { Random } from "../support/random.js";
 import type { BaseModel } from "./candidates.js";
 import type { Quality } from "./certificate.js";
-import { requireOneVocabulary } from "./one-vocabulary.js";
 import { type KnownAnswer, PairRunner } from "./pair-runner.js";
 import type { FitRequest } from "./request.js";
 import { type Parts, mapParts, splitCases } from "./split.js";
@@ -48,34 +47,41 @@ export async function createTaskYardstick(
   bases: readonly BaseModel[],
   options: RunOptions,
 ): Promise<Yardstick> {
-  requireOneVocabulary(bases, "cases");
   const task = await readTask(request.task!, { scorer: request.scorer, excludeFaulty: request.excludeFaulty });
   const base = bases[0]!;
-  const write = caseWriter(base);
   const parts = splitCases(task.cases, ({ prompt, messages }) => prompt ?? JSON.stringify(messages), request.seed);
-  const texts = mapParts(parts, (cases) => cases.map(write));
-  const tokens = await tokenizeText(
-    { model: base.path, texts: [texts.selection.join("")], parseSpecial: true },
-    options,
-  );
-  if (tokens.length < WINDOW_LENGTH_MIN) {
-    const found = `the ${parts.selection.length} of ${task.cases.length} cases that candidates are chosen with have ${tokens.length} tokens`;
+  const answerTokens = Math.max(...task.cases.map(({ maxTokens }) => maxTokens ?? MAX_TOKENS_DEFAULT));
+  const views = new Map<string, ModelView>();
+  for (const each of bases) views.set(each.sha256, await viewOf(each, task, parts, options));
+  const screenTokens = views.get(base.sha256)!.screenTokens;
+  if (screenTokens.length < WINDOW_LENGTH_MIN) {
+    const found = `the ${parts.selection.length} of ${task.cases.length} cases that candidates are chosen with have ${screenTokens.length} tokens`;
     throw new PareError(`Task "${task.path}" is too small: ${found}, ${WINDOW_LENGTH_MIN} are needed`, {
       hint: "Some 100 cases are a good start; a bar of 99% needs several hundred to be sure of",
     });
   }
+  const longest = Math.max(...[...views.values()].map(({ longestTokens }) => longestTokens));
+  return new TaskYardstick({ request, task, base, parts, views, contextNeeded: longest + answerTokens });
+}
+
+/** The task as one base model sees it: its chat template, its tokens. */
+interface ModelView {
+  screenTokens: Int32Array;
+  calibrationText: string;
+  /** Of the longest case with its expected answer. */
+  longestTokens: number;
+}
+
+async function viewOf(base: BaseModel, task: Task, parts: Parts<TaskCase[]>, options: RunOptions): Promise<ModelView> {
+  const write = caseWriter(base);
+  const texts = mapParts(parts, (cases) => cases.map(write));
+  const tokenize = (text: string) => tokenizeText({ model: base.path, texts: [text], parseSpecial: true }, options);
   const longest = task.cases.map(write).reduce((a, b) => (b.length > a.length ? b : a));
-  const longestTokens = await tokenizeText({ model: base.path, texts: [longest], parseSpecial: true }, options);
-  const answerTokens = Math.max(...task.cases.map(({ maxTokens }) => maxTokens ?? MAX_TOKENS_DEFAULT));
-  return new TaskYardstick({
-    request,
-    task,
-    base,
-    parts,
-    screenTokens: tokens,
+  return {
+    screenTokens: await tokenize(texts.selection.join("")),
     calibrationText: texts.calibration.join(""),
-    contextNeeded: longestTokens.length + answerTokens,
-  });
+    longestTokens: (await tokenize(longest)).length,
+  };
 }
 
 class TaskYardstick implements Yardstick {
@@ -87,15 +93,13 @@ class TaskYardstick implements Yardstick {
   readonly notes: string[];
   readonly contextNeeded: number;
   readonly tokensEach: number;
-  readonly calibrationText: string;
   readonly sha256: string;
   readonly files: readonly string[];
   readonly #request: FitRequest;
   readonly #task: Task;
   readonly #base: BaseModel;
   readonly #parts: Parts<TaskCase[]>;
-  readonly #screenTokens: Int32Array;
-  readonly #windowLength: number;
+  readonly #views: ReadonlyMap<string, ModelView>;
   readonly #caseOf: ReadonlyMap<string, TaskCase>;
   /** What trials have shown, and what the baseline answered in them. */
   readonly #contention = new Contention();
@@ -106,30 +110,28 @@ class TaskYardstick implements Yardstick {
     task: Task;
     base: BaseModel;
     parts: Parts<TaskCase[]>;
-    screenTokens: Int32Array;
-    calibrationText: string;
+    views: ReadonlyMap<string, ModelView>;
     contextNeeded: number;
   }) {
-    const { task, base, parts, screenTokens } = setup;
+    const { task, base, parts, views } = setup;
+    const { screenTokens } = views.get(base.sha256)!;
     this.#request = setup.request;
     this.notes = faultNotes(task);
     this.#task = task;
     this.#caseOf = new Map(task.cases.map((taskCase) => [taskCase.id, taskCase]));
     this.#base = base;
     this.#parts = parts;
-    this.#screenTokens = screenTokens;
-    this.#windowLength = Math.min(
-      WINDOW_LENGTH,
-      base.model.spec.contextLength || WINDOW_LENGTH,
-      Math.max(WINDOW_LENGTH_MIN, Math.floor(screenTokens.length / 2)),
-    );
-    this.calibrationText = setup.calibrationText;
+    this.#views = views;
     this.contextNeeded = setup.contextNeeded;
     this.tokensEach = DECODE_COST * Math.max(16, screenTokens.length / parts.selection.length); // answers are some part of it
     this.sha256 = task.sha256;
     this.files = task.files ?? [];
     this.sizes = mapParts(parts, (cases) => cases.length) as unknown as Yardstick["sizes"];
     this.available = { selection: parts.selection.length, confirmation: parts.confirmation.length };
+  }
+
+  calibrationText({ sha256 }: BaseModel): string {
+    return this.#views.get(sha256)!.calibrationText;
   }
 
   inUnits(size: number): number {
@@ -140,19 +142,19 @@ class TaskYardstick implements Yardstick {
     return purpose === "screening";
   }
 
-  isPrepared(purpose: Purpose, size: number, folder: string): boolean {
-    return existsSync(this.#baselineFile(purpose, size, folder));
+  isPrepared(purpose: Purpose, size: number, options: Pick<MeasureOptions, "folder" | "reference">): boolean {
+    return existsSync(this.#baselineFile(purpose, size, options));
   }
 
   async prepare(purpose: Purpose, size: number, options: MeasureOptions): Promise<Quality> {
-    await this.#divergence(this.#base.path, size, options, {
-      baselineFile: this.#baselineFile(purpose, size, options.folder),
+    await this.#divergence((options.reference ?? this.#base).path, size, options, {
+      baselineFile: this.#baselineFile(purpose, size, options),
     });
     return { metric: "score", part: "selection", kept: { mean: 1, low: 1, high: 1 } };
   }
 
   async screen(modelPath: string, size: number, options: MeasureOptions): Promise<Screening> {
-    const against = this.#baselineFile("screening", size, options.folder);
+    const against = this.#baselineFile("screening", size, options);
     const { klDivergence, tokens } = await this.#divergence(modelPath, size, options, { against });
     return { mean: klDivergence!.mean, standardError: klDivergence!.standardError, tokens };
   }
@@ -184,15 +186,21 @@ class TaskYardstick implements Yardstick {
       draws,
       baselineAnswers: pair.answersNeeded,
       tooLong: pair.tooLong,
+      regressions: pair.regressions,
+      baselineShown: pair.baselineShown,
     };
   }
 
-  learn({ draws = [], baselineAnswers = {}, tooLong = [] }: Measurement): void {
+  learn({ draws = [], baselineAnswers = {}, baselineShown = {}, tooLong = [] }: Measurement): void {
     for (const note of tooLong) if (!this.notes.includes(note)) this.notes.push(note);
     const cases = draws.map(({ id }) => this.#caseOf.get(id)!);
     this.#contention.learn(cases, draws);
     for (const draw of draws) {
-      this.#known.set(draw.id, { score: draw.baseline, ...optional("answer", baselineAnswers[draw.id]) });
+      this.#known.set(draw.id, {
+        score: draw.baseline,
+        ...optional("answer", baselineAnswers[draw.id]),
+        ...optional("shown", baselineShown[draw.id]),
+      });
     }
   }
 
@@ -208,11 +216,13 @@ class TaskYardstick implements Yardstick {
   }
 
   #divergence(model: string, size: number, options: MeasureOptions, file: { against?: string; baselineFile?: string }) {
+    const { model: original, sha256 } = options.reference ?? this.#base;
+    const tokens = this.#views.get(sha256)!.screenTokens;
     return evaluateText(
       {
         model,
-        tokens: this.#screenTokens,
-        contextLength: this.#windowLength,
+        tokens,
+        contextLength: windowLength(tokens.length, original.spec.contextLength),
         windows: { start: 0, count: size },
         threads: options.threads,
         ...file,
@@ -221,9 +231,19 @@ class TaskYardstick implements Yardstick {
     );
   }
 
-  #baselineFile(purpose: Purpose, size: number, folder: string): string {
-    return join(folder, `baseline-${purpose}-${size}-${sha256(this.#task.path).slice(0, 8)}`);
+  #baselineFile(
+    purpose: Purpose,
+    size: number,
+    { folder, reference }: Pick<MeasureOptions, "folder" | "reference">,
+  ): string {
+    const other = reference && reference !== this.#base ? `-${reference.sha256.slice(0, 8)}` : "";
+    return join(folder, `baseline-${purpose}-${size}-${sha256(this.#task.path).slice(0, 8)}${other}`);
   }
+}
+
+/** So that even few tokens give two windows. */
+function windowLength(tokens: number, trained: number): number {
+  return Math.min(WINDOW_LENGTH, trained || WINDOW_LENGTH, Math.max(WINDOW_LENGTH_MIN, Math.floor(tokens / 2)));
 }
 
 /** Faults that the notes name before they only count them. */

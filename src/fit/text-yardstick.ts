@@ -66,7 +66,7 @@ class TextYardstick implements Yardstick {
   readonly available: Yardstick["available"];
   readonly contextNeeded: number;
   readonly tokensEach: number;
-  readonly calibrationText: string;
+  readonly #calibrationText: string;
   readonly sha256: string;
   readonly files = [];
   readonly #base: BaseModel;
@@ -82,7 +82,7 @@ class TextYardstick implements Yardstick {
   ) {
     this.#base = base;
     this.#tokens = tokens;
-    this.calibrationText = calibrationText;
+    this.#calibrationText = calibrationText;
     this.contextNeeded = contextLength;
     this.tokensEach = contextLength;
     this.sha256 = hash;
@@ -94,6 +94,10 @@ class TextYardstick implements Yardstick {
     this.available = { selection: this.#windows("selection"), confirmation: this.#windows("confirmation") };
   }
 
+  calibrationText(): string {
+    return this.#calibrationText;
+  }
+
   inUnits(size: number): number {
     return size * Math.floor(this.contextNeeded / 2); // the first half of each window is context
   }
@@ -102,25 +106,26 @@ class TextYardstick implements Yardstick {
     return true;
   }
 
-  isPrepared(purpose: Purpose, size: number, folder: string): boolean {
-    return existsSync(this.#baselineFile(purpose, size, folder));
+  isPrepared(purpose: Purpose, size: number, options: Pick<MeasureOptions, "folder" | "reference">): boolean {
+    return existsSync(this.#baselineFile(purpose, size, options));
   }
 
   async prepare(purpose: Purpose, size: number, options: MeasureOptions): Promise<Quality> {
     const part = purpose === "screening" ? "selection" : purpose;
-    const baselineFile = this.#baselineFile(purpose, size, options.folder);
-    const result = await this.#evaluate(this.#base.path, part, size, options, { baselineFile });
+    const baselineFile = this.#baselineFile(purpose, size, options);
+    const path = (options.reference ?? this.#base).path;
+    const result = await this.#evaluate(path, part, size, options, { baselineFile });
     return { ...qualityOf(result, part), kept: { mean: 1, low: 1, high: 1 } };
   }
 
   async screen(modelPath: string, size: number, options: MeasureOptions): Promise<Screening> {
-    const against = this.#baselineFile("screening", size, options.folder);
+    const against = this.#baselineFile("screening", size, options);
     const { klDivergence, tokens } = await this.#evaluate(modelPath, "selection", size, options, { against });
     return { mean: klDivergence!.mean, standardError: klDivergence!.standardError, tokens };
   }
 
   async measure(modelPath: string, part: Part, size: number, options: MeasureOptions): Promise<Measurement> {
-    const against = this.#baselineFile(part, size, options.folder);
+    const against = this.#baselineFile(part, size, options);
     return { quality: qualityOf(await this.#evaluate(modelPath, part, size, options, { against }), part) };
   }
 
@@ -151,8 +156,13 @@ class TextYardstick implements Yardstick {
     return Math.floor(this.#tokens[part].length / this.contextNeeded);
   }
 
-  #baselineFile(purpose: Purpose, size: number, folder: string): string {
-    return join(folder, `baseline-${purpose}-${size}.logits`);
+  #baselineFile(
+    purpose: Purpose,
+    size: number,
+    { folder, reference }: Pick<MeasureOptions, "folder" | "reference">,
+  ): string {
+    const other = reference && reference !== this.#base ? `-${reference.sha256.slice(0, 8)}` : "";
+    return join(folder, `baseline-${purpose}-${size}${other}.logits`);
   }
 }
 

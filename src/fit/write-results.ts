@@ -15,6 +15,7 @@ import type { PlannedCandidate } from "./candidates.js";
 import type { Certificate } from "./certificate.js";
 import { EVIDENCE_FILE, renderEvidence } from "./evidence-file.js";
 import { type FileRecord, recordFile } from "./file-records.js";
+import type { Regression } from "./pair-runner.js";
 import type { Laboratory } from "./laboratory.js";
 import { renderModelCard } from "./model-card.js";
 import type { FitRequest } from "./request.js";
@@ -57,6 +58,8 @@ export interface ReportSource {
   /** The winner's recipe as YAML. */
   recipe?: string;
   hasChatTemplate: boolean;
+  /** Of the winner, or of the candidate that came closest: the cases on which it lost most. */
+  regressions?: { candidate: string; cases: Regression[] };
   /** Most tokens to compute at once on the device. */
   microBatchSize?: number;
 }
@@ -117,6 +120,7 @@ async function writeTexts(
     command,
     hasChatTemplate,
     ...optional("recipe", recipe),
+    ...optional("regressions", regressionsOf(outcome, laboratory)),
     ...optional("microBatchSize", certificate.winner?.microBatchSize),
   });
   const files: [string, string | undefined][] = [
@@ -128,6 +132,13 @@ async function writeTexts(
   const present = files.filter((file): file is [string, string] => file[1] !== undefined);
   for (const [name, text] of present) await writeFileAtomic(join(request.out, name), text);
   return [...present.map(([name]) => name), ...(outcome.winner?.quantize ? [IMPORTANCE_FILE] : [])];
+}
+
+function regressionsOf({ winner, closest }: SearchOutcome, laboratory: Laboratory): ReportSource["regressions"] {
+  const shown = winner ?? closest;
+  const trial = laboratory.trials.findLast(({ candidate }) => candidate === shown);
+  const cases = trial?.measurement.regressions;
+  return shown && cases && cases.length > 0 ? { candidate: shown.name, cases } : undefined;
 }
 
 async function recordOutput(out: string, name: string, { signal }: RunOptions): Promise<FileRecord> {
@@ -223,6 +234,10 @@ function commandLine(request: FitRequest): string {
     sign,
     excludeFaulty,
     allowCode,
+    workload,
+    utilisation,
+    grid,
+    endpoint,
   } = request;
   const flags: [string, unknown][] = [
     ["--task", task],
@@ -238,6 +253,10 @@ function commandLine(request: FitRequest): string {
     ["--context", context],
     ...(candidates ?? []).map((name): [string, unknown] => ["--candidate", name]),
     ["--imatrix", importance],
+    ["--workload", workload && `${workload.promptTokens}+${workload.answerTokens}x${workload.concurrency}`],
+    ["--utilisation", utilisation],
+    ["--grid", grid],
+    ["--endpoint", endpoint],
     ["--seed", seed],
     ["--threads", threads],
     ["--sign", sign],

@@ -3,7 +3,9 @@
 import { PareError } from "../errors.js";
 import type { CaseDraw } from "../evaluate/paired-trial.js";
 import type { RunOptions } from "../support/progress.js";
+import type { BaseModel } from "./candidates.js";
 import type { Quality } from "./certificate.js";
+import type { Regression } from "./pair-runner.js";
 
 export type Part = "selection" | "confirmation";
 /** Screening takes its evidence from the selection part. */
@@ -20,6 +22,8 @@ export interface Screening {
 export interface MeasureOptions extends RunOptions {
   folder: string;
   threads: number | undefined;
+  /** In screening, the original that divergence is taken from; the baseline by default. */
+  reference?: BaseModel;
 }
 
 /** One measurement of a candidate, as it stands in the journal. */
@@ -31,6 +35,10 @@ export interface Measurement {
   draws?: CaseDraw[];
   /** For cases that are scored by agreement: what the baseline answered, by case id. */
   baselineAnswers?: Record<string, string>;
+  /** The beginnings of what the baseline answered, by case id, to look at. */
+  baselineShown?: Record<string, string>;
+  /** Cases on which the candidate lost most, the worst first. */
+  regressions?: Regression[];
   /** Cases that are longer than the context and count for neither side, as notes. */
   tooLong?: string[];
 }
@@ -53,8 +61,8 @@ export interface Yardstick {
   readonly files: readonly string[];
   /** Size of each part, in `unit`. */
   readonly sizes: { calibration: number; selection: number; confirmation: number };
-  /** Text to calibrate on. */
-  readonly calibrationText: string;
+  /** Text to calibrate a model on, written as it is to see it. */
+  calibrationText(base: BaseModel): string;
   /** Tokens that the longest window or case needs at once. */
   readonly contextNeeded: number;
   /** Tokens that one window or case costs, decoded ones counted four times. */
@@ -72,7 +80,7 @@ export interface Yardstick {
    */
   prepare(purpose: Purpose, size: number, options: MeasureOptions): Promise<Quality>;
   /** True when the baseline's answers or logits for a purpose are at hand. */
-  isPrepared(purpose: Purpose, size: number, folder: string): boolean;
+  isPrepared(purpose: Purpose, size: number, options: Pick<MeasureOptions, "folder" | "reference">): boolean;
   screen(modelPath: string, size: number, options: MeasureOptions): Promise<Screening>;
   /**
    * Measures a candidate on up to `size` windows or cases of a part.

@@ -73,6 +73,8 @@ export interface MemoryOptions extends CacheOptions {
   batch?: number;
   /** True by default, as llama.cpp chooses where it can. */
   flashAttention?: boolean;
+  /** Tokens of a batch whose logits are asked for; all by default, which is what llama.cpp sets memory up for. */
+  outputs?: number;
 }
 
 /** An estimate of the memory that inference takes, in bytes. */
@@ -144,7 +146,7 @@ function computeBytes(spec: ModelSpec, contextLength: number, options: MemoryOpt
   const isFlash = options.flashAttention ?? true;
   const maskBytes = tokens * cells * (isFlash ? 2 : 4);
   const scores = isFlash ? 0 : heads * cells;
-  const output = 4 * tokens * (spec.vocabularySize + 2 * width);
+  const output = 4 * Math.min(tokens, options.outputs ?? tokens) * (spec.vocabularySize + 2 * width);
   const feedForward = 4 * tokens * (feedForwardLength(spec) + 4 * width) + maskBytes;
   const attention = 4 * tokens * (scores + 4 * width + heads * spec.headLengthK + cached) + maskBytes;
   return Math.max(output, feedForward, attention) + 4 * spec.vocabularySize; // and the logits of one token to read

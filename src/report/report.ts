@@ -4,10 +4,12 @@ import { createHash } from "node:crypto";
 
 import type { Certificate } from "../fit/certificate.js";
 import { comparisonSection } from "./comparison.js";
+import { costsSection } from "./costs.js";
 import { evidenceSection } from "./evidence.js";
 import { frontSection } from "./front.js";
 import { html, trusted } from "./html.js";
 import { layersSection } from "./layers.js";
+import { type Regressions, regressionsSection } from "./regressions.js";
 import { runSection } from "./run-it.js";
 import { SCRIPT } from "./script.js";
 import { slicesSection } from "./slices.js";
@@ -23,6 +25,8 @@ export interface ReportDetail {
   recipe?: string;
   /** True when the model holds a chat template; its commands then chat, otherwise they continue a text. */
   hasChatTemplate?: boolean;
+  /** The cases on which the winner, or the candidate that came closest, lost most. */
+  regressions?: Regressions;
   /** Tokens computed at once, where the winner only fits with fewer than the programs' default. */
   microBatchSize?: number;
 }
@@ -43,10 +47,14 @@ export function renderReport(certificate: Certificate, detail: ReportDetail): st
   const style = trusted(`<style>${STYLE}</style>`);
   const script = trusted(`<script>${SCRIPT}</script>`); // exactly the bytes that were hashed
   const slices = slicesSection(certificate);
+  const costs = costsSection(certificate);
+  const regressions = regressionsSection(detail.regressions);
   const links: [string, string][] = [
     ["front", "Front"],
     ...(winner ? ([["comparison", "Before and after"]] as [string, string][]) : []),
+    ...(costs ? ([["costs", "Costs"]] as [string, string][]) : []),
     ...(slices ? ([["slices", "Slices"]] as [string, string][]) : []),
+    ...(regressions ? ([["regressions", "Regressions"]] as [string, string][]) : []),
     ["trials", "Trials"],
     ...(winner && winner.tensors.length > 0 ? ([["layers", "Layers"]] as [string, string][]) : []),
     ...(winner ? ([["run", "Run it"]] as [string, string][]) : []),
@@ -70,9 +78,9 @@ export function renderReport(certificate: Certificate, detail: ReportDetail): st
           <button type="button" id="theme" data-needs-script hidden>Dark</button>
         </div>
         <main id="main">
-          ${verdictSection(certificate)} ${frontSection(certificate)} ${comparisonSection(certificate)} ${slices}
-          ${trialsSection(certificate)} ${layersSection(certificate)} ${runSection(certificate, detail)}
-          ${evidenceSection(certificate, detail.command, detail.recipe)}
+          ${verdictSection(certificate)} ${frontSection(certificate)} ${comparisonSection(certificate)} ${costs}
+          ${slices} ${regressions} ${trialsSection(certificate)} ${layersSection(certificate)}
+          ${runSection(certificate, detail)} ${evidenceSection(certificate, detail.command, detail.recipe)}
         </main>
         <footer>
           Made by Pare ${versions.pare}. This file holds all that it shows and loads nothing; the numbers are those of

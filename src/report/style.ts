@@ -140,6 +140,10 @@ input[type="search"], select { font: inherit; color: var(--ink); background: var
 .b5 { background: var(--b5); } .b6 { background: var(--b6); } .b7 { background: var(--b7); } .b8 { background: var(--b8); }
 .chip { color: var(--on-light); } .chip.b5 { color: var(--on-middle); } .chip:is(.b6, .b7, .b8) { color: var(--on-dark); }
 
+.regression { margin: 0 0 1.8rem; } .regression h3 small { font-weight: 400; color: var(--soft); } .regression pre { white-space: pre-wrap; overflow-wrap: anywhere; max-height: 16rem; overflow-y: auto; }
+.regression .asked { border-left: 3px solid var(--rule); } .regression .expected { margin: .5rem 0; font-size: .875rem; color: var(--soft); }
+.answers { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; } .answers > div { min-width: 0; } .answers h4 { font: 600 .8125rem/1.4 var(--sans); color: var(--soft); margin: .5rem 0 .25rem; }
+.answers > div:last-child pre { border-left: 3px solid var(--reject); } .answers > div:first-child pre { border-left: 3px solid var(--accept); }
 .commands > div { min-width: 0; }
 .commands h3 { margin-top: 1.1rem; } .commands p { margin: 0 0 .4rem; font-size: .875rem; color: var(--soft); } p:has(+ .command) { padding-right: 4.5rem; }
 .command { position: relative; } .command pre { white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -159,7 +163,7 @@ footer { margin-top: 2.4rem; padding-top: 1rem; padding-bottom: 2.4rem; font-siz
   .plot.wide { display: none; } .plot.narrow { display: block; }
   .figures { grid-template-columns: 1fr 1fr; } .figures dd { font-size: 1.4rem; }
   .comparison th[scope="row"], .facts th { width: 7rem; }
-  .comparison td { min-width: 6rem; }
+  .comparison td { min-width: 6rem; } .answers { grid-template-columns: 1fr; gap: .2rem; }
   .needs th { width: 6.5rem; }
 }
 @media print {

@@ -1,0 +1,103 @@
+import { expect, test } from "vitest";
+
+import type { PlannedCandidate } from "./candidates.js";
+import type { Quality } from "./certificate.js";
+import { race } from "./race.js";
+import type { Measurements } from "./search.js";
+import type { Part } from "./yardstick.js";
+
+const PLAN = {
+  screens: 24,
+  selections: 8,
+  confirmations: 2,
+  screenSize: 4,
+  selectionSize: 16,
+  confirmationSize: 32,
+} as const;
+
+type Fake = PlannedCandidate & { kept: number };
+
+/** Candidates of one model: sizes rise from `size`, and what is kept falls from the original's `kept` with each step down. */
+function family(name: string, size: number, kept: number, count = 6, isBaseline = false): Fake[] {
+  const base = { path: name, sha256: name };
+  return Array.from({ length: count }, (_, i) => {
+    const isOriginal = i === count - 1;
+    const step = count - 1 - i;
+    return {
+      id: `${name}${i}`,
+      name: isOriginal ? "original" : `q${i}`,
+      base,
+      isBaseline: isBaseline && isOriginal,
+      sizeBytes: size + i,
+      predictedLoss: step,
+      blockBits: i,
+      kept: kept - step * 0.01,
+    };
+  }) as unknown as Fake[];
+}
+
+function fakeMeasurements(shift: Partial<Record<Part, number>> = {}) {
+  const bought: string[] = [];
+  const measurements: Measurements = {
+    screen: async (candidate) => {
+      bought.push(`screen ${candidate.id}`);
+      return { mean: candidate.predictedLoss / 100, standardError: 0.001, tokens: 100 };
+    },
+    measure: async (candidate, part): Promise<Quality> => {
+      bought.push(`${part} ${candidate.id}`);
+      const mean = (candidate as Fake).kept - (shift[part] ?? 0);
+      return { metric: "score", part, kept: { mean, low: mean - 0.001, high: mean + 0.001 } };
+    },
+  };
+  return { bought, measurements };
+}
+
+const cost = ({ sizeBytes }: PlannedCandidate): number => sizeBytes;
+const ask = (candidates: Fake[], measurements: Measurements, keep = 0.9) =>
+  race({ candidates, cost, keep, plan: PLAN }, measurements);
+
+test("race() finds the cheapest of several models that clears", async () => {
+  const { measurements } = fakeMeasurements();
+  const candidates = [...family("big", 100, 1, 8, true), ...family("student", 20, 0.93)];
+  const { winner } = await ask(candidates, measurements);
+  expect(winner?.id).toBe("student3"); // keeps 0.91
+});
+
+test("race() drops a model whose best misses the bar, for the price of one trial, and says why", async () => {
+  const { bought, measurements } = fakeMeasurements();
+  const candidates = [...family("big", 100, 1, 8, true), ...family("poor", 20, 0.5)];
+  const { winner, dropped } = await ask(candidates, measurements);
+  expect(winner?.base.path).toBe("big");
+  expect(bought.filter((what) => what.includes("poor"))).toEqual(["selection poor5"]);
+  expect([...dropped].filter(([{ base }]) => base.path === "poor")).toHaveLength(5);
+  expect(dropped.get(candidates.find(({ id }) => id === "poor0")!)).toMatch(/original, the best of this model, misses/);
+});
+
+test("race() never runs what costs more than a candidate of another model that has cleared", async () => {
+  const { bought, measurements } = fakeMeasurements();
+  const candidates = [...family("big", 100, 1, 8, true), ...family("student", 20, 0.95)];
+  const { dropped } = await ask(candidates, measurements);
+  expect(bought.filter((what) => what.includes("big"))).toEqual([]);
+  expect(dropped.get(candidates[0]!)).toMatch(/student: q\d costs no more and has cleared the bar/);
+});
+
+test("race() gives the last try to the next dearer that cleared, then falls back on the baseline", async () => {
+  const { bought, measurements } = fakeMeasurements({ confirmation: 0.5 });
+  const candidates = [...family("big", 100, 1, 8, true), ...family("student", 20, 0.95)];
+  const { winner } = await ask(candidates, measurements);
+  expect(winner?.isBaseline).toBe(true);
+  expect(bought.filter((what) => what.startsWith("confirmation"))).toHaveLength(2);
+});
+
+test("race() without a baseline that fits confirms the most promising, and has no winner when it fails", async () => {
+  const { measurements } = fakeMeasurements({ confirmation: 0.5 });
+  const { winner, closest } = await ask([...family("a", 100, 0.95), ...family("b", 50, 0.94)], measurements);
+  expect(winner).toBeUndefined();
+  expect(closest).toBeDefined();
+});
+
+test("race() with one model is search()", async () => {
+  const { measurements } = fakeMeasurements();
+  const { winner } = await ask(family("big", 100, 0.95, 8, true), measurements);
+  expect(winner?.id).toBe("big3"); // keeps 0.91; of big2, 0.90, the lower end misses
+});
