@@ -19,6 +19,7 @@ test("the library exports the verbs, the files' readers and writers, and the err
     "chat",
     "complete",
     "convert",
+    "distill",
     "doctor",
     "evaluateTask",
     "evaluateText",

@@ -5,6 +5,7 @@ import { describeCalibrate } from "./command-calibrate.js";
 import { describeChat } from "./command-chat.js";
 import { describeCompletion } from "./command-completion.js";
 import { describeConvert } from "./command-convert.js";
+import { describeDistill } from "./command-distill.js";
 import { describeDoctor } from "./command-doctor.js";
 import { describeEval } from "./command-eval.js";
 import { describeExport } from "./command-export.js";
@@ -48,6 +49,7 @@ export function createProgram(): Command {
     describeQuantize,
     describeCalibrate,
     describeTrain,
+    describeDistill,
     describeEval,
     describeChat,
     describeExport,

@@ -4,7 +4,7 @@ import { z } from "zod";
 
 import { certificateSchema } from "../fit/certificate.js";
 import { convertSchema, exportOllamaSchema, pullSchema } from "./exchange-schemas.js";
-import { trainSchema } from "./train-schema.js";
+import { LEARNING_DOCUMENTS } from "./learning-schemas.js";
 import { verifySchema } from "./verify-schema.js";
 
 const sizeBytes = z.number().int().nonnegative();
@@ -374,7 +374,7 @@ export const DOCUMENTS = {
   "eval-text": evalTextSchema,
   "eval-task": evalTaskSchema,
   certificate: certificateSchema.describe("what `pare fit --json` prints and `certificate.json` holds"),
-  train: trainSchema,
+  ...LEARNING_DOCUMENTS,
   verify: verifySchema,
   chat: chatSchema,
   serve: serveSchema,

@@ -171,6 +171,14 @@ export interface TokenBatch {
 /** A model's parameters by name. */
 export type Parameters = ReadonlyMap<string, Tensor>;
 
+/** What a model makes of a batch. */
+export interface LlamaOutputs {
+  /** What the output matrix is given: the last layer's result, normed; [width, T · B]. */
+  readonly states: Tensor;
+  /** [vocabulary, T · B] */
+  readonly logits: Tensor;
+}
+
 /**
  * The logits of a batch.
  *
@@ -184,13 +192,25 @@ export function llamaLogits(
   batch: TokenBatch,
   options: { checkpoint?: boolean } = {},
 ): Tensor {
+  return llamaOutputs(f, shape, parameters, batch, options).logits;
+}
+
+/** The logits of a batch, and what they were made from. */
+export function llamaOutputs(
+  f: Operations,
+  shape: LlamaShape,
+  parameters: Parameters,
+  batch: TokenBatch,
+  options: { checkpoint?: boolean } = {},
+): LlamaOutputs {
   let x = f.getRows(weight(parameters, "token_embd.weight"), batch.tokens); // [width, T·B]
   for (let layer = 0; layer < shape.layers; layer++) {
     const block = (input: Tensor): Tensor => llamaBlock(f, shape, parameters, batch, input, layer);
     x = options.checkpoint ? f.checkpoint(x, block) : block(x);
   }
-  const normed = f.mul(f.rmsNorm(x, shape.epsilon), weight(parameters, "output_norm.weight"));
-  return f.mulMat(weight(parameters, shape.isTied ? "token_embd.weight" : "output.weight"), normed); // [vocabulary, T·B]
+  const states = f.mul(f.rmsNorm(x, shape.epsilon), weight(parameters, "output_norm.weight"));
+  const logits = f.mulMat(weight(parameters, shape.isTied ? "token_embd.weight" : "output.weight"), states);
+  return { states, logits };
 }
 
 /** Attention and feed-forward, each added to what came in; [width, T·B] to [width, T·B]. */

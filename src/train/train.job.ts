@@ -42,8 +42,8 @@ export interface TrainJobOutput extends Omit<RunOutcome, "lines"> {
 }
 
 /** More is not looked at in a validation, so that it takes a small part of the run. */
-const VALIDATION_TOKENS_MAX = 16_384;
-const BEST_NAME = "best.gguf";
+export const VALIDATION_TOKENS_MAX = 16_384;
+export const BEST_NAME = "best.gguf";
 
 /** Runs in a child process. */
 export async function run(request: TrainJobInput, context: JobContext): Promise<TrainJobOutput> {
@@ -91,9 +91,9 @@ export async function run(request: TrainJobInput, context: JobContext): Promise<
 }
 
 /** The numbers of llama.cpp's presets. */
-const FILE_TYPES = { f32: 0, f16: 1, bf16: 32 } as const;
+export const FILE_TYPES = { f32: 0, f16: 1, bf16: 32 } as const;
 
-function vocabularySize({ metadata, spec }: Model): number {
+export function vocabularySize({ metadata, spec }: Model): number {
   return metadata.array("tokenizer.ggml.tokens")?.length ?? spec.vocabularySize;
 }
 
@@ -120,7 +120,7 @@ async function readDocuments(engine: Engine, request: TrainJobInput) {
   return { train: documents, validation: tokenizeExamples(vocabulary, await readExamples(request.validation)) };
 }
 
-function stepSettings({
+export function stepSettings({
   microBatch,
   contextLength,
   recompute,
@@ -133,7 +133,7 @@ function stepSettings({
   return { microBatch, contextLength, checkpoint: recompute, products, optimizer, clipNorm, optimizerSettings };
 }
 
-async function trained(plan: Parameters<typeof runTraining>[0], context: JobContext): Promise<RunOutcome> {
+export async function trained(plan: Parameters<typeof runTraining>[0], context: JobContext): Promise<RunOutcome> {
   try {
     return await runTraining(plan, {
       onMetrics: (metrics) => context.emit(metrics),
@@ -149,7 +149,7 @@ async function trained(plan: Parameters<typeof runTraining>[0], context: JobCont
   }
 }
 
-async function takeBest(path: string, step: TrainingStep): Promise<void> {
+export async function takeBest(path: string, step: TrainingStep): Promise<void> {
   await using model = await openModel(path);
   await readParameters(step.store, step.parameters, model);
 }

@@ -1,0 +1,94 @@
+// What a distillation is asked for, and what of it can't be meant.
+import { UsageError } from "../../errors.js";
+import type { NewModel } from "../../train/new-model.js";
+import { type RunRequest, checkRun, checkShape } from "../../train/settings.js";
+import type { Divergence } from "./teacher-objective.js";
+
+/** What is asked for beside what every training run takes. */
+export interface DistillRequest extends RunRequest {
+  /** GGUF file to learn from. */
+  teacher: string;
+  /** Files to learn on: `.jsonl` examples, anything else as plain text. Either these or `sample`, or both. */
+  texts?: readonly string[] | undefined;
+  /** Tokens of text that the teacher writes. */
+  sample?: number | undefined;
+  /** Of the teacher's writing; 1 by default. */
+  sampleTemperature?: number | undefined;
+  /** The student: a GGUF file, or `layers`, or `shape`. */
+  student?: string | undefined;
+  /** Layers that a student cut from the teacher keeps. */
+  layers?: number | undefined;
+  /** A student with weights by chance and the teacher's vocabulary. */
+  shape?: NewModel | undefined;
+  /** `forward-kl` by default. */
+  divergence?: Divergence | undefined;
+  /** What logits are divided by before they are compared; 1 by default. */
+  temperature?: number | undefined;
+  /** Share of cross-entropy on the labels in the loss; 0 by default. */
+  labels?: number | undefined;
+  /** Tokens of the teacher's that are kept for each place; 32 by default. */
+  top?: number | undefined;
+  /** Text of another kind, on which the student must not get further from the teacher. */
+  guard?: readonly string[] | undefined;
+  /** How much further it may be than at its nearest; 0.05 by default. */
+  guardTolerance?: number | undefined;
+  /** Validation loss to reach, in nats per token: how many tokens that takes is estimated. */
+  bar?: number | undefined;
+}
+
+/** The settings that decide what the teacher says and what is made of it. */
+export interface DistillSettings {
+  divergence: Divergence;
+  temperature: number;
+  labels: number;
+  top: number;
+  sampleTemperature: number;
+  guardTolerance: number;
+}
+
+/** Of GPT-2's vocabulary, 32 hold all but some 3 % on plain text, and less is left of what a teacher wrote itself. */
+const TOP = 32;
+
+/** Fills in the defaults. */
+export function resolveDistill(request: DistillRequest): DistillSettings {
+  return {
+    divergence: request.divergence ?? "forward-kl",
+    temperature: request.temperature ?? 1,
+    labels: request.labels ?? 0,
+    top: request.top ?? TOP,
+    sampleTemperature: request.sampleTemperature ?? 1,
+    guardTolerance: request.guardTolerance ?? 0.05,
+  };
+}
+
+/**
+ * Refuses what can't be meant, before anything is read.
+ *
+ * @throws {UsageError} naming the setting
+ */
+export function checkDistillRequest(request: DistillRequest): void {
+  const { texts = [], sample, student, layers, shape } = request;
+  if (texts.length === 0 && sample === undefined) {
+    throw new UsageError("No text to learn on is given", {
+      hint: "Name files, or let the teacher write: --sample 1000000",
+    });
+  }
+  const students = [student, layers, shape].filter((one) => one !== undefined).length;
+  if (students !== 1) {
+    const fault = "A student is either given, or cut from its teacher, or new";
+    throw new UsageError(students === 0 ? "No student is given" : fault, {
+      hint: "Give --student FILE, or --layers, or --new with --layers, --width and --heads",
+    });
+  }
+  if (shape) checkShape(shape);
+  checkRun(request);
+  const { temperature, sampleTemperature, labels = 0, top, bar, guardTolerance } = request;
+  for (const [name, value] of Object.entries({ temperature, sampleTemperature, bar }))
+    if (value !== undefined && !(value > 0)) throw new UsageError(`${name} is ${value}, a number above 0 is wanted`);
+  for (const [name, count] of Object.entries({ top, sample, layers }))
+    if (count !== undefined && !(Number.isInteger(count) && count >= 1))
+      throw new UsageError(`${name} is ${count}, a whole number above 0 is wanted`);
+  if (!(labels >= 0 && labels <= 1)) throw new UsageError(`labels is ${labels}, a share from 0 to 1 is wanted`);
+  if (guardTolerance !== undefined && !(guardTolerance >= 0))
+    throw new UsageError(`guardTolerance is ${guardTolerance}, a share is wanted`);
+}

@@ -1,0 +1,120 @@
+// How far a student is from its teacher, as a graph over the student's logits. Compared are the tokens of the teacher's list
+// and, as one more, all others together: a coarser look at both distributions, so never more than their divergence, and 0
+// only where the student agrees on the list and on the rest. Temperature after Hinton et al., 2015, arXiv:1503.02531, with
+// their factor of its square, so that gradients keep their size; reverse KL and Jensen-Shannon as in Agarwal et al., 2023,
+// arXiv:2306.13649.
+import { chosenProbabilities } from "../../graph/chosen-probabilities.js";
+import { crossEntropy } from "../../graph/cross-entropy.js";
+import type { Operations } from "../../graph/operations.js";
+import type { TensorStore } from "../../graph/store.js";
+import type { Tensor } from "../../graph/tensor.js";
+import type { BatchInputs, Sequence } from "../../graph/token-batch.js";
+import type { Objective, ObjectiveFactory } from "../../train/objective.js";
+import type { TaughtSequence } from "./taught-text.js";
+
+export const DIVERGENCES = ["forward-kl", "reverse-kl", "jensen-shannon"] as const;
+export type Divergence = (typeof DIVERGENCES)[number];
+
+export interface TeacherObjectiveSettings {
+  divergence: Divergence;
+  /** What logits of both are divided by; the teacher's were when its text was made. */
+  temperature: number;
+  /** Share of cross-entropy on the labels in the loss, 0 to 1. */
+  labels: number;
+  /** Tokens of each list. */
+  top: number;
+}
+
+/** A distribution over the list [top, rows] and over all else [1, rows]. */
+interface Coarse {
+  list: Tensor;
+  rest: Tensor;
+}
+
+/** Added before a logarithm: it bounds what one token can cost. */
+const LISTED_MIN = 1e-12;
+/** The rest is 1 − Σ in single precision: what lies below this is rounding. */
+const REST_MIN = 1e-6;
+
+/** (1 − labels) · divergence from the teacher + labels · cross-entropy. */
+export function teacherObjective(settings: TeacherObjectiveSettings): ObjectiveFactory {
+  return (store, inputs) => new TeacherObjective(store, inputs, settings);
+}
+
+class TeacherObjective implements Objective {
+  readonly #store: TensorStore;
+  readonly #inputs: BatchInputs;
+  readonly #settings: TeacherObjectiveSettings;
+  /** i32 [top · rows]: row · vocabulary + token. */
+  readonly #indices: Tensor;
+  readonly #teacher: Coarse;
+  readonly compare: Objective["compare"];
+
+  constructor(store: TensorStore, inputs: BatchInputs, settings: TeacherObjectiveSettings) {
+    const rows = inputs.sequences * inputs.length;
+    this.#store = store;
+    this.#inputs = inputs;
+    this.#settings = settings;
+    this.#indices = store.declare("listed tokens", "i32", [settings.top * rows]);
+    this.#teacher = {
+      list: store.declare("teacher's list", "f32", [settings.top, rows]),
+      rest: store.declare("teacher's rest", "f32", [1, rows]),
+    };
+    this.compare = (f, { logits }) => this.#divergence(f, logits, "forward-kl");
+  }
+
+  loss(f: Operations, { logits }: { logits: Tensor }): Tensor {
+    const { labels, divergence, temperature } = this.#settings;
+    const onLabels = (): Tensor => crossEntropy(f, logits, this.#inputs.targets);
+    if (labels === 1) return onLabels();
+    const distance = f.scale(this.#divergence(f, logits, divergence), temperature ** 2);
+    return labels === 0 ? distance : f.add(f.scale(distance, 1 - labels), f.scale(onLabels(), labels));
+  }
+
+  #divergence(f: Operations, logits: Tensor, divergence: Divergence): Tensor {
+    const list = chosenProbabilities(f, logits, this.#indices, 1 / this.#settings.temperature); // [top, rows]
+    const student = { list, rest: f.scale(f.sumRows(list), -1, 1) };
+    const byRow = DISTANCES[divergence](f, this.#teacher, student); // [1, rows]
+    return f.sum(f.mul(byRow, this.#inputs.targets.weights));
+  }
+
+  fill(batch: readonly Sequence[]): void {
+    const { top } = this.#settings;
+    const { vocabulary, length } = this.#inputs;
+    const indices = new Int32Array(batch.length * length * top);
+    const list = new Float32Array(indices.length);
+    const rest = new Float32Array(batch.length * length);
+    (batch as readonly TaughtSequence[]).forEach(({ source, index }, i) => {
+      const opinions = source.opinions(index);
+      const first = i * length;
+      opinions.ids.forEach(
+        (token, j) => (indices[first * top + j] = (first + Math.floor(j / top)) * vocabulary + token),
+      );
+      list.set(opinions.probabilities, first * top);
+      rest.set(opinions.rests, first);
+    });
+    this.#store.write(this.#indices, indices);
+    this.#store.write(this.#teacher.list, list);
+    this.#store.write(this.#teacher.rest, rest);
+  }
+}
+
+type Distance = (f: Operations, teacher: Coarse, student: Coarse) => Tensor;
+
+/** For each row, in nats. */
+const DISTANCES: Readonly<Record<Divergence, Distance>> = {
+  "forward-kl": kullbackLeibler,
+  "reverse-kl": (f, teacher, student) => kullbackLeibler(f, student, teacher),
+  "jensen-shannon": (f, teacher, student) => {
+    const half = (a: Tensor, b: Tensor): Tensor => f.scale(f.add(a, b), 0.5);
+    const middle = { list: half(teacher.list, student.list), rest: half(teacher.rest, student.rest) };
+    return half(kullbackLeibler(f, teacher, middle), kullbackLeibler(f, student, middle));
+  },
+};
+
+/** Σ a (ln a − ln b). */
+function kullbackLeibler(f: Operations, a: Coarse, b: Coarse): Tensor {
+  const part = (x: Tensor, y: Tensor, least: number): Tensor =>
+    f.mul(x, f.sub(f.log(f.scale(x, 1, least)), f.log(f.scale(y, 1, least))));
+  return f.add(f.sumRows(part(a.list, b.list, LISTED_MIN)), part(a.rest, b.rest, REST_MIN));
+}
