@@ -102,6 +102,7 @@ function addTeacherOptions(command: Command): void {
         parse: wholeNumber(1, 1024),
       }),
     )
+    .option("--freeze-embeddings", "leave embedding and output matrix as they are: faster where they are large")
     .addOption(
       option("--guard <file>", "text of another kind, where the student must not get further from the teacher", {
         completes: "file",

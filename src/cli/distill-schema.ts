@@ -61,6 +61,7 @@ export const distillSchema = z
         labels: z.number().describe("share of cross-entropy on the text itself"),
         top: count.describe("tokens kept of the teacher's expectation"),
         sampleTemperature: z.number(),
+        freezeEmbeddings: z.boolean(),
         guardTolerance: z.number(),
       })
       .describe("all settings that decide the numbers, defaults filled in"),

@@ -168,6 +168,11 @@ export interface TokenBatch {
   readonly masks: ReadonlyMap<number | undefined, Tensor>;
 }
 
+/** The matrix that makes logits. */
+export function outputName({ isTied }: LlamaShape): string {
+  return isTied ? "token_embd.weight" : "output.weight";
+}
+
 /** A model's parameters by name. */
 export type Parameters = ReadonlyMap<string, Tensor>;
 
@@ -175,7 +180,7 @@ export type Parameters = ReadonlyMap<string, Tensor>;
 export interface LlamaOutputs {
   /** What the output matrix is given: the last layer's result, normed; [width, T · B]. */
   readonly states: Tensor;
-  /** [vocabulary, T · B] */
+  /** [vocabulary, T · B]; recorded when first asked for. */
   readonly logits: Tensor;
 }
 
@@ -209,8 +214,13 @@ export function llamaOutputs(
     x = options.checkpoint ? f.checkpoint(x, block) : block(x);
   }
   const states = f.mul(f.rmsNorm(x, shape.epsilon), weight(parameters, "output_norm.weight"));
-  const logits = f.mulMat(weight(parameters, shape.isTied ? "token_embd.weight" : "output.weight"), states);
-  return { states, logits };
+  let logits: Tensor | undefined;
+  return {
+    states,
+    get logits() {
+      return (logits ??= f.mulMat(weight(parameters, outputName(shape)), states));
+    },
+  };
 }
 
 /** Attention and feed-forward, each added to what came in; [width, T·B] to [width, T·B]. */

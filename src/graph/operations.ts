@@ -70,15 +70,16 @@ export class Operations {
 
   /**
    * aᵀ b: the dot products of a's rows with b's. A trained matrix enters in the graph's type of products, a frozen one in
-   * its own, quantized or not.
+   * its own, quantized or not. Where that type is a half one, gradients enter in it, too.
    *
    * @param a [k, m, p, q]
    * @param b [k, n, p·r, q·s], f32: each matrix of a meets r·s of b, as grouped heads do
    * @returns [m, n, p·r, q·s]
    */
   mulMat(a: Tensor, b: Tensor): Tensor {
-    const isHalf = this.graph.products !== "f32" && a.gradient !== undefined;
-    const left = isHalf ? this.cast(a, this.graph.products) : a;
+    const { products } = this.graph;
+    const isHalf = products !== "f32" && (a.gradient !== undefined || a.type === products);
+    const left = isHalf && a.type !== products ? this.cast(a, products) : a;
     const pointer = this.#product(left, b);
     return this.graph.record(pointer, "mulMat", "f32", [a, b], { isHalf });
   }

@@ -18,7 +18,7 @@ const CONSTANTS = new Set(["rope_freqs.weight"]);
  */
 export function declareParameters(
   store: TensorStore,
-  tensors: readonly (ParameterShape & { readonly type?: GgmlType })[],
+  tensors: readonly (ParameterShape & { readonly type?: GgmlType | undefined })[],
   options: { isTrained?: (name: string) => boolean } = {},
 ): Map<string, Tensor> {
   const isTrained = options.isTrained ?? (() => true);

@@ -1,6 +1,7 @@
 // One training step as four graphs over one store: loss and gradients of a micro-batch, loss alone, norms of the gradients,
 // and the optimizer's update. All are built once and share one workspace.
 import { PareError } from "../errors.js";
+import type { GgmlType } from "../formats/gguf/ggml-types.js";
 import { backpropagate } from "../graph/backpropagate.js";
 import { crossEntropy } from "../graph/cross-entropy.js";
 import { findFault } from "../graph/find-fault.js";
@@ -29,6 +30,8 @@ export interface StepSettings {
   optimizerSettings: OptimizerSettings;
   /** The largest norm of all gradients together; larger ones are scaled down to it. */
   clipNorm: number;
+  /** Tensors that stay as they are, with the type in which they are kept; by default there are none. */
+  frozen?: ReadonlyMap<string, GgmlType> | undefined;
 }
 
 /** How a step went. */
@@ -87,10 +90,11 @@ export class TrainingStep implements Disposable {
     settings: StepSettings,
     objectiveOf: ObjectiveFactory = labelObjective,
   ) {
-    const { microBatch, contextLength, products, checkpoint } = settings;
+    const { microBatch, contextLength, products, checkpoint, frozen } = settings;
     this.settings = settings;
     this.store = TensorStore.create(backend);
-    this.parameters = declareParameters(this.store, llamaTensors(shape));
+    const tensors = llamaTensors(shape).map((tensor) => ({ ...tensor, type: frozen?.get(tensor.name) }));
+    this.parameters = declareParameters(this.store, tensors, { isTrained: (name) => !frozen?.has(name) });
     this.#trained = [...this.parameters.values()].filter(({ gradient }) => gradient);
     this.#inputs = declareBatch(this.store, { sequences: microBatch, length: contextLength, ...shape });
     this.#objective = objectiveOf(this.store, this.#inputs);

@@ -3,7 +3,8 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 
-import { type LlamaShape, llamaShape } from "../../graph/llama.js";
+import type { GgmlType } from "../../formats/gguf/ggml-types.js";
+import { type LlamaShape, llamaShape, outputName } from "../../graph/llama.js";
 import { readParameters, writtenParameters } from "../../graph/parameters.js";
 import { type Model, elementCount } from "../../model/model.js";
 import { openModel } from "../../model/open.js";
@@ -20,6 +21,7 @@ import { DataOrder } from "../../train/pack.js";
 import { CHECKPOINT_NAME, type RunOutcome } from "../../train/run.js";
 import { type TrainSettings, resolveBatch, resolveSettings } from "../../train/settings.js";
 import { BEST_NAME, FILE_TYPES, stepSettings, takeBest, trained, vocabularySize } from "../../train/train.job.js";
+import { ListedHead } from "./listed-head.js";
 import { processorSeconds } from "./processor-seconds.js";
 import type { DistillRequest, DistillSettings } from "./settings.js";
 import { type TaughtFile, type TaughtSequence, TaughtText } from "./taught-text.js";
@@ -62,10 +64,14 @@ export async function run(input: DistillJobInput, context: JobContext): Promise<
 
   using threadPool = ThreadPool.create(engine, settings.threads);
   using backend = CpuBackend.create(engine, settings.threads, threadPool);
-  const objective = teacherObjective(distill);
-  using step = buildStep(backend, shape, stepSettings(settings), process.availableMemory(), objective);
+  const frozen = distill.freezeEmbeddings ? embeddingsOf(source) : undefined;
+  const listed = frozen && ListedHead.of(text.train, shape.vocabulary);
+  const head = listed && { listed, width: shape.width, type: settings.products };
+  const objective = teacherObjective({ ...distill, head });
+  using step = buildStep(backend, shape, { ...stepSettings(settings), frozen }, process.availableMemory(), objective);
   if (newModel) initializeParameters(step.store, step.parameters, shape.layers, settings.seed);
   else await readParameters(step.store, step.parameters, source);
+  await listed?.fill(step.store, source.tensors.get(outputName(shape))!);
   const metadata = newModel ? newMetadata(shape, source.metadata, settings.contextLength) : source.metadata.clone();
   const written = (type: "f32" | "f16" | "bf16") => ({
     metadata: metadata.set("general.file_type", "uint32", FILE_TYPES[type]),
@@ -100,6 +106,16 @@ export async function run(input: DistillJobInput, context: JobContext): Promise<
     stepsPerEpoch: data.stepsPerEpoch,
     processorSeconds: processorSeconds(),
   };
+}
+
+/** Embedding and output matrix, with their types in the file. */
+function embeddingsOf({ tensors }: Model): Map<string, GgmlType> {
+  return new Map(
+    ["token_embd.weight", "output.weight"].flatMap((name) => {
+      const tensor = tensors.get(name);
+      return tensor ? [[name, tensor.type] as const] : [];
+    }),
+  );
 }
 
 /** All taught text of a run. */

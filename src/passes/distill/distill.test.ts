@@ -7,6 +7,7 @@ import { temporaryFolder } from "../../../test/command.js";
 import { writeSyntheticModel } from "../../../test/synthetic-model.js";
 import { llamaShape } from "../../graph/llama.js";
 import { checkForEngine } from "../../model/check.js";
+import type { Model } from "../../model/model.js";
 import { openModel } from "../../model/open.js";
 import type { Metrics } from "../../train/metrics.js";
 import { distill } from "./distill.js";
@@ -97,6 +98,20 @@ test("distill() teaches a new student with the teacher's vocabulary", async () =
   expect(result.bar).toMatchObject({ loss: 2, isReached: false });
   await using written = await openModel(output);
   expect(llamaShape(written)).toMatchObject({ layers: 1, width: 16, vocabulary: 420 });
+});
+
+test("a student with frozen embeddings learns, and its embedding stays to the byte", async () => {
+  using folder = temporaryFolder();
+  const output = folder.path("out.gguf");
+  const request = { ...BASE, teacher, student, texts: [text], products: "bf16", freezeEmbeddings: true } as const;
+  const result = await distill({ ...request, output });
+  expect(result.validation!.loss).toBeLessThan(result.validation!.lossBefore);
+  await using before = await openModel(student);
+  await using after = await openModel(output);
+  const rows = (model: Model, name: string): Promise<Uint8Array> => model.tensors.get(name)!.readRows(0, 32);
+  expect(await rows(after, "token_embd.weight")).toEqual(await rows(before, "token_embd.weight"));
+  expect(after.tensors.get("output.weight")!.type).toBe("f32");
+  expect(after.tensors.get("blk.0.attn_q.weight")!.type).toBe("f16");
 });
 
 test.each([1, 7])(

@@ -3,7 +3,7 @@
 // memory while a student learns, and of this file only the sequences of a step are.
 //
 //   "PARETOP1", u32 bytes of the header, JSON, then one record for each sequence of T tokens, all of one size:
-//   i32 tokens[T], documents[T], targets[T]; f32 weights[T], rests[T], nats[T]; u16 codes[T · k]; u16 or u32 ids[T · k]
+//   i32 tokens[T], documents[T], targets[T]; f32 weights[T], rests[T], nats[T]; u16 or u32 ids[T · k]; u16 codes[T · k]
 //
 // A code is −ln p in steps of 1/2048 nat: a probability is right to 0.03 %, down to e⁻³². Rests are exact sums.
 import { closeSync, openSync, readSync } from "node:fs";
@@ -238,8 +238,9 @@ async function readFacts(path: string): Promise<{ facts: TaughtTextFacts; start:
 function viewsOf(record: ArrayBuffer, facts: TaughtTextFacts) {
   const { length, top } = facts;
   const at = (part: number): number => part * length * 4;
-  const codesAt = at(FIELDS);
-  const idsAt = codesAt + length * top * 2;
+  const { idBytes } = layoutOf(facts);
+  const idsAt = at(FIELDS);
+  const codesAt = idsAt + length * top * idBytes;
   return {
     tokens: new Int32Array(record, at(0), length),
     documents: new Int32Array(record, at(1), length),
@@ -247,11 +248,8 @@ function viewsOf(record: ArrayBuffer, facts: TaughtTextFacts) {
     weights: new Float32Array(record, at(3), length),
     rests: new Float32Array(record, at(4), length),
     nats: new Float32Array(record, at(5), length),
+    ids: idBytes === 2 ? new Uint16Array(record, idsAt, length * top) : new Uint32Array(record, idsAt, length * top),
     codes: new Uint16Array(record, codesAt, length * top),
-    ids:
-      layoutOf(facts).idBytes === 2
-        ? new Uint16Array(record, idsAt, length * top)
-        : new Uint32Array(record, idsAt, length * top),
   };
 }
 
