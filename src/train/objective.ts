@@ -13,7 +13,7 @@ export interface Objective {
   /** Another loss that is only looked at, such as the divergence from a teacher. */
   compare?: ((f: Operations, outputs: LlamaOutputs) => Tensor) | undefined;
   /** Fills the leaves that it has declared; the batch's own are filled already. */
-  fill(batch: readonly Sequence[], weightTotal: number): void;
+  feed(batch: readonly Sequence[], weightTotal: number): void;
 }
 
 /** Makes an objective for batches of one size; its leaves are declared in the store. */
@@ -22,5 +22,5 @@ export type ObjectiveFactory = (store: TensorStore, inputs: BatchInputs) => Obje
 /** Mean cross-entropy on the labels. */
 export const labelObjective: ObjectiveFactory = (_store, { targets }) => ({
   loss: (f, { logits }) => crossEntropy(f, logits, targets),
-  fill: () => undefined,
+  feed: () => undefined,
 });

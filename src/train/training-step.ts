@@ -186,7 +186,7 @@ export class TrainingStep implements Disposable {
 
   #fill(part: readonly Sequence[], targets: number): void {
     fillBatch(this.store, this.#inputs, part, targets);
-    this.#objective.fill(part, targets);
+    this.#objective.feed(part, targets);
   }
 
   #gradientNorm(): number {

@@ -61,7 +61,7 @@ function lossOf(divergence: Divergence, temperature: number, labels: number): nu
   store.write(inputs.targets.shares, sequence.weights);
   store.write(inputs.targets.weights, sequence.weights);
   const batch = [sequence];
-  objective.fill(batch, 1);
+  objective.feed(batch, 1);
   graph.compute();
   return graph.read(loss)[0]!;
 }

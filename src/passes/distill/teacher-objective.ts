@@ -93,7 +93,7 @@ class TeacherObjective implements Objective {
     return f.sum(f.mul(byRow, this.#inputs.targets.weights));
   }
 
-  fill(batch: readonly Sequence[]): void {
+  feed(batch: readonly Sequence[]): void {
     const { top } = this.#settings;
     const rows = batch.length * this.#inputs.length;
     const ids = new Uint32Array(rows * top);
