@@ -102,6 +102,11 @@ function addTeacherOptions(command: Command): void {
         parse: wholeNumber(1, 1024),
       }),
     )
+    .addOption(
+      option("--on-policy <steps>", "have the student write the text of so many steps itself, again and again", {
+        parse: wholeNumber(1, 1e9),
+      }),
+    )
     .option("--freeze-embeddings", "leave embedding and output matrix as they are: faster where they are large")
     .addOption(
       option("--guard <file>", "text of another kind, where the student must not get further from the teacher", {

@@ -22,6 +22,7 @@ import { CHECKPOINT_NAME, type RunOutcome } from "../../train/run.js";
 import { type TrainSettings, resolveBatch, resolveSettings } from "../../train/settings.js";
 import { BEST_NAME, FILE_TYPES, stepSettings, takeBest, trained, vocabularySize } from "../../train/train.job.js";
 import { ListedHead } from "./listed-head.js";
+import { STUDENT_NOW } from "./on-policy.js";
 import { processorSeconds } from "./processor-seconds.js";
 import type { DistillRequest, DistillSettings } from "./settings.js";
 import { type TaughtFile, type TaughtSequence, TaughtText } from "./taught-text.js";
@@ -35,9 +36,13 @@ export interface DistillJobInput {
   /** GGUF file of the student; or, with `shape`, of the vocabulary. */
   model: string;
   shape?: NewModel | undefined;
+  /** The step after which to leave off for now; by default the last. */
+  until?: number | undefined;
 }
 
 export interface DistillJobOutput extends RunOutcome {
+  /** False when it has left off and not written its output. */
+  isDone: boolean;
   settings: TrainSettings;
   architecture: string;
   parameters: number;
@@ -52,6 +57,9 @@ export interface DistillJobOutput extends RunOutcome {
 const GUARD_PATIENCE = 2;
 /** A student that knows something already learns with smaller steps than a new one, and larger ones than one that is finished. */
 const RATE_OF_CUT = 5e-4;
+
+/** Of no use to a run that is done. */
+const LEFTOVERS = [CHECKPOINT_NAME, BEST_NAME, STUDENT_NOW];
 
 /** Runs in a child process. */
 export async function run(input: DistillJobInput, context: JobContext): Promise<DistillJobOutput> {
@@ -86,18 +94,23 @@ export async function run(input: DistillJobInput, context: JobContext): Promise<
       data,
       validation: text.validation,
       guard: text.guard.length > 0 ? guard : undefined,
+      until: input.until,
       folder,
       identity: await identityOf(input, settings, shape, text),
       keepBest: () => saveModel(written("f32"), best).then(() => undefined),
     },
     context,
   );
-  if (outcome.state.best) await takeBest(best, step);
-  const file = await saveModel(written(request.type ?? "f16"), request.output);
-  for (const name of [CHECKPOINT_NAME, BEST_NAME]) await rm(join(folder, name), { force: true });
+  const isDone = outcome.state.step >= settings.steps || outcome.stopped !== "finished";
+  if (isDone && outcome.state.best) await takeBest(best, step);
+  const file = isDone
+    ? await saveModel(written(request.type ?? "f16"), request.output)
+    : await saveModel(written("f32"), join(folder, STUDENT_NOW));
+  if (isDone) for (const name of LEFTOVERS) await rm(join(folder, name), { force: true });
   return {
     ...outcome,
     ...file,
+    isDone,
     lines: outcome.lines,
     settings,
     architecture: shape.architecture,
@@ -121,12 +134,14 @@ function embeddingsOf({ tensors }: Model): Map<string, GgmlType> {
 /** All taught text of a run. */
 class OpenText implements Disposable {
   readonly #texts: TaughtText[];
+  readonly #files: readonly TaughtFile[];
   readonly train: TaughtSequence[] = [];
   readonly validation: TaughtSequence[] = [];
   readonly guard: TaughtSequence[] = [];
 
   private constructor(texts: TaughtText[], files: readonly TaughtFile[]) {
     this.#texts = texts;
+    this.#files = files;
     texts.forEach((text, i) => this[files[i]!.use].push(...text.sequences()));
   }
 
@@ -136,9 +151,9 @@ class OpenText implements Disposable {
     return new OpenText(texts, files);
   }
 
-  /** What the texts were made from. */
-  get identities(): string[] {
-    return this.#texts.map(({ facts }) => facts.identity);
+  /** What the texts were made from, but for those of one use. */
+  identities(without?: TaughtFile["use"]): string[] {
+    return this.#texts.filter((_, i) => this.#files[i]!.use !== without).map(({ facts }) => facts.identity);
   }
 
   [Symbol.dispose](): void {
@@ -160,10 +175,11 @@ function planRun({ request, shape }: DistillJobInput, text: OpenText, { spec }: 
 }
 
 async function identityOf(
-  { model, settings: distill }: DistillJobInput,
+  { model, settings: distill, request }: DistillJobInput,
   settings: TrainSettings,
   shape: LlamaShape,
   text: OpenText,
 ): Promise<string> {
-  return sha256(JSON.stringify([settings, distill, shape, await sha256File(model), text.identities]));
+  const texts = request.onPolicy === undefined ? text.identities() : [request.onPolicy, ...text.identities("train")];
+  return sha256(JSON.stringify([settings, distill, shape, await sha256File(model), texts]));
 }

@@ -1,5 +1,5 @@
 // Whole distillations in child processes: what they write, that a killed one goes on to the same bits, and what is refused.
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 
@@ -37,6 +37,8 @@ const BASE = {
   seed: 3,
   top: 16,
 } as const;
+
+const NEW = { architecture: "llama", layers: 1, width: 16, heads: 2 } as const;
 
 /** What a run wrote of its numbers, without times. */
 function curveOf(path: string): unknown[] {
@@ -89,9 +91,8 @@ test("distill() cuts a student to the layers of lowest loss on text that the tea
 test("distill() teaches a new student with the teacher's vocabulary", async () => {
   using folder = temporaryFolder();
   const output = folder.path("out.gguf");
-  const shape = { architecture: "llama", layers: 1, width: 16, heads: 2 } as const;
   const losses = { divergence: "jensen-shannon", temperature: 2, labels: 0.5 } as const;
-  const result = await distill({ ...BASE, ...losses, teacher, shape, texts: [text], output, bar: 2 });
+  const result = await distill({ ...BASE, ...losses, teacher, shape: NEW, texts: [text], output, bar: 2 });
   expect(result.student.origin).toBe("new");
   expect(result.validation!.loss).toBeLessThan(result.validation!.lossBefore);
   expect(result.validation!.lossOfTeacher).toBeNull();
@@ -145,6 +146,38 @@ test.each([1, 7])(
   },
 );
 
+test("on-policy, the student learns from what it writes, and a killed run goes on to the same bits", async () => {
+  using folder = temporaryFolder();
+  const request = (output: string): DistillRequest => ({
+    ...BASE,
+    teacher,
+    student,
+    texts: [text],
+    divergence: "reverse-kl",
+    onPolicy: 4,
+    steps: 10,
+    saveEvery: 1,
+    output: folder.path(output),
+  });
+  const whole = await distill(request("whole.gguf"));
+  expect(whole).toMatchObject({ steps: 10, tokens: 10 * 4 * 16, stopped: "finished" });
+  expect(whole.taught.targets).toBe(4 * 4 * 16); // the last round's
+  expect(whole.validation!.divergence).toBeGreaterThan(0);
+  expect(readdirSync(folder.path("whole.gguf.run"))).not.toContain("student-now.gguf");
+  for (const step of [4, 7]) {
+    const controller = new AbortController();
+    const killed = distill(request("killed.gguf"), {
+      signal: controller.signal,
+      onMetrics: (metrics) => "loss" in metrics && metrics.step === step && controller.abort(new Error("killed")),
+    });
+    await expect(killed).rejects.toThrow("killed");
+  }
+  const again = await distill(request("killed.gguf"));
+  expect(curveOf(again.metrics)).toEqual(curveOf(whole.metrics));
+  expect(again.sha256).toBe(whole.sha256);
+  expect(again.resumedFrom).toBeGreaterThan(3);
+});
+
 test("a run killed while the teacher reads goes on to the same file", async () => {
   using folder = temporaryFolder();
   const request = { ...BASE, teacher, student, texts: [text], sample: 160, output: folder.path("out.gguf") };
@@ -191,6 +224,12 @@ test.each([
   ["a share of labels above 1", { labels: 2 }, /labels is 2, a share from 0 to 1 is wanted/],
   ["a temperature of 0", { temperature: 0 }, /temperature is 0, a number above 0 is wanted/],
   ["more listed tokens than there are", { top: 421 }, /A list of 421 tokens is wanted of a vocabulary of 420/],
+  [
+    "text of its own from a new student",
+    { student: undefined, shape: NEW, onPolicy: 2 },
+    /writes nothing worth scoring/,
+  ],
+  ["text of its own without an end", { onPolicy: 2, steps: undefined }, /A text that the student writes has no end/],
   ["a batch of none", { batch: 0 }, /batch is 0, a whole number above 0 is wanted/],
   ["an output that is the teacher", { output: teacher }, /Input and output are the same file/],
   ["a text that is not there", { texts: ["nothing.txt"] }, /Cannot read text "nothing.txt": no such file/],

@@ -21,11 +21,14 @@ import type { Metrics } from "../../train/metrics.js";
 import { resolveBatch } from "../../train/settings.js";
 import { requireLayers } from "./cut-layers.js";
 import type { DistillJobInput, DistillJobOutput } from "./distill.job.js";
+import { learnOnPolicy } from "./on-policy.js";
+import type { Cost } from "./processor-seconds.js";
 import { type DistillResult, resultOf } from "./result.js";
 import { requireOneVocabulary } from "./require-one-vocabulary.js";
 import { type DistillRequest, checkDistillRequest, resolveDistill } from "./settings.js";
 import type { StudentInput, StudentOutput } from "./student.job.js";
 import type { TeachInput, TeachOutput } from "./teach.job.js";
+import type { WriteJobInput, WriteJobOutput } from "./write.job.js";
 
 export interface DistillOptions extends RunOptions {
   /** Told of every step and validation as it happens. */
@@ -62,22 +65,33 @@ async function run(
   options: DistillOptions,
 ): Promise<DistillResult> {
   const settings = resolveDistill(request);
-  const { length, threads } = await sequencesOf(request);
-  const taught = await child<TeachInput, TeachOutput>(
-    "teach",
-    "the teacher reads",
-    { request, settings, folder, length, threads },
-    options,
-  );
+  const { batch, length, threads } = await sequencesOf(request);
+  const input: TeachInput = { request, settings, folder, length, threads };
+  const taught = await child<TeachInput, TeachOutput>("teach", "the teacher reads", input, options);
   const cut = request.layers === undefined ? undefined : await cutStudent(request, folder, taught, options);
   const model = request.student ?? (cut ? join(folder, STUDENT_NAME) : request.teacher);
-  const learned = await child<DistillJobInput, DistillJobOutput>(
-    "distill",
-    "the student learns",
-    { request, settings, folder, files: taught.files, model, shape: request.shape },
-    options,
-  );
-  return resultOf({ request, folder, settings, taught, cut, learned, warnings });
+  const job: DistillJobInput = { request, settings, folder, files: taught.files, model, shape: request.shape };
+  const learn = (one: DistillJobInput): Promise<DistillJobOutput> =>
+    child<DistillJobInput, DistillJobOutput>("distill", "the student learns", one, options);
+  if (request.onPolicy === undefined)
+    return resultOf({ request, folder, settings, taught, cut, learned: await learn(job), warnings });
+  const { learned, files, cost } = await learnOnPolicy(input, batch, job, {
+    learn,
+    write: (one) => child<WriteJobInput, WriteJobOutput>("write", "the student writes", one, options),
+  });
+  return resultOf({
+    request,
+    folder,
+    settings,
+    taught: { ...taught, files, ...sumOf(taught, cost) },
+    cut,
+    learned,
+    warnings,
+  });
+}
+
+function sumOf(a: Cost, b: Cost): Cost {
+  return { seconds: a.seconds + b.seconds, processorSeconds: a.processorSeconds + b.processorSeconds };
 }
 
 const STUDENT_NAME = "student.gguf";
@@ -132,10 +146,10 @@ function parameterCount({ tensors }: Model): number {
   return [...tensors.values()].reduce((sum, { shape }) => sum + elementCount(shape), 0);
 }
 
-async function sequencesOf(request: DistillRequest): Promise<{ length: number; threads: number }> {
+async function sequencesOf(request: DistillRequest): Promise<{ batch: number; length: number; threads: number }> {
   await using model = await openModel(request.student ?? request.teacher);
-  const { contextLength } = resolveBatch(request, model.spec.contextLength);
-  return { length: contextLength, threads: request.threads ?? physicalCores() };
+  const { contextLength, batch } = resolveBatch(request, model.spec.contextLength);
+  return { batch, length: contextLength, threads: request.threads ?? physicalCores() };
 }
 
 /** Cuts the student, unless it lies there from the same teacher and text. */
@@ -146,7 +160,11 @@ async function cutStudent(
   options: DistillOptions,
 ): Promise<StudentOutput> {
   const record = join(folder, "student.json");
-  const text = taught.files.find(({ use }) => use === "train")!.path;
+  const text = (taught.files.find(({ use }) => use === "train") ?? taught.files[0])?.path;
+  if (text === undefined)
+    throw new UsageError("There is no text to choose layers by", {
+      hint: "Give text, or keep some for --validation-share",
+    });
   const identity = sha256(JSON.stringify([taught.teacher, layers, taught.files]));
   const known = await readFile(record, "utf8").then(JSON.parse, () => undefined);
   if (known?.identity === identity) return { ...known.student, seconds: 0, processorSeconds: 0 };

@@ -5,3 +5,10 @@ export function processorSeconds(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;
 }
+
+/** Time of a part of a run; one that went on counts what it did now. */
+export interface Cost {
+  seconds: number;
+  /** Processor time, all threads together. */
+  processorSeconds: number;
+}

@@ -6,17 +6,11 @@ import type { TrainSettings } from "../../train/settings.js";
 import type { DistillJobOutput } from "./distill.job.js";
 import { type LossPoint, type TokenEstimate, estimateTokens } from "./estimate-tokens.js";
 import type { LayerChoice } from "./cut-layers.js";
+import type { Cost } from "./processor-seconds.js";
 import type { DistillRequest, DistillSettings } from "./settings.js";
 import type { StudentOutput } from "./student.job.js";
 import type { TaughtFile } from "./taught-text.js";
 import type { TeachOutput } from "./teach.job.js";
-
-/** Time of a part; a run that went on counts what it did now. */
-export interface Cost {
-  seconds: number;
-  /** Processor time, all threads together. */
-  processorSeconds: number;
-}
 
 export interface DistillResult {
   output: string;

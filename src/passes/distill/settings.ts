@@ -28,6 +28,8 @@ export interface DistillRequest extends RunRequest {
   labels?: number | undefined;
   /** Tokens of the teacher's that are kept for each place; 32 by default. */
   top?: number | undefined;
+  /** Steps after which the student writes the text of as many more itself, and its teacher scores it. Needs `steps`. */
+  onPolicy?: number | undefined;
   /** Leave embedding and output matrix as they are: some three times faster where they are most of the student. */
   freezeEmbeddings?: boolean | undefined;
   /** Text of another kind, on which the student must not get further from the teacher. */
@@ -71,8 +73,9 @@ export function resolveDistill(request: DistillRequest): DistillSettings {
  * @throws {UsageError} naming the setting
  */
 export function checkDistillRequest(request: DistillRequest): void {
-  const { texts = [], sample, student, layers, shape } = request;
-  if (texts.length === 0 && sample === undefined) {
+  const { texts = [], sample, student, layers, shape, onPolicy } = request;
+  if (onPolicy !== undefined) checkOnPolicy(request);
+  if (texts.length === 0 && sample === undefined && !(onPolicy && student)) {
     throw new UsageError("No text to learn on is given", {
       hint: "Name files, or let the teacher write: --sample 1000000",
     });
@@ -93,10 +96,19 @@ export function checkDistillRequest(request: DistillRequest): void {
   const { temperature, sampleTemperature, labels = 0, top, bar, guardTolerance } = request;
   for (const [name, value] of Object.entries({ temperature, sampleTemperature, bar }))
     if (value !== undefined && !(value > 0)) throw new UsageError(`${name} is ${value}, a number above 0 is wanted`);
-  for (const [name, count] of Object.entries({ top, sample, layers }))
+  for (const [name, count] of Object.entries({ top, sample, layers, onPolicy }))
     if (count !== undefined && !(Number.isInteger(count) && count >= 1))
       throw new UsageError(`${name} is ${count}, a whole number above 0 is wanted`);
   if (!(labels >= 0 && labels <= 1)) throw new UsageError(`labels is ${labels}, a share from 0 to 1 is wanted`);
   if (guardTolerance !== undefined && !(guardTolerance >= 0))
     throw new UsageError(`guardTolerance is ${guardTolerance}, a share is wanted`);
+}
+
+function checkOnPolicy({ steps, shape }: DistillRequest): void {
+  if (shape)
+    throw new UsageError("A new student writes nothing worth scoring", {
+      hint: "Distil it on text first, and then on its own with --student",
+    });
+  if (steps === undefined)
+    throw new UsageError("A text that the student writes has no end", { hint: "Say how long to learn: --steps" });
 }

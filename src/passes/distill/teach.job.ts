@@ -92,7 +92,7 @@ async function plansOf(model: LlamaModel, { request, length }: TeachInput): Prom
   }
   read("validation", "validation", await documentsOf(request.validation), sequencesMax);
   read("guard", "guard", await documentsOf(request.guard), sequencesMax);
-  return plans.filter((plan) => countOf(plan) > 0);
+  return plans.filter((plan) => countOf(plan) > 0 && !(plan.use === "train" && request.onPolicy));
 }
 
 function countOf(plan: Plan): number {
