@@ -37,7 +37,7 @@ export function describeDistill(program: Command): void {
         "text, or writes it, and what it expects at each token goes to disk; from there the student learns it. Interrupted, " +
         "the same command goes on where it was.",
     )
-    .addArgument(argument("<teacher>", "GGUF file", "file"))
+    .addArgument(argument("<teacher>", "GGUF file, or address of an OpenAI-compatible endpoint", "file"))
     .addArgument(argument("[text...]", "files: .jsonl examples, anything else as plain text", "file"));
   addStudentOptions(command);
   addTeacherOptions(command);
@@ -54,6 +54,7 @@ export function describeDistill(program: Command): void {
   addExamples(command, [
     "pare distill stories15M-f16.gguf --layers 3 --sample 1000000 -o student.gguf",
     "pare distill teacher.gguf text.txt --student small.gguf --labels 20% -o student.gguf",
+    "pare distill http://localhost:8080/v1 prompts.jsonl --student small.gguf -o student.gguf",
     "pare distill teacher.gguf text.txt --new --layers 4 --width 256 --heads 8 --guard other.txt -o student.gguf",
   ]);
 }
@@ -83,6 +84,12 @@ function addStudentOptions(command: Command): void {
 function addTeacherOptions(command: Command): void {
   const positive = number(Number.MIN_VALUE, 1e9);
   command
+    .addOption(option("--teacher-model <name>", "the endpoint's model (default: its first)"))
+    .addOption(
+      option("--answer-tokens <count>", "tokens of an endpoint's answer at most (default: those of a sequence)", {
+        parse: wholeNumber(1, 1e6),
+      }),
+    )
     .addOption(option("--sample <tokens>", "tokens of text that the teacher writes", { parse: wholeNumber(1, 1e12) }))
     .addOption(option("--sample-temperature <number>", "of its writing (default: 1)", { parse: positive }))
     .addOption(

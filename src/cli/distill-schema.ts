@@ -47,7 +47,7 @@ export const distillSchema = z
     sha256: z.string(),
     architecture: z.string(),
     parameters: count.describe("of the student"),
-    teacher: z.object({ path: z.string(), sha256: z.string() }),
+    teacher: z.object({ path: z.string().describe("or address"), sha256: z.string().nullable() }),
     student: z.object({
       origin: z.enum(["given", "cut", "new"]),
       layers: z.array(count).nullable().describe("of the teacher, that a cut student keeps"),

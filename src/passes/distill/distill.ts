@@ -21,11 +21,12 @@ import type { Metrics } from "../../train/metrics.js";
 import { resolveBatch } from "../../train/settings.js";
 import { requireLayers } from "./cut-layers.js";
 import type { DistillJobInput, DistillJobOutput } from "./distill.job.js";
+import { learnAnswers } from "./learn-answers.js";
 import { learnOnPolicy } from "./on-policy.js";
 import type { Cost } from "./processor-seconds.js";
 import { type DistillResult, resultOf } from "./result.js";
 import { requireOneVocabulary } from "./require-one-vocabulary.js";
-import { type DistillRequest, checkDistillRequest, resolveDistill } from "./settings.js";
+import { type DistillRequest, checkDistillRequest, isEndpoint, resolveDistill } from "./settings.js";
 import type { StudentInput, StudentOutput } from "./student.job.js";
 import type { TeachInput, TeachOutput } from "./teach.job.js";
 import type { WriteJobInput, WriteJobOutput } from "./write.job.js";
@@ -55,7 +56,8 @@ export async function distill(request: DistillRequest, options: DistillOptions =
   await requireOutput(request);
   const warnings = await checkModels(request);
   await using _lock = await FolderLock.acquire(join(folder, "lock"), folder);
-  return diagnosing([request.teacher, request.student], () => run(request, folder, warnings, options));
+  const files = [isEndpoint(request.teacher) ? undefined : request.teacher, request.student];
+  return diagnosing(files, () => run(request, folder, warnings, options));
 }
 
 async function run(
@@ -67,7 +69,9 @@ async function run(
   const settings = resolveDistill(request);
   const { batch, length, threads } = await sequencesOf(request);
   const input: TeachInput = { request, settings, folder, length, threads };
-  const taught = await child<TeachInput, TeachOutput>("teach", "the teacher reads", input, options);
+  const taught = isEndpoint(request.teacher)
+    ? await learnAnswers(input, (one) => child("answers", "answers are read", one, options), options)
+    : await child<TeachInput, TeachOutput>("teach", "the teacher reads", input, options);
   const cut = request.layers === undefined ? undefined : await cutStudent(request, folder, taught, options);
   const model = request.student ?? (cut ? join(folder, STUDENT_NAME) : request.teacher);
   const job: DistillJobInput = { request, settings, folder, files: taught.files, model, shape: request.shape };
@@ -112,7 +116,13 @@ function child<Input, Output>(
 
 /** Tells before the long run that its result could not be written. */
 async function requireOutput({ output, teacher, student, texts, validation, guard }: DistillRequest): Promise<void> {
-  const sources = [teacher, student, ...(texts ?? []), ...(validation ?? []), ...(guard ?? [])];
+  const sources = [
+    isEndpoint(teacher) ? undefined : teacher,
+    student,
+    ...(texts ?? []),
+    ...(validation ?? []),
+    ...(guard ?? []),
+  ];
   await refuseReplacing(
     output,
     sources.filter((path) => path !== undefined),
@@ -124,6 +134,11 @@ async function requireOutput({ output, teacher, student, texts, validation, guar
 
 /** @returns what is to be said of the models */
 async function checkModels({ teacher, student, layers, top = 1 }: DistillRequest): Promise<string[]> {
+  if (isEndpoint(teacher)) {
+    await using model = await openModel(student!);
+    llamaShape(model);
+    return [];
+  }
   await using teacherModel = await openModel(teacher);
   const { vocabularySize } = teacherModel.spec;
   if (top > vocabularySize)

@@ -19,7 +19,8 @@ export interface DistillResult {
   architecture: string;
   /** Of the student. */
   parameters: number;
-  teacher: { path: string; sha256: string };
+  /** A file, or an address, which has no hash. */
+  teacher: { path: string; sha256: string | null };
   /** Where the student came from; of one that was cut, the layers kept and every choice with its loss before learning. */
   student: { origin: "given" | "cut" | "new"; layers: number[] | null; tried: LayerChoice[] | null };
   settings: TrainSettings & DistillSettings;
@@ -103,7 +104,7 @@ export function resultOf(outcome: Outcome): DistillResult {
     tokensPerSecond: learned.targets / learned.seconds,
     memoryBytes: learned.memoryBytes,
     metrics: join(folder, METRICS_NAME),
-    warnings,
+    warnings: [...warnings, ...(taught.warnings ?? [])],
   };
 }
 

@@ -6,8 +6,12 @@ import type { Divergence } from "./teacher-objective.js";
 
 /** What is asked for beside what every training run takes. */
 export interface DistillRequest extends RunRequest {
-  /** GGUF file to learn from. */
+  /** GGUF file to learn from, or the address of an endpoint of OpenAI's API, such as `http://localhost:8080/v1`. */
   teacher: string;
+  /** The endpoint's model; its first by default. */
+  teacherModel?: string | undefined;
+  /** Tokens of an endpoint's answer at most; those of a sequence by default. */
+  answerTokens?: number | undefined;
   /** Files to learn on: `.jsonl` examples, anything else as plain text. Either these or `sample`, or both. */
   texts?: readonly string[] | undefined;
   /** Tokens of text that the teacher writes. */
@@ -53,6 +57,8 @@ export interface DistillSettings {
 
 /** Of GPT-2's vocabulary, 32 hold all but some 3 % on plain text, and less is left of what a teacher wrote itself. */
 const TOP = 32;
+/** The most that the API gives of a token. */
+const ENDPOINT_TOP = 20;
 
 /** Fills in the defaults. */
 export function resolveDistill(request: DistillRequest): DistillSettings {
@@ -60,7 +66,7 @@ export function resolveDistill(request: DistillRequest): DistillSettings {
     divergence: request.divergence ?? "forward-kl",
     temperature: request.temperature ?? 1,
     labels: request.labels ?? 0,
-    top: request.top ?? TOP,
+    top: isEndpoint(request.teacher) ? Math.min(ENDPOINT_TOP, request.top ?? ENDPOINT_TOP) : (request.top ?? TOP),
     sampleTemperature: request.sampleTemperature ?? 1,
     freezeEmbeddings: request.freezeEmbeddings ?? false,
     guardTolerance: request.guardTolerance ?? 0.05,
@@ -74,6 +80,7 @@ export function resolveDistill(request: DistillRequest): DistillSettings {
  */
 export function checkDistillRequest(request: DistillRequest): void {
   const { texts = [], sample, student, layers, shape, onPolicy } = request;
+  if (isEndpoint(request.teacher)) checkEndpoint(request);
   if (onPolicy !== undefined) checkOnPolicy(request);
   if (texts.length === 0 && sample === undefined && !(onPolicy && student)) {
     throw new UsageError("No text to learn on is given", {
@@ -96,7 +103,7 @@ export function checkDistillRequest(request: DistillRequest): void {
   const { temperature, sampleTemperature, labels = 0, top, bar, guardTolerance } = request;
   for (const [name, value] of Object.entries({ temperature, sampleTemperature, bar }))
     if (value !== undefined && !(value > 0)) throw new UsageError(`${name} is ${value}, a number above 0 is wanted`);
-  for (const [name, count] of Object.entries({ top, sample, layers, onPolicy }))
+  for (const [name, count] of Object.entries({ top, sample, layers, onPolicy, answerTokens: request.answerTokens }))
     if (count !== undefined && !(Number.isInteger(count) && count >= 1))
       throw new UsageError(`${name} is ${count}, a whole number above 0 is wanted`);
   if (!(labels >= 0 && labels <= 1)) throw new UsageError(`labels is ${labels}, a share from 0 to 1 is wanted`);
@@ -111,4 +118,28 @@ function checkOnPolicy({ steps, shape }: DistillRequest): void {
     });
   if (steps === undefined)
     throw new UsageError("A text that the student writes has no end", { hint: "Say how long to learn: --steps" });
+}
+
+/** True for the address of an endpoint. */
+export function isEndpoint(teacher: string): boolean {
+  return /^https?:\/\//.test(teacher);
+}
+
+/** What an endpoint can't do. */
+function checkEndpoint(request: DistillRequest): void {
+  const { student, sample, onPolicy, guard, validation, temperature = 1 } = request;
+  if (student === undefined)
+    throw new UsageError("An endpoint shows no weights to cut and no vocabulary to begin with", {
+      hint: "Give --student FILE",
+    });
+  const refused = { sample, onPolicy, guard, validation };
+  for (const [name, value] of Object.entries(refused))
+    if (value !== undefined)
+      throw new UsageError(`${name} needs a teacher that reads text, and an endpoint only answers prompts`, {
+        hint: "Leave it out, or give the teacher as a GGUF file",
+      });
+  if (temperature !== 1)
+    throw new UsageError("An endpoint tells its probabilities at temperature 1 only", {
+      hint: "Leave --temperature out",
+    });
 }

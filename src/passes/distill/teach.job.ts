@@ -36,8 +36,10 @@ export interface TeachInput {
 
 export interface TeachOutput {
   files: TaughtFile[];
-  /** SHA-256 of the teacher's file. */
-  teacher: string;
+  /** SHA-256 of the teacher's file; of an endpoint null. */
+  teacher: string | null;
+  /** What is to be said. */
+  warnings?: string[] | undefined;
   seconds: number;
   processorSeconds: number;
 }
