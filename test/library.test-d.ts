@@ -5,6 +5,7 @@ import type { z } from "zod";
 import type { doctorSchema, inspectSchema, quantizeSchema } from "../src/cli/schemas.js";
 import type { evalTaskSchema, evalTextSchema } from "../src/cli/eval-schemas.js";
 import type { convertSchema, exportOllamaSchema, pullSchema } from "../src/cli/exchange-schemas.js";
+import type { distillSchema } from "../src/cli/distill-schema.js";
 import type { trainSchema } from "../src/cli/train-schema.js";
 import {
   type Certificate,
@@ -22,6 +23,7 @@ import {
   type TaskResult,
   type TextResult,
   type TrainOptions,
+  type DistillResult,
   type TrainResult,
   type Verdict,
   EXIT_CODES,
@@ -41,6 +43,7 @@ import {
   inspect,
   pull,
   quantize,
+  distill,
   train,
 } from "../src/index.js";
 
@@ -54,6 +57,7 @@ test("every verb gives a promise of its result", () => {
   expectTypeOf(evaluateText).returns.resolves.toEqualTypeOf<TextResult>();
   expectTypeOf(evaluateTask).returns.resolves.toEqualTypeOf<TaskResult>();
   expectTypeOf(fit).returns.resolves.toEqualTypeOf<Certificate>();
+  expectTypeOf(distill).returns.resolves.toEqualTypeOf<DistillResult>();
   expectTypeOf(train).returns.resolves.toEqualTypeOf<TrainResult>();
   expectTypeOf(train).parameter(1).toEqualTypeOf<TrainOptions | undefined>();
   expectTypeOf(doctor).returns.resolves.toEqualTypeOf<DoctorReport>();
@@ -81,6 +85,7 @@ test("results are what the JSON documents say", () => {
   expectTypeOf<TaskResult>().toExtend<z.input<typeof evalTaskSchema>>();
   expectTypeOf<DoctorReport>().toExtend<z.input<typeof doctorSchema>>();
   expectTypeOf<TrainResult>().toExtend<z.input<typeof trainSchema>>();
+  expectTypeOf<DistillResult>().toExtend<z.input<typeof distillSchema>>();
   expectTypeOf<TextResult["klDivergence"]>().toExtend<z.input<typeof evalTextSchema>["klDivergence"]>();
 });
 

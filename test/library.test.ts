@@ -21,6 +21,7 @@ test("the library exports the verbs, the files' readers and writers, and the err
     "complete",
     "convert",
     "cost",
+    "distill",
     "doctor",
     "evaluateTask",
     "evaluateText",

@@ -6,7 +6,7 @@ import type { AdaptRequest, AdapterTarget } from "../passes/adapt/adapt-settings
 import type { AdaptResult } from "../passes/adapt/adapt.js";
 import type { MergedFile } from "../passes/adapt/write-merged.js";
 import { formatBytes, formatCount } from "../support/units.js";
-import { addRunOptions, choice, runFacts } from "./command-train.js";
+import { addRunOptions, runFacts, trainChoice } from "./command-train.js";
 import { addExamples } from "./examples.js";
 import { type Invocation, perform } from "./invocation.js";
 import { argument, number, oneOf, option, wholeNumber } from "./options.js";
@@ -85,7 +85,7 @@ function addAdapterOptions(command: Command): void {
       }),
     )
     .option("--full", "train the model itself, and write it in place of an adapter")
-    .addOption(choice("--type <type>", "of the matrices of a whole model (default: f16)", "type"));
+    .addOption(trainChoice("--type <type>", "of the matrices of a whole model (default: f16)", "type"));
 }
 
 function requestOf(options: AdaptCommandOptions, texts: string[]): AdaptRequest {

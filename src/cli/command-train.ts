@@ -67,7 +67,7 @@ function addModelOptions(command: Command): void {
     .addOption(option("-o, --output <file>", "GGUF file to write", { completes: "file" }).makeOptionMandatory())
     .addOption(option("--model <file>", "GGUF file to go on from", { completes: "file" }))
     .addOption(option("--vocabulary <file>", "GGUF file whose tokenizer a new model takes", { completes: "file" }))
-    .addOption(choice("--architecture <name>", "family of a new model (default: llama)", "architecture"))
+    .addOption(trainChoice("--architecture <name>", "family of a new model (default: llama)", "architecture"))
     .addOption(option("--layers <count>", "of a new model", { parse: wholeNumber(1, 1024) }))
     .addOption(option("--width <count>", "elements of a new model's residual stream", { parse: count }))
     .addOption(option("--heads <count>", "of a new model", { parse: count }))
@@ -77,10 +77,10 @@ function addModelOptions(command: Command): void {
     )
     .addOption(option("--rope-base <number>", "base of the rotation (default: 10000)", { parse: number(1, 1e9) }))
     .option("--untied", "give a new model an output matrix beside its embedding")
-    .addOption(choice("--type <type>", "of the written matrices (default: f16)", "type"));
+    .addOption(trainChoice("--type <type>", "of the written matrices (default: f16)", "type"));
 }
 
-/** Options of a run, which `pare adapt` has, too. */
+/** Options of a run, which `pare adapt` and `pare distill` have, too. */
 export function addRunOptions(
   command: Command,
   defaults = { rate: "1e-3 for a new model, else 1e-4", weightDecay: "0.1" },
@@ -105,20 +105,22 @@ export function addRunOptions(
         parse: positive,
       }),
     )
-    .addOption(choice("--schedule <name>", "course of the rate (default: cosine)", "schedule"))
+    .addOption(trainChoice("--schedule <name>", "course of the rate (default: cosine)", "schedule"))
     .addOption(
       option("--warmup <steps>", "steps in which the rate rises (default: a twentieth, 100 at most)", {
         parse: wholeNumber(0, 1e9),
       }),
     )
-    .addOption(choice("--optimizer <name>", "adafactor takes less memory and more steps (default: adamw)", "optimizer"))
+    .addOption(
+      trainChoice("--optimizer <name>", "adafactor takes less memory and more steps (default: adamw)", "optimizer"),
+    )
     .addOption(
       option("--weight-decay <number>", `of the matrices (default: ${defaults.weightDecay})`, {
         parse: number(0, 100),
       }),
     )
     .addOption(option("--clip <norm>", "largest norm of the gradients (default: 1)", { parse: positive }))
-    .addOption(choice("--products <type>", "type in which weights are multiplied (default: f32)", "products"))
+    .addOption(trainChoice("--products <type>", "type in which weights are multiplied (default: f32)", "products"))
     .option("--recompute", "compute layers again instead of keeping them: less memory, a third more time")
     .addOption(option("--validation <file>", "text to validate on; can be given again", files))
     .addOption(
@@ -141,7 +143,8 @@ export function addRunOptions(
     );
 }
 
-export function choice(flags: string, description: string, list: keyof typeof TRAIN_CHOICES) {
+/** An option of one of these words. */
+export function trainChoice(flags: string, description: string, list: keyof typeof TRAIN_CHOICES) {
   const words = TRAIN_CHOICES[list] as readonly string[];
   return option(flags, `${description}: ${words.join(", ")}`, { parse: oneOf(words), completes: words });
 }

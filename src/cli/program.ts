@@ -7,6 +7,7 @@ import { describeChat } from "./command-chat.js";
 import { describeCompletion } from "./command-completion.js";
 import { describeConvert } from "./command-convert.js";
 import { describeCost } from "./command-cost.js";
+import { describeDistill } from "./command-distill.js";
 import { describeDoctor } from "./command-doctor.js";
 import { describeEval } from "./command-eval.js";
 import { describeExport } from "./command-export.js";
@@ -53,6 +54,7 @@ export function createProgram(): Command {
     describeCalibrate,
     describeTrain,
     describeAdapt,
+    describeDistill,
     describeEval,
     describeSuite,
     describeChat,

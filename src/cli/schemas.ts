@@ -8,7 +8,7 @@ import { costDocumentSchema } from "./cost-schema.js";
 import { evalTaskSchema, evalTextSchema, rate, suiteSchema } from "./eval-schemas.js";
 import { convertSchema, exportBrowserSchema, exportOllamaSchema, pullSchema } from "./exchange-schemas.js";
 import { serveSchema } from "./serve-schema.js";
-import { adaptSchema, trainSchema } from "./train-schema.js";
+import { LEARNING_DOCUMENTS } from "./learning-schemas.js";
 import { verifySchema } from "./verify-schema.js";
 
 const sizeBytes = z.number().int().nonnegative();
@@ -227,8 +227,7 @@ export const DOCUMENTS = {
   suite: suiteSchema,
   certificate: certificateSchema.describe("what `pare fit --json` prints and `certificate.json` holds"),
   cascade: cascadeSchema,
-  train: trainSchema,
-  adapt: adaptSchema,
+  ...LEARNING_DOCUMENTS,
   verify: verifySchema,
   cost: costDocumentSchema,
   chat: chatSchema,

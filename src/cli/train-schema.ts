@@ -3,6 +3,32 @@ import { z } from "zod";
 
 const sizeBytes = z.number().int().nonnegative();
 
+/** Of every run that learns. */
+export const settingsShape = {
+  contextLength: z.number().int().describe("tokens of a sequence"),
+  batch: z.number().int().describe("sequences of a step"),
+  microBatch: z.number().int().describe("sequences computed at once"),
+  steps: z.number().int(),
+  schedule: z.object({
+    kind: z.enum(["cosine", "warmup-stable-decay", "constant"]),
+    rate: z.number().describe("highest learning rate"),
+    steps: z.number().int(),
+    warmupSteps: z.number().int(),
+    finalShare: z.number().describe("where the rate ends, as a share of the highest"),
+    decayShare: z.number().describe("share of the steps in which a stable rate decays"),
+  }),
+  optimizer: z.enum(["adamw", "adafactor"]),
+  weightDecay: z.number(),
+  clipNorm: z.number().describe("largest norm of the gradients"),
+  products: z.enum(["f32", "bf16", "f16"]).describe("type in which weights were multiplied"),
+  recompute: z.boolean(),
+  validateEvery: z.number().int().describe("steps between validations"),
+  patience: z.number().int().optional(),
+  saveEvery: z.number().int().describe("steps between checkpoints"),
+  seed: z.number().int(),
+  threads: z.number().int(),
+};
+
 export const trainSchema = z
   .object({
     output: z.string(),
@@ -10,32 +36,7 @@ export const trainSchema = z
     sha256: z.string(),
     architecture: z.string(),
     parameters: z.number().int(),
-    settings: z
-      .object({
-        contextLength: z.number().int().describe("tokens of a sequence"),
-        batch: z.number().int().describe("sequences of a step"),
-        microBatch: z.number().int().describe("sequences computed at once"),
-        steps: z.number().int(),
-        schedule: z.object({
-          kind: z.enum(["cosine", "warmup-stable-decay", "constant"]),
-          rate: z.number().describe("highest learning rate"),
-          steps: z.number().int(),
-          warmupSteps: z.number().int(),
-          finalShare: z.number().describe("where the rate ends, as a share of the highest"),
-          decayShare: z.number().describe("share of the steps in which a stable rate decays"),
-        }),
-        optimizer: z.enum(["adamw", "adafactor"]),
-        weightDecay: z.number(),
-        clipNorm: z.number().describe("largest norm of the gradients"),
-        products: z.enum(["f32", "bf16", "f16"]).describe("type in which weights were multiplied"),
-        recompute: z.boolean(),
-        validateEvery: z.number().int().describe("steps between validations"),
-        patience: z.number().int().optional(),
-        saveEvery: z.number().int().describe("steps between checkpoints"),
-        seed: z.number().int(),
-        threads: z.number().int(),
-      })
-      .describe("all settings that decide the numbers, defaults filled in"),
+    settings: z.object(settingsShape).describe("all settings that decide the numbers, defaults filled in"),
     steps: z.number().int().describe("steps taken in all"),
     epochs: z.number().describe("how often the text was seen"),
     resumedFrom: z.number().int().describe("step of the checkpoint that it went on from, 0 for a new run"),

@@ -45,14 +45,15 @@ export class RowSoftmax extends NativeHandle {
   }
 
   /**
-   * p = exp(x) / Σ exp(x), row by row.
+   * p = exp(scale · x) / Σ exp(scale · x), row by row.
    *
    * @param logits address of a matrix [columns × rows of it] on the host, aligned to 32 bytes
    * @param firstRow where to start
    * @param rows at most `rowsMax`
+   * @param scale 1 / temperature
    * @returns [columns × rows], in native memory: valid until the next call
    */
-  compute(logits: bigint, firstRow: number, rows: number): Float32Array {
+  compute(logits: bigint, firstRow: number, rows: number, scale = 1): Float32Array {
     if (!(rows >= 1 && rows <= this.rowsMax))
       throw new RangeError(`Cannot take ${rows} rows: 1 to ${this.rowsMax} fit`);
     const { ggml } = this.#engine;
@@ -63,7 +64,7 @@ export class RowSoftmax extends NativeHandle {
     if (source === null || context === null) throw new EngineError("Cannot prepare a softmax over logits");
     try {
       const input = ggml.ggml_new_tensor_2d(context, GGML_TYPE_F32, this.columns, rows); // [vocabulary, rows]
-      const output = ggml.ggml_soft_max(context, input); // [vocabulary, rows]
+      const output = ggml.ggml_soft_max_ext(context, input, null, scale, 0); // [vocabulary, rows]
       ggml.ggml_backend_tensor_alloc(source, input, logits + BigInt(firstRow * this.columns * 4));
       ggml.ggml_backend_tensor_alloc(this.pointer, output, this.#base);
       const graph = ggml.ggml_new_graph(context);

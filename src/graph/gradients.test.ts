@@ -6,6 +6,7 @@ import { liveHandles } from "../native/handle.js";
 import { CpuBackend } from "../native/matmul.js";
 import { Random } from "../support/random.js";
 import { backpropagate } from "./backpropagate.js";
+import { chosenProbabilities } from "./chosen-probabilities.js";
 import { crossEntropy } from "./cross-entropy.js";
 import { findFault } from "./find-fault.js";
 import { Graph } from "./graph.js";
@@ -60,6 +61,7 @@ const CASES: Record<string, Case> = {
   scale: { inputs: [[5]], build: (f, [a]) => f.scale(a!, -2.5, 1) },
   log: { inputs: [[5]], build: (f, [a]) => f.log(f.scale(f.mul(a!, a!), 1, 0.5)) },
   sum: { inputs: [[4, 3]], build: (f, [a]) => f.mul(f.sum(a!), f.sum(f.mul(a!, a!))) },
+  sumRows: { inputs: [[4, 3]], build: (f, [a]) => f.sumRows(f.mul(a!, a!)) },
   mulMat: {
     inputs: [
       [5, 3],
@@ -135,6 +137,10 @@ const CASES: Record<string, Case> = {
         shares: leaf("f32", [0.3, 0.2, 0.1, 0.3], [1, 4]),
         weights: leaf("f32", [0.5, 0.4], [1, 2]),
       }),
+  },
+  chosenProbabilities: {
+    inputs: [[6, 2]],
+    build: (f, [logits], leaf) => chosenProbabilities(f, logits!, leaf("i32", [2, 0, 6 + 1, 6 + 5], [4]), 0.7),
   },
 };
 

@@ -29,6 +29,7 @@ export interface Attributes {
   scale: { factor: number };
   log: undefined;
   sum: undefined;
+  sumRows: undefined;
   mulMat: { isHalf: boolean };
   rmsNorm: { epsilon: number };
   rope: { positions: Tensor; settings: RopeSettings };
@@ -39,6 +40,7 @@ export interface Attributes {
   permute: { axes: Shape };
   contiguous: undefined;
   crossEntropy: { probabilities: Tensor; targets: SparseTargets };
+  chosenProbabilities: { probabilities: Tensor; indices: Tensor; scale: number };
   checkpoint: { segment: (input: Tensor) => Tensor };
 }
 
@@ -89,6 +91,15 @@ export const VECTOR_JACOBIAN_PRODUCTS: Products = {
     g,
   ) => [() => f.raw("div", [g, a!], (ggml, c) => ggml.ggml_div(c, g.pointer, a!.pointer))],
   sum: (
+    f,
+    {
+      operation: {
+        inputs: [a],
+      },
+    },
+    g,
+  ) => [() => repeat(f, g, a!)],
+  sumRows: (
     f,
     {
       operation: {
@@ -221,6 +232,22 @@ export const VECTOR_JACOBIAN_PRODUCTS: Products = {
         ggml.ggml_set_rows(c, cells.pointer, chosen.pointer, targets.indices.pointer),
       );
       return f.reshape(mixed, vocabulary, all.shape[1]);
+    },
+  ],
+
+  // With h = g at the chosen and 0 elsewhere: ∂logits = scale · p · (h − Σ p h).
+  chosenProbabilities: (f, node, g) => [
+    () => {
+      const { probabilities, indices, scale } = node.operation.attributes;
+      const [vocabulary, rows] = probabilities.shape;
+      const pulled = f.scale(f.mul(node, g), scale); // [chosen, rows]
+      const all = f.mul(probabilities, f.scale(f.sumRows(pulled), -1)); // [vocabulary, rows]
+      const cells = f.reshape(all, 1, vocabulary * rows);
+      const chosen = f.add(f.getRows(cells, indices), f.reshape(pulled, 1, indices.shape[0]));
+      const mixed = f.raw("setRows", [cells, chosen], (ggml, c) =>
+        ggml.ggml_set_rows(c, cells.pointer, chosen.pointer, indices.pointer),
+      );
+      return f.reshape(mixed, vocabulary, rows);
     },
   ],
 };

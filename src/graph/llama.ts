@@ -173,8 +173,21 @@ export interface TokenBatch {
   readonly rows?: Tensor | undefined;
 }
 
+/** The matrix that makes logits. */
+export function outputName({ isTied }: LlamaShape): string {
+  return isTied ? "token_embd.weight" : "output.weight";
+}
+
 /** A model's parameters by name. */
 export type Parameters = ReadonlyMap<string, Tensor>;
+
+/** What a model makes of a batch. */
+export interface LlamaOutputs {
+  /** What the output matrix is given: the last layer's result, normed; [width, T · B]. */
+  readonly states: Tensor;
+  /** [vocabulary, T · B]; recorded when first asked for. */
+  readonly logits: Tensor;
+}
 
 /**
  * The logits of a batch.
@@ -189,14 +202,31 @@ export function llamaLogits(
   batch: TokenBatch,
   options: { checkpoint?: boolean } = {},
 ): Tensor {
+  return llamaOutputs(f, shape, parameters, batch, options).logits;
+}
+
+/** The logits of a batch, and what they were made from. */
+export function llamaOutputs(
+  f: Operations,
+  shape: LlamaShape,
+  parameters: Parameters,
+  batch: TokenBatch,
+  options: { checkpoint?: boolean } = {},
+): LlamaOutputs {
   let x = f.getRows(weight(parameters, "token_embd.weight"), batch.tokens); // [width, T·B]
   for (let layer = 0; layer < shape.layers; layer++) {
     const block = (input: Tensor): Tensor => llamaBlock(f, shape, parameters, batch, input, layer);
     x = options.checkpoint ? f.checkpoint(x, block) : block(x);
   }
-  const wanted = batch.rows ? f.getRows(x, batch.rows) : x; // [width, rows]
-  const normed = f.mul(f.rmsNorm(wanted, shape.epsilon), weight(parameters, "output_norm.weight"));
-  return f.mulMat(weight(parameters, shape.isTied ? "token_embd.weight" : "output.weight"), normed); // [vocabulary, rows]
+  if (batch.rows) x = f.getRows(x, batch.rows); // [width, R]
+  const states = f.mul(f.rmsNorm(x, shape.epsilon), weight(parameters, "output_norm.weight"));
+  let logits: Tensor | undefined;
+  return {
+    states,
+    get logits() {
+      return (logits ??= f.mulMat(weight(parameters, outputName(shape)), states));
+    },
+  };
 }
 
 /** Attention and feed-forward, each added to what came in; [width, T·B] to [width, T·B]. */

@@ -62,6 +62,12 @@ export class Operations {
     return this.graph.record(this.ggml.ggml_sum(this.#context, a.pointer), "sum", "f32", [a]);
   }
 
+  /** The sum of each row, [1, …]. */
+  sumRows(a: Tensor): Tensor {
+    requireFloats("sumRows", a);
+    return this.graph.record(this.ggml.ggml_sum_rows(this.#context, a.pointer), "sumRows", "f32", [a]);
+  }
+
   /**
    * aᵀ b: the dot products of a's rows with b's. A trained matrix enters in the graph's type of products, a frozen one in
    * its own, quantized or not; on the way back both are multiplied in the graph's.

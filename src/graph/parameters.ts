@@ -14,7 +14,7 @@ const CONSTANTS = new Set(["rope_freqs.weight"]);
 /** The parameters of a graph. */
 export interface ParameterPlan {
   /** With the type that a frozen one lies in. */
-  readonly tensors: readonly (ParameterShape & { readonly type?: GgmlType })[];
+  readonly tensors: readonly (ParameterShape & { readonly type?: GgmlType | undefined })[];
   /** Says of a name whether it is trained. */
   readonly isTrained: (name: string) => boolean;
 }

@@ -14,9 +14,20 @@ export interface RunState {
   /** Steps taken. */
   step: number;
   /** The lowest validation loss so far and its step; absent before the first validation. */
-  best?: { step: number; loss: number } | undefined;
+  best?: Best | undefined;
   /** Validations since the best. */
   validationsSinceBest: number;
+  /** Of a guarded divergence: its lowest, and validations in a row that were above what is allowed. */
+  guard?: { lowest: number; worse: number } | undefined;
+}
+
+/** The best validation. */
+export interface Best {
+  step: number;
+  loss: number;
+  /** From a teacher, on the same text and on the guard's. */
+  divergence?: number | undefined;
+  guardDivergence?: number | undefined;
 }
 
 const FORMAT = 1;

@@ -4,6 +4,7 @@ import { ResourceError } from "../errors.js";
 import type { LlamaShape } from "../graph/llama.js";
 import type { CpuBackend } from "../native/matmul.js";
 import { formatBytes } from "../support/units.js";
+import type { ObjectiveFactory } from "./objective.js";
 import { type StepSettings, TrainingStep } from "./training-step.js";
 
 /** Share of the free memory that may be taken; the text and the system need some, too. */
@@ -20,15 +21,17 @@ export function buildStep(
   shape: LlamaShape,
   settings: StepSettings,
   availableBytes = process.availableMemory(),
+  objective?: ObjectiveFactory,
 ): TrainingStep {
-  const step = new TrainingStep(backend, shape, settings);
+  const build = (changed: StepSettings): TrainingStep => new TrainingStep(backend, shape, changed, objective);
+  const step = build(settings);
   const limit = availableBytes * SHARE_MAX;
   const neededBytes = bytesOf(step, limit);
   if (neededBytes <= limit) return step.allocate();
   step[Symbol.dispose]();
   throw new ResourceError(
     `Training takes ${formatBytes(neededBytes)} of memory, and ${formatBytes(availableBytes)} are free`,
-    { hint: hintFor(backend, shape, settings, limit) },
+    { hint: hintFor(build, settings, limit) },
   );
 }
 
@@ -37,9 +40,9 @@ function bytesOf(step: TrainingStep, limit: number): number {
   return step.store.sizeBytes > limit ? step.store.sizeBytes : step.memoryBytes;
 }
 
-function hintFor(backend: CpuBackend, shape: LlamaShape, settings: StepSettings, limit: number): string {
+function hintFor(build: (settings: StepSettings) => TrainingStep, settings: StepSettings, limit: number): string {
   for (const change of frugalSettings(settings)) {
-    using step = new TrainingStep(backend, shape, { ...settings, ...change });
+    using step = build({ ...settings, ...change });
     const bytes = bytesOf(step, limit);
     if (bytes <= limit) return `${optionsOf(settings, { ...settings, ...change })} takes ${formatBytes(bytes)}`;
   }

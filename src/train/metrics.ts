@@ -7,7 +7,7 @@ import { writeFileAtomic } from "../support/files.js";
 /** What is known of a step. */
 export interface StepMetrics {
   step: number;
-  /** Mean cross-entropy in nats per target, before the update. */
+  /** The objective in nats per target, before the update: mean cross-entropy where there is no teacher. */
   loss: number;
   /** Norm of all gradients together, before clipping. */
   gradientNorm: number;
@@ -22,6 +22,10 @@ export interface ValidationMetrics {
   step: number;
   /** Nats per target. */
   validationLoss: number;
+  /** From the teacher, in nats per target, where there is one. */
+  divergence?: number | undefined;
+  /** The same on text of another kind that is watched. */
+  guardDivergence?: number | undefined;
 }
 
 export type Metrics = StepMetrics | ValidationMetrics;

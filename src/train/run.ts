@@ -18,12 +18,25 @@ export interface RunPlan {
   data: DataOrder;
   /** Empty for no validation. */
   validation: readonly Sequence[];
+  /** Text of another kind, on which the objective's divergence must not grow. */
+  guard?: Guard | undefined;
+  /** The step after which to leave off for now; by default the last. */
+  until?: number | undefined;
   /** Where checkpoints and metrics lie. */
   folder: string;
   /** Changes whenever anything changes that the numbers depend on. */
   identity: string;
   /** Keeps the weights as the best so far. */
   keepBest(): Promise<void>;
+}
+
+/** What must not get worse while something else gets better. */
+export interface Guard {
+  sequences: readonly Sequence[];
+  /** How much above its lowest the divergence may be, as a share of it. */
+  tolerance: number;
+  /** Validations in a row above that after which the run ends. */
+  patience: number;
 }
 
 export interface RunListener {
@@ -37,11 +50,13 @@ export interface RunOutcome {
   /** The step that it went on from, 0 for a new run. */
   resumedFrom: number;
   lines: Metrics[];
-  stopped: "finished" | "no longer better";
+  stopped: StopReason;
   /** Of the steps taken now. */
   seconds: number;
   targets: number;
 }
+
+export type StopReason = "finished" | "no longer better" | "worse elsewhere";
 
 export const CHECKPOINT_NAME = "checkpoint.gguf";
 export const METRICS_NAME = "metrics.jsonl";
@@ -68,32 +83,47 @@ export async function runTraining(plan: RunPlan, listener: RunListener): Promise
     await file.append(line);
   };
   const validate = async (): Promise<void> => {
-    const validationLoss = trainer.evaluate(validation);
-    await note({ step: state.step, validationLoss });
-    if (validationLoss < (state.best?.loss ?? Infinity)) {
-      state.best = { step: state.step, loss: validationLoss };
+    const { loss: validationLoss, divergence } = trainer.evaluate(validation);
+    const guardDivergence = plan.guard && trainer.evaluate(plan.guard.sequences).divergence;
+    await note({ step: state.step, validationLoss, divergence, guardDivergence });
+    const isSafe = guardDivergence === undefined || staysWithin(plan.guard!, state, guardDivergence);
+    if (isSafe && validationLoss < (state.best?.loss ?? Infinity)) {
+      state.best = { step: state.step, loss: validationLoss, divergence, guardDivergence };
       state.validationsSinceBest = 0;
       await plan.keepBest();
     } else state.validationsSinceBest++;
   };
-  const hasPatience = (): boolean => state.validationsSinceBest < (settings.patience ?? Infinity);
+  const reasonToStop = (): StopReason | undefined => {
+    if ((state.guard?.worse ?? 0) >= (plan.guard?.patience ?? Infinity)) return "worse elsewhere";
+    return state.validationsSinceBest >= (settings.patience ?? Infinity) ? "no longer better" : undefined;
+  };
   const save = (): Promise<void> => writeCheckpoint(checkpoint, plan.identity, state, trainer.store, tensors);
 
+  const until = Math.min(plan.until ?? settings.steps, settings.steps);
   let targets = 0;
   const started = performance.now();
   if (!found && validation.length > 0) await validate();
-  while (state.step < settings.steps && hasPatience()) {
+  while (state.step < until && !reasonToStop()) {
     const taken = takeStep(plan, state.step + 1);
     state.step++;
     targets += taken.targets;
     await note(taken);
-    const isLast = state.step === settings.steps;
-    if (validation.length > 0 && (isLast || state.step % settings.validateEvery === 0)) await validate();
+    const isLast = state.step === until;
+    if (validation.length > 0 && (state.step === settings.steps || state.step % settings.validateEvery === 0))
+      await validate();
     if (isLast || state.step % settings.saveEvery === 0) await save();
     await listener.onStep(state.step, settings.steps, lossLine(lines));
   }
   const seconds = (performance.now() - started) / 1000;
-  return { state, resumedFrom, lines, stopped: hasPatience() ? "finished" : "no longer better", seconds, targets };
+  return { state, resumedFrom, lines, stopped: reasonToStop() ?? "finished", seconds, targets };
+}
+
+/** Notes how a guarded divergence goes. @returns whether it is near its lowest */
+function staysWithin({ tolerance }: Guard, state: RunState, divergence: number): boolean {
+  const lowest = Math.min(divergence, state.guard?.lowest ?? Infinity);
+  const isWithin = divergence <= lowest * (1 + tolerance);
+  state.guard = { lowest, worse: isWithin ? 0 : (state.guard?.worse ?? 0) + 1 };
+  return isWithin;
 }
 
 function takeStep({ step, settings, data }: RunPlan, number: number): StepMetrics {

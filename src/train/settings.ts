@@ -97,10 +97,23 @@ export function checkTrainRequest(request: TrainRequest): void {
       hint: "Give --model FILE, or --vocabulary FILE with --layers, --width and --heads",
     });
   }
-  for (const [name, count] of Object.entries(request.shape ?? {})) {
+  if (request.shape) checkShape(request.shape);
+  checkRun(request);
+}
+
+/** @throws {UsageError} naming what of a new model is not said */
+export function checkShape(shape: NewModel): void {
+  for (const [name, count] of Object.entries(shape)) {
     if (typeof count === "number" && !(count >= 1))
       throw new UsageError(`A new model needs its ${name}`, { hint: "Give --layers, --width and --heads" });
   }
+}
+
+/** The part of a request that says how a run goes. */
+export type RunRequest = Omit<TrainRequest, "texts" | "model" | "vocabulary" | "shape">;
+
+/** @throws {UsageError} naming the setting that can't be meant */
+export function checkRun(request: RunRequest): void {
   const { contextLength, batch, microBatch, steps, validateEvery, patience, saveEvery, threads } = request;
   const counts = { contextLength, batch, microBatch, steps, validateEvery, patience, saveEvery, threads };
   for (const [name, count] of Object.entries(counts)) {
@@ -120,7 +133,7 @@ export function checkTrainRequest(request: TrainRequest): void {
  *
  * @param contextLengthTrained of the model that goes on; 0 where nothing is known
  */
-export function resolveBatch(request: TrainRequest, contextLengthTrained: number) {
+export function resolveBatch(request: RunRequest, contextLengthTrained: number) {
   const contextLength = request.contextLength ?? Math.min(256, contextLengthTrained || 256);
   const batch = request.batch ?? 8;
   const microBatch = Math.min(batch, request.microBatch ?? Math.max(1, Math.floor(MICRO_BATCH_TOKENS / contextLength)));
@@ -133,7 +146,7 @@ export function resolveBatch(request: TrainRequest, contextLengthTrained: number
  * @param validationSequences what a validation looks at
  */
 export function resolveSettings(
-  request: TrainRequest,
+  request: RunRequest & Pick<TrainRequest, "model">,
   batch: ReturnType<typeof resolveBatch>,
   {
     stepsPerEpoch,

@@ -44,7 +44,7 @@ export interface TrainJobOutput extends Omit<RunOutcome, "lines"> {
 }
 
 /** More is not looked at in a validation, so that it takes a small part of the run. */
-const VALIDATION_TOKENS_MAX = 16_384;
+export const VALIDATION_TOKENS_MAX = 16_384;
 export const BEST_NAME = "best.gguf";
 
 /** Runs in a child process. */
@@ -92,7 +92,7 @@ export async function run(request: TrainJobInput, context: JobContext): Promise<
   });
 }
 
-function vocabularySize({ metadata, spec }: Model): number {
+export function vocabularySize({ metadata, spec }: Model): number {
   return metadata.array("tokenizer.ggml.tokens")?.length ?? spec.vocabularySize;
 }
 
@@ -153,7 +153,7 @@ export async function trained(plan: Parameters<typeof runTraining>[0], context: 
   }
 }
 
-async function takeBest(path: string, step: TrainingStep): Promise<void> {
+export async function takeBest(path: string, step: TrainingStep): Promise<void> {
   await using model = await openModel(path);
   await readParameters(step.store, step.parameters, model);
 }

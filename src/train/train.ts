@@ -103,9 +103,11 @@ export function resultOf(done: TrainJobOutput, output: string, metrics: string):
     steps: state.step,
     epochs: state.step / done.stepsPerEpoch,
     resumedFrom: done.resumedFrom,
-    stopped: done.stopped,
+    stopped: done.stopped === "no longer better" ? done.stopped : "finished",
     loss: lossFirst === undefined || lossLast === undefined ? null : { first: lossFirst, last: lossLast },
-    validation: best ? { ...best, perplexity: Math.exp(best.loss), tokens: done.validationTargets } : null,
+    validation: best
+      ? { step: best.step, loss: best.loss, perplexity: Math.exp(best.loss), tokens: done.validationTargets }
+      : null,
     seconds,
     tokensPerSecond: targets / seconds,
     memoryBytes: done.memoryBytes,

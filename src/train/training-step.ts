@@ -5,7 +5,7 @@ import { backpropagate } from "../graph/backpropagate.js";
 import { crossEntropy } from "../graph/cross-entropy.js";
 import { findFault } from "../graph/find-fault.js";
 import { Graph, type ProductType } from "../graph/graph.js";
-import { type LlamaShape, llamaLogits, llamaTensors } from "../graph/llama.js";
+import { type LlamaOutputs, type LlamaShape, llamaOutputs, llamaTensors } from "../graph/llama.js";
 import { Operations } from "../graph/operations.js";
 import { type ParameterPlan, declareParameters } from "../graph/parameters.js";
 import { TensorStore } from "../graph/store.js";
@@ -14,6 +14,7 @@ import { type BatchInputs, type Sequence, declareBatch, fillBatch } from "../gra
 import { Workspace, workspaceBytes } from "../graph/workspace.js";
 import { elementCount } from "../model/model.js";
 import type { CpuBackend } from "../native/matmul.js";
+import { type Objective, type ObjectiveFactory, labelObjective } from "./objective.js";
 import { type Optimizer, type OptimizerName, type OptimizerSettings, makeOptimizer } from "./optimizer.js";
 
 export interface StepSettings {
@@ -36,7 +37,7 @@ export interface StepSettings {
 
 /** How a step went. */
 export interface StepOutcome {
-  /** Mean cross-entropy in nats per target, before the update. */
+  /** The objective in nats per target, before the update: mean cross-entropy unless another was given. */
   loss: number;
   /** Norm of all gradients together, before clipping. */
   gradientNorm: number;
@@ -60,6 +61,14 @@ export class DivergedError extends PareError {
   }
 }
 
+/** How good the weights are on some sequences. */
+export interface Evaluation {
+  /** Mean cross-entropy in nats per target. */
+  loss: number;
+  /** What the objective compares, in nats per target; undefined where it compares nothing. */
+  divergence: number | undefined;
+}
+
 type Kind = "train" | "evaluate" | "norms" | "update";
 
 export class TrainingStep implements Disposable {
@@ -70,13 +79,19 @@ export class TrainingStep implements Disposable {
   readonly #trained: Tensor[];
   readonly #inputs: BatchInputs;
   readonly #graphs: Record<Kind, Graph>;
-  readonly #losses: Record<"train" | "evaluate", Tensor>;
+  readonly #losses: { train: Tensor; evaluate: Tensor; compare: Tensor | undefined };
+  readonly #objective: Objective;
   readonly #squares: Tensor[];
   #workspace: Workspace | undefined;
 
   /** Builds the graphs; no memory is taken for them before `allocate()`. */
-  constructor(backend: CpuBackend, shape: LlamaShape, settings: StepSettings) {
-    const { microBatch, contextLength, products, checkpoint } = settings;
+  constructor(
+    backend: CpuBackend,
+    shape: LlamaShape,
+    settings: StepSettings,
+    objectiveOf: ObjectiveFactory = labelObjective,
+  ) {
+    const { microBatch, contextLength, products, checkpoint, targetsMax } = settings;
     this.settings = settings;
     this.store = TensorStore.create(backend);
     this.parameters = declareParameters(
@@ -88,20 +103,23 @@ export class TrainingStep implements Disposable {
     this.#inputs = declareBatch(this.store, {
       sequences: microBatch,
       length: contextLength,
-      targetsMax: settings.targetsMax,
+      targetsMax,
       ...shape,
     });
+    this.#objective = objectiveOf(this.store, this.#inputs);
     this.optimizer = makeOptimizer(settings.optimizer, this.store, this.parameters, settings.optimizerSettings);
     const graph = (): Graph => Graph.create(backend, { products });
     this.#graphs = { train: graph(), evaluate: graph(), norms: graph(), update: graph() };
-    const lossOf = (f: Operations, options: { checkpoint: boolean }): Tensor => {
-      const logits = llamaLogits(f, shape, this.parameters, this.#inputs, options);
-      return f.graph.keep(crossEntropy(f, logits, this.#inputs.targets));
-    };
+    const outputs = (f: Operations, options: { checkpoint: boolean }): LlamaOutputs =>
+      llamaOutputs(f, shape, this.parameters, this.#inputs, options);
     const train = new Operations(this.#graphs.train);
+    const evaluate = new Operations(this.#graphs.evaluate);
+    const evaluated = outputs(evaluate, { checkpoint: false });
+    const compare = this.#objective.compare?.(evaluate, evaluated);
     this.#losses = {
-      train: lossOf(train, { checkpoint }),
-      evaluate: lossOf(new Operations(this.#graphs.evaluate), { checkpoint: false }),
+      train: train.graph.keep(this.#objective.loss(train, outputs(train, { checkpoint }))),
+      evaluate: evaluate.graph.keep(crossEntropy(evaluate, evaluated.logits, this.#inputs.targets)),
+      compare: compare && evaluate.graph.keep(compare),
     };
     backpropagate(train, this.#losses.train, this.#inputs.seed);
     this.#squares = this.#recordNorms(new Operations(this.#graphs.norms));
@@ -146,7 +164,7 @@ export class TrainingStep implements Disposable {
     for (const { gradient } of this.#trained) this.store.zero(gradient!);
     let loss = 0;
     for (const part of parts) {
-      const partLoss = this.#lossOf("train", part, targets);
+      const partLoss = this.#compute("train", part, targets, this.#losses.train);
       if (!Number.isFinite(partLoss)) throw this.#diverged(step, part, targets);
       loss += partLoss;
     }
@@ -157,16 +175,27 @@ export class TrainingStep implements Disposable {
     return { loss, gradientNorm, targets };
   }
 
-  /** Mean cross-entropy over sequences, in nats per target. */
-  evaluate(sequences: readonly Sequence[]): number {
+  /** Measures sequences; nothing changes. */
+  evaluate(sequences: readonly Sequence[]): Evaluation {
     const targets = countTargets(sequences);
-    return this.#microBatches(sequences).reduce((sum, part) => sum + this.#lossOf("evaluate", part, targets), 0);
+    const { evaluate, compare } = this.#losses;
+    const sum: Evaluation = { loss: 0, divergence: compare && 0 };
+    for (const part of this.#microBatches(sequences)) {
+      sum.loss += this.#compute("evaluate", part, targets, evaluate);
+      if (compare) sum.divergence! += this.#graphs.evaluate.read(compare)[0]!;
+    }
+    return sum;
   }
 
-  #lossOf(kind: "train" | "evaluate", part: readonly Sequence[], targets: number): number {
-    fillBatch(this.store, this.#inputs, part, targets);
+  #compute(kind: "train" | "evaluate", part: readonly Sequence[], targets: number, loss: Tensor): number {
+    this.#fill(part, targets);
     this.#graphs[kind].compute();
-    return this.#graphs[kind].read(this.#losses[kind])[0]!;
+    return this.#graphs[kind].read(loss)[0]!;
+  }
+
+  #fill(part: readonly Sequence[], targets: number): void {
+    fillBatch(this.store, this.#inputs, part, targets);
+    this.#objective.feed(part, targets);
   }
 
   #gradientNorm(): number {
@@ -176,7 +205,7 @@ export class TrainingStep implements Disposable {
 
   #diverged(step: number, part: readonly Sequence[], targets: number): DivergedError {
     for (const { gradient } of this.#trained) this.store.zero(gradient!);
-    fillBatch(this.store, this.#inputs, part, targets);
+    this.#fill(part, targets);
     const fault = findFault(this.#graphs.train, this.#trained) ?? findFault(this.#graphs.norms, []);
     return new DivergedError(step, fault?.name ?? "the sum of the losses");
   }
