@@ -197,8 +197,9 @@ export class Batcher {
     const startedAt = performance.now();
     const pace = placed.length === 1 ? this.#draft?.pace : undefined;
     const way = pace?.prefersDraft ? "draft" : "plain";
+    const isFirst = placed[0]!.answer.tokens.length === 1; // the draft reads the prompt, which says nothing of later steps
     const brought = way === "draft" ? this.#stepWithDraft(placed[0]!) : 0;
-    if (brought > 0) return pace?.note(way, performance.now() - startedAt, brought);
+    if (brought > 0) return isFirst ? undefined : pace?.note(way, performance.now() - startedAt, brought);
     const ended: { one: Placed; reason: EndReason }[] = [];
     this.#lanes.step(
       placed.map(({ lane, answer }) => ({ lane, token: answer.next })),
@@ -208,7 +209,7 @@ export class Batcher {
       },
     );
     this.#stepMs = performance.now() - startedAt;
-    pace?.note(way, this.#stepMs, 1);
+    if (!isFirst) pace?.note(way, this.#stepMs, 1);
     for (const { one, reason } of ended) this.#finish(one, reason);
   }
 
