@@ -17,7 +17,7 @@ export async function quantizeCheckpoint(from: string, to: { gptq: string; plain
   for (const { name, shape, sizeBytes, ...rest } of file.tensors.values()) {
     const bytes = await file.read({ name, shape, sizeBytes, ...rest }, 0, sizeBytes);
     const values = new Float32Array(Uint8Array.from(bytes).buffer);
-    const isLinear = /_proj\.weight$/.test(name);
+    const isLinear = name.endsWith("_proj.weight");
     const packed = isLinear ? packGptq(name.replace(/\.weight$/, ""), values, shape as [number, number]) : undefined;
     gptq.push(...(packed?.tensors ?? [source(name, "F32", shape, values)]));
     plain.push(source(name, "F32", shape, packed?.values ?? values));
