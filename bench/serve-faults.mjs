@@ -150,6 +150,16 @@ async function answerSchemas() {
   console.log(`answers to ${values.schemas} random JSON Schemas: ${JSON.stringify(outcomes)}`);
 }
 
+async function stopUnderLoad() {
+  const clients = Array.from({ length: 16 }, (_, i) => send("/v1/completions", { ...LONG, stream: i % 2 === 0 }));
+  const answers = clients.map((one) => one.then((response) => response.text()).catch(() => undefined));
+  await pause(500);
+  const startedAt = performance.now();
+  await server.close();
+  console.log(`stopped under 16 clients after ${(performance.now() - startedAt).toFixed(0)} ms`);
+  await Promise.all(answers);
+}
+
 await (await send("/v1/completions", LONG)).text();
 console.log(`at the start: ${memoryMegabytes()}`);
 await sendMalformed();
@@ -162,4 +172,4 @@ await answerSchemas();
 console.log(`after schemas: ${memoryMegabytes()}`);
 await killUnderLoad();
 console.log(`after kills: ${memoryMegabytes()}`);
-await server.close();
+await stopUnderLoad();

@@ -15,6 +15,7 @@ interface ServeFlags {
   fast?: boolean;
   exact?: boolean;
   cascade?: string[];
+  draft?: string[];
   apiKeyFile?: string;
   cors?: string[];
   maxBody?: number;
@@ -38,6 +39,16 @@ export function describeServe(program: Command): void {
         completes: "file",
         repeatable: true,
       }),
+    )
+    .addOption(
+      option(
+        "--draft <file>",
+        "smaller model of the same vocabulary that guesses tokens ahead: PATH or NAME=PATH; repeatable",
+        {
+          completes: "file",
+          repeatable: true,
+        },
+      ),
     )
     .addOption(
       option("--port <number>", "port to listen on; 0 takes a free one", {
@@ -75,11 +86,12 @@ export function describeServe(program: Command): void {
 
 async function serveUntilStopped(invocation: Invocation, flags: ServeFlags, models: string[]): Promise<void> {
   const { serve } = await import("../serve/serve.js");
-  const { context, cascade, maxBody, maxTime, maxWaiting, ...rest } = flags;
+  const { context, cascade, draft, maxBody, maxTime, maxWaiting, ...rest } = flags;
   await using server = await serve({
     ...rest,
     models,
     cascades: cascade,
+    drafts: draft,
     contextLength: context,
     bodyBytes: maxBody,
     requestMs: maxTime,

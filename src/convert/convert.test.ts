@@ -96,10 +96,10 @@ test.each<[what: string, name: string, config: Record<string, unknown>, reason: 
   ],
   ["no architecture", "qwen3", { architectures: undefined }, /its architecture is absent/],
   [
-    "quantized weights",
+    "weights that are quantized in a way that is not read",
     "qwen3",
-    { quantization_config: { quant_method: "gptq" } },
-    /its weights are quantized \(gptq\)/,
+    { quantization_config: { quant_method: "fp8" } },
+    /its weights are quantized \(fp8\)/,
   ],
   ["a count that is a text", "qwen3", { num_attention_heads: "4" }, /num_attention_heads is "4", a count is wanted/],
   ["no count", "qwen3", { hidden_size: undefined }, /hidden_size is absent/],

@@ -10,12 +10,20 @@ import { dequantize, quantizeRows, validateRows } from "../native/ggml.js";
 import type { ComputedTensor } from "./family.js";
 import type { MappedTensor } from "./map-tensors.js";
 
-const TYPE_OF_DTYPE: Readonly<Record<string, GgmlType>> = { F32: "f32", F16: "f16", BF16: "bf16", F64: "f64" };
+const TYPE_OF_DTYPE: Readonly<Record<string, GgmlType>> = {
+  F32: "f32",
+  F16: "f16",
+  BF16: "bf16",
+  F64: "f64",
+  Q4_0: "q4_0", // the block types are those of quantized checkpoints: quantized/restore.ts
+  Q8_0: "q8_0",
+};
 
 /**
  * The tensor in the type that llama.cpp's converter would give it.
  *
  * @param type of matrices; norms, biases and routers are `f32`
+ * @param keepsBlocks leave what is in blocks already as it is, whatever the type
  * @throws {FormatError} when it has no shape that GGUF holds, or no whole heads
  */
 export function convertedTensor(
@@ -23,6 +31,7 @@ export function convertedTensor(
   type: GgmlType,
   config: Config,
   engine: () => GgmlLibrary,
+  keepsBlocks = false,
 ): LazyTensor {
   const [first] = parts as [Weight];
   const shape = first.shape.toReversed();
@@ -30,7 +39,8 @@ export function convertedTensor(
   if (shape.length < 1 || shape.length > 4 || elementCount(shape) === 0) throw badShape(first);
   const units = new Units(parts, rule.heads ? headRows(first, rule.heads(config)) : 1);
   const given = TYPE_OF_DTYPE[first.dtype]!;
-  const wanted = typeOf(name, shape, type);
+  const isKept = keepsBlocks && GGML_TYPES[given].blockSize > 1;
+  const wanted = isKept ? given : typeOf(name, shape, type);
   const rows = rowCount(shape);
   return {
     name,
@@ -106,11 +116,11 @@ class Units {
 
   async #readPart(part: Weight, start: number, count: number, into: Uint8Array): Promise<void> {
     const size = this.#unitBytes;
-    if (this.#block === 1) return void (await part.file.read(part, start * size, count * size, into));
+    if (this.#block === 1) return void (await part.read(start * size, count * size, into));
     const block = this.#block;
     const first = Math.floor(start / block) * block;
     const last = Math.ceil((start + count) / block) * block;
-    const heads = await part.file.read(part, first * size, (last - first) * size);
+    const heads = await part.read(first * size, (last - first) * size);
     for (let i = 0; i < count; i++) {
       const row = start + i - first;
       const from = row - (row % block) + interleaved(row % block, block);

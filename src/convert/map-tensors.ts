@@ -64,7 +64,7 @@ function ruleOf({ tensors }: Family, pattern: string): TensorRule | undefined {
 
 function place(targets: Map<string, Target>, rule: TensorRule, layer = 0, expert: number, weight: Weight): void {
   const { file, name, dtype } = weight;
-  if (!["F32", "F16", "BF16", "F64"].includes(dtype)) {
+  if (!["F32", "F16", "BF16", "F64", "Q4_0", "Q8_0"].includes(dtype)) {
     throw failure(file.path, `tensor "${name}" is of type ${dtype}; F32, F16 or BF16 is wanted`);
   }
   const to = rule.to.replace("{layer}", String(layer));

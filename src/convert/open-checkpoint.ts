@@ -22,6 +22,7 @@ import { generalMetadata } from "./general-metadata.js";
 import { Hyperparameters } from "./hyperparameters.js";
 import { mapTensors } from "./map-tensors.js";
 import { type Origin, originOf } from "./origin.js";
+import { restoreWeights } from "./quantized/restore.js";
 import { addSpecialTokens, addTemplates, addVocabulary } from "./tokenizer-metadata.js";
 
 /** The types that matrices can be converted to, and llama.cpp's numbers for files of them. */
@@ -55,11 +56,11 @@ export interface Checkpoint extends AsyncDisposable {
 export async function openCheckpoint(folder: string, options: CheckpointOptions = {}): Promise<Checkpoint> {
   const config = await readConfig(folder);
   const family = familyOf(config);
-  refuseQuantized(config);
   const full = config.merged(config.section("text_config"), family.defaults);
   const weights = await openWeights(folder, { signal: options.signal });
   try {
-    return await checkpointOf(folder, full, family, weights, options);
+    const tensors = await restoreWeights(weights.tensors, config);
+    return await checkpointOf(folder, full, family, { ...weights, tensors }, options);
   } catch (error) {
     await weights[Symbol.asyncDispose]();
     throw error;
@@ -74,7 +75,8 @@ async function checkpointOf(
   options: CheckpointOptions,
 ): Promise<Checkpoint> {
   const type = options.type ?? sourceType(weights.tensors.values());
-  const tensors = convertedTensors(family, config, weights, type);
+  const keepsBlocks = options.type === undefined;
+  const tensors = convertedTensors(family, config, weights, { type, keepsBlocks });
   const origin = originOf(folder);
   const { metadata, warnings } = await metadataOf(folder, config, family, tensors, { ...options, type, origin });
   const files = weights.files.map(({ path }) => path);
@@ -106,19 +108,15 @@ async function readConfig(folder: string): Promise<Config> {
   return new Config(path, values);
 }
 
-function refuseQuantized(config: Config): void {
-  const quantization = config.section("quantization_config") ?? config.section("compression_config");
-  if (!quantization) return;
-  const method = quantization.text("quant_method") ?? "unknown";
-  throw new FormatError(config.path, `Cannot convert "${config.path}": its weights are quantized (${method})`, {
-    hint: "Convert the model that it was made from; quantized safetensors are not read yet",
-  });
-}
-
-function convertedTensors(family: Family, config: Config, weights: Weights, type: ConvertedType) {
+function convertedTensors(
+  family: Family,
+  config: Config,
+  weights: Weights,
+  { type, keepsBlocks }: { type: ConvertedType; keepsBlocks: boolean },
+) {
   const mapped = mapTensors(family, config, weights.tensors.values());
   const tensors = new Map<string, LazyTensor>();
-  for (const tensor of mapped) tensors.set(tensor.name, convertedTensor(tensor, type, config, loadGgml));
+  for (const tensor of mapped) tensors.set(tensor.name, convertedTensor(tensor, type, config, loadGgml, keepsBlocks));
   for (const tensor of family.computed?.(config) ?? []) tensors.set(tensor.name, computedTensor(tensor));
   return tensors;
 }
@@ -139,7 +137,7 @@ async function metadataOf(
   };
   const metadata = generalMetadata(about, family.architecture, [...tensors.values()]);
   family.describe(config, new Hyperparameters(metadata, family.architecture));
-  metadata.set("general.file_type", "uint32", FILE_TYPES[options.type]);
+  metadata.set("general.file_type", "uint32", fileTypeOf(tensors, options.type));
   metadata.set("general.quantization_version", "uint32", 2); // how blocks are laid out, since May 2023
   const size = tokenCount(config, tensors);
   const { preTokenizer } = options;
@@ -161,10 +159,19 @@ function tokenCount(config: Config, tensors: ReadonlyMap<string, LazyTensor>): n
 /** Four times the largest vocabulary in use. */
 const TOKENS_MAX = 2 ** 20;
 
-/** The type of the first matrix. */
+/** llama.cpp's number for the type that most blocks are of, where a checkpoint had such. */
+function fileTypeOf(tensors: ReadonlyMap<string, LazyTensor>, type: ConvertedType): number {
+  const count = (wanted: string): number => [...tensors.values()].filter((tensor) => tensor.type === wanted).length;
+  if (type === "q8_0" || count("q4_0") + count("q8_0") === 0) return FILE_TYPES[type];
+  return count("q4_0") >= count("q8_0") ? FILE_TYPE_Q4_0 : FILE_TYPES.q8_0;
+}
+
+const FILE_TYPE_Q4_0 = 2;
+
+/** The type of the first matrix that was not quantized. */
 function sourceType(weights: Iterable<Weight>): ConvertedType {
   for (const { dtype, shape } of weights) {
-    if (shape.length < 2) continue;
+    if (shape.length < 2 || dtype.startsWith("Q")) continue;
     return dtype === "BF16" ? "bf16" : dtype === "F16" ? "f16" : "f32";
   }
   return "f32";

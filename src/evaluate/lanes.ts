@@ -176,6 +176,26 @@ export class Lanes implements Disposable {
     }
   }
 
+  /**
+   * Appends several tokens to one lane in one call; at most as many as `rows` allow.
+   *
+   * @param onLogits called for each in order, with the logits after it; once it says no, the tokens behind are forgotten
+   */
+  stepSeveral(
+    lane: number,
+    tokens: readonly number[],
+    onLogits: (index: number, logits: Float32Array) => boolean,
+  ): void {
+    const start = this.length(lane);
+    this.#batch.clear();
+    for (const [i, token] of tokens.entries()) this.#batch.add(token, start + i, lane, true);
+    this.#context.decode(this.#batch);
+    this.#lengths[lane] = start + tokens.length;
+    let taken = 0;
+    while (taken < tokens.length && onLogits(taken, this.#context.logits(taken))) taken++;
+    this.truncate(lane, Math.min(start + tokens.length, start + taken + 1));
+  }
+
   /** llama.cpp computes only neighbouring sequences together, so a call ends at a wide gap, or with the most rows. */
   #endOfRun(tokens: readonly LaneToken[], from: number): number {
     const first = tokens[from]!.lane;

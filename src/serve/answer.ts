@@ -40,6 +40,9 @@ export type AnswerPiece =
       answerTokens: number;
       /** Where the question wanted it told. */
       confidence?: number | undefined;
+      /** Tokens that a draft guessed, and those of them that were right. */
+      draftTokens?: number | undefined;
+      draftAccepted?: number | undefined;
     };
 
 /** Asks the model, or a cascade's models, and passes on what comes. */
@@ -62,12 +65,13 @@ export async function* askEngine(scope: Scope, question: Question): AsyncGenerat
       const text = watcher ? watcher.push(event.text) : event.text;
       if (text !== "" || event.tokens.length > 0) yield { kind: "text", text, tokens: event.tokens };
     } else if (event.kind === "ended") {
-      record.noteEnded(event.answerTokens);
+      record.noteEnded(event);
       const rest = watcher?.end() ?? { text: "", calls: [] };
       if (rest.text !== "") yield { kind: "text", text: rest.text, tokens: [] };
       if (rest.calls.length > 0) yield { kind: "calls", calls: rest.calls };
       const reason = rest.calls.length > 0 ? "tool_calls" : finishReason(event.reason);
-      yield { kind: "ended", reason, answerTokens: event.answerTokens, confidence: event.confidence };
+      const { answerTokens, confidence, draftTokens, draftAccepted } = event;
+      yield { kind: "ended", reason, answerTokens, confidence, draftTokens, draftAccepted };
     }
   }
 }
@@ -81,6 +85,8 @@ export interface WholeAnswer {
   promptTokens: number;
   cachedTokens: number;
   answerTokens: number;
+  draftTokens?: number | undefined;
+  draftAccepted?: number | undefined;
   echo: { text: string; tokens: ScoredToken[] } | undefined;
 }
 
@@ -100,8 +106,10 @@ export async function askWhole(scope: Scope, question: Question): Promise<WholeA
     if (piece.kind === "started")
       Object.assign(whole, { promptTokens: piece.promptTokens, cachedTokens: piece.cachedTokens, echo: piece.echo });
     else if (piece.kind === "calls") whole.calls = piece.calls;
-    else if (piece.kind === "ended") Object.assign(whole, { reason: piece.reason, answerTokens: piece.answerTokens });
-    else {
+    else if (piece.kind === "ended") {
+      const { reason, answerTokens, draftTokens, draftAccepted } = piece;
+      Object.assign(whole, { reason, answerTokens, draftTokens, draftAccepted });
+    } else {
       whole.text += piece.text;
       whole.tokens.push(...piece.tokens);
     }

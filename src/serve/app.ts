@@ -115,6 +115,7 @@ function observe({ log, metrics }: AppOptions) {
 }
 
 function entryOf(c: ServeContext, record: RequestRecord): LogEntry {
+  const { draftTokens, draftAccepted } = record;
   const { model, answeredBy, error, body, promptTokens, cachedTokens, answerTokens, firstTextAt, startedAt } = record;
   const isForeseen = error === undefined || failureOf(error).status < 500;
   const milliseconds = (from: number, to: number): number => Math.round((to - from) * 10) / 10;
@@ -127,6 +128,7 @@ function entryOf(c: ServeContext, record: RequestRecord): LogEntry {
     status: c.req.raw.signal.aborted ? 499 : c.res.status,
     milliseconds: milliseconds(startedAt, performance.now()),
     ...(model === undefined ? {} : { model, promptTokens, cachedTokens, answerTokens }),
+    ...(draftTokens === 0 ? {} : { draftTokens, draftAccepted }),
     ...(answeredBy.length === 0 ? {} : { answeredBy: answeredBy.join(" ") }),
     ...(firstTextAt === undefined ? {} : { firstTokenMilliseconds: milliseconds(startedAt, firstTextAt) }),
     ...(error === undefined ? {} : { error: isForeseen ? failureOf(error).message : messageOf(error) }),

@@ -13,7 +13,7 @@ import type { LoadedModel } from "./engine/messages.js";
 import { addKeysOfEnvironment, ApiKeys, readApiKeys } from "./guard/api-keys.js";
 import { Limits } from "./guard/limits.js";
 import { isLoopbackAddress } from "./guard/origin.js";
-import { loadedModel, ModelSet, parseModel, type ServedModel } from "./model-set.js";
+import { loadedModel, ModelSet, type NamedPath, parseModel, type ServedModel } from "./model-set.js";
 import { Metrics } from "./observe/metrics.js";
 import type { LogEntry } from "./observe/request-record.js";
 
@@ -22,6 +22,10 @@ export interface ServeOptions {
   models: string | readonly string[];
   /** Files of cascades, as `pare fit --cascade` writes them; their models are served, too. */
   cascades?: readonly string[] | undefined;
+  /** Smaller models that guess tokens ahead, each as `path`, for the first model, or `name=path`. */
+  drafts?: readonly string[] | undefined;
+  /** Guess also where that was found to be slower: for measuring it. */
+  alwaysDrafts?: boolean | undefined;
   /** 8080 by default; 0 takes a free one. */
   port?: number | undefined;
   /** 127.0.0.1 by default, which only this machine reaches. */
@@ -86,7 +90,10 @@ export async function serve(options: ServeOptions): Promise<PareServer> {
   if (options.fast && options.exact) throw new UsageError("A server is either fast or exact");
   const { host = "127.0.0.1", port = 8080 } = options;
   const keys = await keysOf(options);
-  const models = new ModelSet(named, ({ name, path }) => startEngine(name, path, options));
+  const drafts = draftsOf(options, named);
+  const models = new ModelSet(named, ({ name, path }) =>
+    startEngine(name, path, { ...options, draft: drafts.get(name) }),
+  );
   let server: PareServer | undefined;
   try {
     for (const cascade of cascades) addCascade(models, cascade);
@@ -99,6 +106,20 @@ export async function serve(options: ServeOptions): Promise<PareServer> {
   }
 }
 
+/** Paths of drafts by the names of their models. */
+function draftsOf({ drafts = [], exact }: ServeOptions, models: readonly NamedPath[]): Map<string, string> {
+  if (exact && drafts.length > 0) {
+    throw new UsageError("A draft needs flash attention, which an exact server does without");
+  }
+  const byName = drafts.map((text): [string, string] => {
+    const named = /^([^=/\\]+)=(.+)$/.exec(text);
+    return named ? [named[1]!, named[2]!] : [models[0]!.name, text];
+  });
+  const stranger = byName.find(([name]) => !models.some((model) => model.name === name));
+  if (stranger) throw new UsageError(`There is no model "${stranger[0]}" for the draft "${stranger[1]}"`);
+  return new Map(byName);
+}
+
 async function keysOf({ apiKeyFile }: ServeOptions): Promise<ApiKeys> {
   const keys = new ApiKeys();
   if (apiKeyFile !== undefined) await readApiKeys(apiKeyFile, keys);
@@ -106,8 +127,8 @@ async function keysOf({ apiKeyFile }: ServeOptions): Promise<ApiKeys> {
   return keys;
 }
 
-function startEngine(name: string, model: string, options: ServeOptions): Engine {
-  const { contextLength, parallel, threads, backend, repack, fast, exact } = options;
+function startEngine(name: string, model: string, options: ServeOptions & { draft: string | undefined }): Engine {
+  const { contextLength, parallel, threads, backend, repack, fast, exact, draft, alwaysDrafts } = options;
   return new Engine({
     model,
     contextLength,
@@ -117,6 +138,8 @@ function startEngine(name: string, model: string, options: ServeOptions): Engine
     repack,
     fast,
     exact,
+    draft,
+    alwaysDrafts,
     onDeath: (error) => options.onEngineDeath?.(name, messageOf(error)),
   });
 }

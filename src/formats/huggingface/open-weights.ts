@@ -9,9 +9,13 @@ import { isJsonObject, readJsonFile } from "./json-file.js";
 
 const INDEX = "model.safetensors.index.json";
 
-/** A tensor and the file that holds it. */
-export interface Weight extends SafetensorsInfo {
-  readonly file: SafetensorsFile;
+/** A tensor and where its bytes are: in a file, or made of others as they are read. */
+export interface Weight extends Pick<SafetensorsInfo, "name" | "shape" | "sizeBytes"> {
+  /** As safetensors spell it, or a ggml block type in capitals. */
+  readonly dtype: string;
+  readonly file: { readonly path: string };
+  /** Reads bytes [start, start + length). */
+  read(start: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
 }
 
 /** All tensors of a folder by name. */
@@ -84,7 +88,9 @@ function gather(files: readonly SafetensorsFile[]): Map<string, Weight> {
         const message = `Cannot read "${file.path}": tensor "${tensor.name}" is in "${twin.file.path}" too`;
         throw new FormatError(file.path, message);
       }
-      tensors.set(tensor.name, { ...tensor, file });
+      const { name, dtype, shape, sizeBytes } = tensor;
+      const read: Weight["read"] = (start, length, into) => file.read(tensor, start, length, into);
+      tensors.set(name, { name, dtype, shape, sizeBytes, file, read });
     }
   }
   return tensors;

@@ -26,7 +26,7 @@ export async function* askEndpoint(endpoint: Endpoint, scope: Scope, question: Q
   const [promptTokens, answerTokens] = [usage?.prompt_tokens ?? 0, usage?.completion_tokens ?? 0];
   scope.record.noteStarted(promptTokens, 0);
   scope.record.noteText();
-  scope.record.noteEnded(answerTokens);
+  scope.record.noteEnded({ answerTokens });
   yield { kind: "started", promptTokens, cachedTokens: 0 };
   yield { kind: "text", text: message?.content ?? text ?? "", tokens: [] };
   yield { kind: "ended", reason: reason === "length" ? "length" : "stop", answerTokens };

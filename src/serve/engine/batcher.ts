@@ -4,6 +4,8 @@ import { performance } from "node:perf_hooks";
 
 import type { EndReason } from "../../evaluate/generate.js";
 import type { Lanes } from "../../evaluate/lanes.js";
+import type { DraftPace } from "./draft-pace.js";
+import type { Drafter } from "./drafter.js";
 import { FairQueue } from "./fair-queue.js";
 import { type LaneState, placePrompt } from "./lane-pages.js";
 import { scoreToken } from "./log-probabilities.js";
@@ -16,6 +18,7 @@ const PREFILL_PER_STEP = 20;
 const PREFILL_MS_MIN = 200; // steps of a small model are too short to be worth so many turns
 const PREFILL_MS_MAX = 2000; // no answer stands still for longer
 const PREFILL_TOKENS_MIN = 64;
+const DRAFT_TOKENS = 5; // guessed at most; later ones are right too seldom
 const PREFILL_TOKENS_MAX = 512;
 
 /** An answer and its lane. */
@@ -40,9 +43,17 @@ export class Batcher {
   #stepMs = 0;
   #taken = 0;
 
-  constructor(lanes: Lanes, emit: (events: EngineEvent[], load: EngineLoad) => void) {
+  readonly #draft: { drafter: Drafter; pace: DraftPace } | undefined;
+
+  /** @param draft guesses for an answer that is alone; with several, a step has rows enough */
+  constructor(
+    lanes: Lanes,
+    emit: (events: EngineEvent[], load: EngineLoad) => void,
+    draft?: { drafter: Drafter; pace: DraftPace },
+  ) {
     this.#lanes = lanes;
     this.#emit = emit;
+    this.#draft = draft;
     this.#states = Array.from({ length: lanes.count }, () => ({ prompt: [], computed: 0, isBusy: false, takenAt: 0 }));
   }
 
@@ -62,7 +73,7 @@ export class Batcher {
     const waiting = this.#queue.inTurn([]).find(({ job }) => job.id === id);
     if (waiting) this.#queue.remove(waiting);
     waiting?.[Symbol.dispose]();
-    this.#events.push({ id, kind: "ended", reason: "stop", answerTokens: 0 });
+    this.#events.push({ id, kind: "ended", reason: "stop", answerTokens: 0, draftTokens: 0, draftAccepted: 0 });
   }
 
   /** One turn. What came of it is emitted at its end. */
@@ -183,8 +194,13 @@ export class Batcher {
   #step(): void {
     const placed = this.#decoding;
     if (placed.length === 0) return;
-    const ended: { one: Placed; reason: EndReason }[] = [];
     const startedAt = performance.now();
+    const pace = placed.length === 1 ? this.#draft?.pace : undefined;
+    const way = pace?.prefersDraft ? "draft" : "plain";
+    const isFirst = placed[0]!.answer.tokens.length === 1; // the draft reads the prompt, which says nothing of later steps
+    const brought = way === "draft" ? this.#stepWithDraft(placed[0]!) : 0;
+    if (brought > 0) return isFirst ? undefined : pace?.note(way, performance.now() - startedAt, brought);
+    const ended: { one: Placed; reason: EndReason }[] = [];
     this.#lanes.step(
       placed.map(({ lane, answer }) => ({ lane, token: answer.next })),
       (i, logits) => {
@@ -193,7 +209,33 @@ export class Batcher {
       },
     );
     this.#stepMs = performance.now() - startedAt;
+    if (!isFirst) pace?.note(way, this.#stepMs, 1);
     for (const { one, reason } of ended) this.#finish(one, reason);
+  }
+
+  /** A step with guesses behind the token whose turn it is. @returns tokens that it brought; 0 where nothing was guessed */
+  #stepWithDraft(placed: Placed): number {
+    const { answer, lane } = placed;
+    const { rows, laneTokens } = this.#lanes;
+    const left = Math.min(
+      laneTokens - this.#lanes.length(lane),
+      (answer.job.maxTokens ?? Infinity) - answer.tokens.length,
+    );
+    const most = rows.canTruncate ? Math.min(DRAFT_TOKENS, rows.max - 1, left - 1) : 0;
+    const guesses = this.#draft!.drafter.propose([answer.prompt, answer.tokens], most);
+    if (guesses.length === 0 || guesses.length + 1 < rows.min) return 0;
+    const before = answer.tokens.length;
+    let reason: EndReason | undefined;
+    this.#lanes.stepSeveral(lane, [answer.next, ...guesses], (i, logits) => {
+      reason = answer.take(logits);
+      const isRight = reason === undefined && answer.next === guesses[i];
+      if (isRight) answer.drafted.draftAccepted++;
+      return isRight;
+    });
+    answer.drafted.draftTokens += guesses.length;
+    const brought = Math.max(1, answer.tokens.length - before);
+    if (reason !== undefined) this.#finish(placed, reason);
+    return brought;
   }
 
   #finish(placed: Placed, reason: EndReason): void {

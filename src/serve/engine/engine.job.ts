@@ -10,6 +10,8 @@ import type { JobContext } from "../../native/isolate.js";
 import { LlamaModel } from "../../native/llama-model.js";
 import { TokenCandidates } from "../../native/token-candidates.js";
 import { Batcher } from "./batcher.js";
+import { DraftPace } from "./draft-pace.js";
+import { Drafter, requireSameTokens } from "./drafter.js";
 import { Embedder } from "./embedder.js";
 import { chooseParallel } from "./lane-memory.js";
 import type { EmbedJob, EngineEvent, EngineInput, FromEngine, GenerateJob, PromptInput, ToEngine } from "./messages.js";
@@ -31,7 +33,14 @@ export async function run(input: EngineInput, context: JobContext): Promise<void
   });
   using embedder = new Embedder(model, { contextLength, threads: input.threads });
   const emit = (message: FromEngine): void => context.emit(message);
-  const batcher = new Batcher(lanes, (events, load) => emit({ kind: "events", events, load }));
+  using draftModel = input.draft === undefined ? undefined : loadDraft(model, input.draft);
+  using drafter = draftModel && new Drafter(draftModel, { contextLength, threads: input.threads });
+  const pace = new DraftPace(input.alwaysDrafts);
+  const batcher = new Batcher(
+    lanes,
+    (events, load) => emit({ kind: "events", events, load }),
+    drafter && { drafter, pace },
+  );
   const desk = new Desk(model, { batcher, embedder, contextLength, emit });
   emit({
     kind: "ready",
@@ -63,6 +72,12 @@ export async function run(input: EngineInput, context: JobContext): Promise<void
     }
   };
   await Promise.race([listen(), work()]);
+}
+
+function loadDraft(model: LlamaModel, path: string): LlamaModel {
+  const draft = LlamaModel.load(model.engine, path);
+  requireSameTokens(model, draft);
+  return draft;
 }
 
 async function parallelFor({ path, engine }: LlamaModel, contextLength: number): Promise<number> {

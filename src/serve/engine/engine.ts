@@ -184,8 +184,18 @@ class EngineProcess {
       resolveReady(message.model);
       listener.onReady(message.model);
     };
-    const { contextLength, parallel, threads, repack, fast, exact } = rest;
-    const input: EngineInput = { model: path, contextLength, parallel, threads, repack, fast, exact };
+    const { contextLength, parallel, threads, repack, fast, exact, draft, alwaysDrafts } = rest;
+    const input: EngineInput = {
+      model: path,
+      contextLength,
+      parallel,
+      threads,
+      repack,
+      fast,
+      exact,
+      draft,
+      alwaysDrafts,
+    };
     this.ended = diagnosing([path], () =>
       isolate<EngineInput, void>("serve/engine/engine.job", input, {
         what: `serving "${path}"`,

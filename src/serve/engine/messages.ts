@@ -15,6 +15,10 @@ export interface EngineInput {
   repack?: boolean | undefined;
   /** Faster, at the price of answers that depend on what runs beside them; off by default. */
   fast?: boolean | undefined;
+  /** Path of a smaller model that guesses tokens ahead. */
+  draft?: string | undefined;
+  /** Guess also where that was found to be slower: for measuring it. */
+  alwaysDrafts?: boolean | undefined;
   /** No flash attention: slower, and without its one exception from answers being the same on several threads. */
   exact?: boolean | undefined;
 }
@@ -86,11 +90,17 @@ export interface ScoredToken extends TokenLikelihood {
   alternatives: TokenLikelihood[];
 }
 
+/** Guesses of a draft model in an answer, and how many of them were right. */
+export interface Drafted {
+  draftTokens: number;
+  draftAccepted: number;
+}
+
 /** What became of a request. */
 export type EngineEvent = { id: number } & (
   | { kind: "started"; promptTokens: number; cachedTokens: number; echo?: { text: string; tokens: ScoredToken[] } }
   | { kind: "text"; text: string; tokens: ScoredToken[] }
-  | { kind: "ended"; reason: EndReason; answerTokens: number; confidence?: number | undefined }
+  | ({ kind: "ended"; reason: EndReason; answerTokens: number; confidence?: number | undefined } & Drafted)
   | { kind: "embedded"; values: Float32Array; tokens: number }
   | { kind: "refused"; message: string; hint: string | undefined }
 );

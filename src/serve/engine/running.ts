@@ -23,8 +23,10 @@ export class RunningAnswer implements Disposable {
   readonly job: GenerateJob;
   readonly client: string;
   readonly prompt: readonly number[];
-  /** The token to be computed next. */
-  next = -1;
+  /** The answer's tokens; the last is to be computed next. */
+  readonly tokens: number[] = [];
+  /** Tokens that a draft guessed, and those of them that were right. */
+  readonly drafted = { draftTokens: 0, draftAccepted: 0 };
   readonly #around: AnswerSurroundings;
   readonly #chain: SamplerChain | undefined;
   readonly #grammar: GrammarSampler | undefined;
@@ -33,7 +35,6 @@ export class RunningAnswer implements Disposable {
   readonly #meter: ConfidenceMeter | undefined;
   #unsent = "";
   #unsentTokens: ScoredToken[] = [];
-  #tokens = 0;
 
   /** @throws {PareError} when the grammar can't be read */
   constructor(job: GenerateJob, prompt: readonly number[], around: AnswerSurroundings) {
@@ -48,6 +49,11 @@ export class RunningAnswer implements Disposable {
     this.#chain = isPlain ? undefined : SamplerChain.create(around.model, job.sampling);
   }
 
+  /** The token to be computed next. */
+  get next(): number {
+    return this.tokens.at(-1) ?? -1;
+  }
+
   /** Takes the next token from the logits into the answer. @returns why the answer ends with it, or undefined */
   take(logits: Float32Array): EndReason | undefined {
     if (this.job.maxTokens === 0) return "length";
@@ -57,12 +63,11 @@ export class RunningAnswer implements Disposable {
     this.#meter?.add(logits, token);
     this.#noteLikelihood(logits, token);
     if (model.isEndOfGeneration(token)) return "end";
-    this.next = token;
-    this.#tokens++;
+    this.tokens.push(token);
     this.#unsent += this.#answer.push(model.tokenBytes(token, this.job.showsControl ?? false));
     if (this.#answer.isStopped) return "stop";
-    if (this.#tokens >= (this.job.maxTokens ?? Infinity)) return "length";
-    return this.prompt.length + this.#tokens > contextLength ? "context" : undefined;
+    if (this.tokens.length >= (this.job.maxTokens ?? Infinity)) return "length";
+    return this.prompt.length + this.tokens.length > contextLength ? "context" : undefined;
   }
 
   /** Text that can be told now, if the request wants to hear it. */
@@ -76,7 +81,14 @@ export class RunningAnswer implements Disposable {
     this.#unsent += this.#answer.end();
     const hasRest = this.#unsent !== "" || this.#unsentTokens.length > 0;
     const confidence = this.#meter?.confidence;
-    const end: EngineEvent = { id: this.job.id, kind: "ended", reason, answerTokens: this.#tokens, confidence };
+    const end: EngineEvent = {
+      id: this.job.id,
+      kind: "ended",
+      reason,
+      answerTokens: this.tokens.length,
+      confidence,
+      ...this.drafted,
+    };
     return hasRest ? [this.#textEvent(), end] : [end];
   }
 

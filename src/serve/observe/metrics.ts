@@ -19,6 +19,10 @@ export class Metrics {
     add(this.#tokens, labels({ model, kind: "prompt" }), promptTokens);
     add(this.#tokens, labels({ model, kind: "prompt_cached" }), cachedTokens);
     add(this.#tokens, labels({ model, kind: "answer" }), answerTokens);
+    if (entry.draftTokens !== undefined) {
+      add(this.#tokens, labels({ model, kind: "draft" }), entry.draftTokens);
+      add(this.#tokens, labels({ model, kind: "draft_accepted" }), entry.draftAccepted ?? 0);
+    }
     for (const by of entry.answeredBy?.split(" ") ?? []) add(this.#answeredBy, labels({ model, by }), 1);
     this.#duration.add(entry.milliseconds / 1000);
     if (entry.firstTokenMilliseconds !== undefined) this.#firstToken.add(entry.firstTokenMilliseconds / 1000);

@@ -17,6 +17,9 @@ export interface LogEntry {
   /** Of the prompt's tokens, those that were in the cache. */
   cachedTokens?: number;
   answerTokens?: number;
+  /** Tokens that a draft model guessed, and those of them that were right. */
+  draftTokens?: number;
+  draftAccepted?: number;
   firstTokenMilliseconds?: number;
   error?: string;
   /** The request's body, where prompts are logged. */
@@ -36,6 +39,8 @@ export class RequestRecord {
   promptTokens = 0;
   cachedTokens = 0;
   answerTokens = 0;
+  draftTokens = 0;
+  draftAccepted = 0;
   firstTextAt: number | undefined;
   /** Set while a stream goes on after the response has begun. */
   streaming: Promise<void> | undefined;
@@ -55,7 +60,9 @@ export class RequestRecord {
     this.firstTextAt ??= performance.now();
   }
 
-  noteEnded(answerTokens: number): void {
-    this.answerTokens += answerTokens;
+  noteEnded(taken: { answerTokens: number; draftTokens?: number; draftAccepted?: number }): void {
+    this.answerTokens += taken.answerTokens;
+    this.draftTokens += taken.draftTokens ?? 0;
+    this.draftAccepted += taken.draftAccepted ?? 0;
   }
 }

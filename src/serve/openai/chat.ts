@@ -102,7 +102,7 @@ async function* chatChunks(
   questions: readonly Question[],
   head: object,
 ): AsyncGenerator<string> {
-  const usage = { promptTokens: 0, cachedTokens: 0, answerTokens: 0 };
+  const usage = { promptTokens: 0, cachedTokens: 0, answerTokens: 0, draftTokens: 0, draftAccepted: 0 };
   const chunk = (index: number, delta: object, more: { tokens?: ScoredToken[]; reason?: string } = {}): string => {
     const logprobs = request.logprobs && more.tokens?.length ? chatLikelihoods(more.tokens) : null;
     const choice = { index, delta, logprobs, finish_reason: more.reason ?? null };
@@ -118,6 +118,8 @@ async function* chatChunks(
     if (piece.kind === "calls")
       return chunk(index, { tool_calls: piece.calls.map((call, i) => ({ index: i, ...toolCall(call) })) });
     usage.answerTokens += piece.answerTokens;
+    usage.draftTokens += piece.draftTokens ?? 0;
+    usage.draftAccepted += piece.draftAccepted ?? 0;
     return chunk(index, {}, { reason: piece.reason });
   };
   async function* choice(question: Question, index: number): AsyncGenerator<string> {

@@ -41,6 +41,8 @@ export async function completions(c: ServeContext, around: Surroundings): Promis
       promptTokens: total(({ promptTokens }) => promptTokens, perPrompt),
       cachedTokens: total(({ cachedTokens }) => cachedTokens, perPrompt),
       answerTokens: total(({ answerTokens }) => answerTokens, answers),
+      draftTokens: total(({ draftTokens = 0 }) => draftTokens, answers),
+      draftAccepted: total(({ draftAccepted = 0 }) => draftAccepted, answers),
     },
   ]);
   return c.json({ ...head, choices, usage });
@@ -88,7 +90,7 @@ async function* completionChunks(
   questions: readonly Question[],
   head: object,
 ): AsyncGenerator<string> {
-  const usage = { promptTokens: 0, cachedTokens: 0, answerTokens: 0 };
+  const usage = { promptTokens: 0, cachedTokens: 0, answerTokens: 0, draftTokens: 0, draftAccepted: 0 };
   const n = request.n ?? 1;
   async function* choice(question: Question, index: number): AsyncGenerator<string> {
     let offset = 0;
@@ -113,6 +115,8 @@ async function* completionChunks(
       }
       if (piece.kind === "calls") return "";
       usage.answerTokens += piece.answerTokens;
+      usage.draftTokens += piece.draftTokens ?? 0;
+      usage.draftAccepted += piece.draftAccepted ?? 0;
       return chunk("", [], piece.reason);
     };
     for await (const piece of ask(scope, question)) yield chunksOf(piece);
