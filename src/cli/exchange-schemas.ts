@@ -67,6 +67,23 @@ export const exportBrowserSchema = z
   })
   .describe("what `pare export browser --json` prints");
 
+export const exportTransformersSchema = z
+  .object({
+    path: z.string().describe("the folder"),
+    architecture: z.string().describe("the class that loads it, such as `LlamaForCausalLM`"),
+    weights: z.enum(["f16", "bf16", "f32", "packed"]),
+    matrices: z.record(z.string(), count).describe("matrices of the layers of each kind: `4-bit`, `8-bit`, `f16`, …"),
+    sizeBytes: sizeBytes.describe("of the safetensors"),
+    tokenizer: z
+      .string()
+      .nullable()
+      .describe("folder that its files were copied from; null when they were restored from the model"),
+    parity,
+    commands,
+    warnings: z.array(z.string()),
+  })
+  .describe("what `pare export transformers --json` and `pare export vllm --json` print");
+
 export const exportOllamaSchema = z
   .object({
     path: z.string().describe("the Modelfile"),

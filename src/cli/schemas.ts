@@ -3,7 +3,13 @@
 import { z } from "zod";
 
 import { certificateSchema } from "../fit/certificate.js";
-import { convertSchema, exportBrowserSchema, exportOllamaSchema, pullSchema } from "./exchange-schemas.js";
+import {
+  convertSchema,
+  exportBrowserSchema,
+  exportOllamaSchema,
+  exportTransformersSchema,
+  pullSchema,
+} from "./exchange-schemas.js";
 import { trainSchema } from "./train-schema.js";
 import { verifySchema } from "./verify-schema.js";
 
@@ -381,6 +387,7 @@ export const DOCUMENTS = {
   doctor: doctorSchema,
   "export-ollama": exportOllamaSchema,
   "export-browser": exportBrowserSchema,
+  "export-transformers": exportTransformersSchema,
   completion: completionSchema,
   error: errorSchema,
 } as const;

@@ -1,17 +1,22 @@
 // The engine's side of the yardstick: logits of every position, of which the likeliest tokens are kept. Nothing that
 // trades exactness for speed is on: no repacked weights, no flash attention, a cache in single precision.
 import { likeliest } from "../../evaluate/sample.js";
-import { loadEngine } from "../../native/engine.js";
+import { openModel } from "../../model/open.js";
+import { rowCount } from "../../model/model.js";
+import { type Engine, loadEngine } from "../../native/engine.js";
+import { dequantize } from "../../native/ggml.js";
 import { LlamaContext } from "../../native/llama-context.js";
 import { LlamaModel } from "../../native/llama-model.js";
+import { buildUserModel } from "../../native/user-model.js";
 import type { Reference, ReferenceInput, TopTokens } from "./reference.js";
 
 const TOP_TOKENS = 8;
 /** Positions that are compared at most; also what a browser on a slow machine gets through. */
 const POSITIONS_MAX = 256;
 
-export async function run({ model: path, text }: ReferenceInput): Promise<Reference> {
-  using model = LlamaModel.load(loadEngine(), path);
+export async function run({ model: path, text, isDecoded }: ReferenceInput): Promise<Reference> {
+  const engine = loadEngine();
+  using model = isDecoded ? await loadDecoded(engine, path) : LlamaModel.load(engine, path);
   const positions = Math.min(POSITIONS_MAX, model.contextLengthTrained || POSITIONS_MAX);
   const tokens = [...model.tokenize(text, { addSpecial: true })].slice(0, positions);
   using context = LlamaContext.create(model, {
@@ -29,4 +34,17 @@ export async function run({ model: path, text }: ReferenceInput): Promise<Refere
 function topOf(logits: Float32Array): TopTokens {
   const tokens = likeliest(logits, TOP_TOKENS);
   return { tokens, logits: tokens.map((token) => logits[token]!) };
+}
+
+/** The model with every weight as the number that it stands for, as other runtimes have it. */
+async function loadDecoded(engine: Engine, path: string): Promise<LlamaModel> {
+  await using source = await openModel(path);
+  const tensors = [...source.tensors.values()].map(({ name, shape }) => ({ name, shape, type: "f32" }));
+  const { model, weights } = buildUserModel(engine, { metadataPath: path, tensors, fill: () => undefined });
+  for (const { name, type, shape, readRows } of source.tensors.values()) {
+    const [rows, columns] = [rowCount(shape), shape[0]!];
+    const values = dequantize(engine, type, await readRows(0, rows), rows * columns);
+    weights.get(name)?.write(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  }
+  return model;
 }

@@ -21,11 +21,21 @@ export interface Reference {
 export interface ReferenceInput {
   readonly model: string;
   readonly text: string;
+  /** True to compute with the numbers that the weights stand for; false as llama.cpp does, which rounds what meets quantized ones. */
+  readonly isDecoded: boolean;
 }
 
-/** Runs the model over the text in a child process. @throws {EngineError} when the engine can't run it */
-export function computeReference(model: string, options: RunOptions = {}): Promise<Reference> {
-  const input = { model, text: PARITY_TEXT };
+/**
+ * Runs the model over the text in a child process.
+ *
+ * @param options.isDecoded true for runtimes that are not llama.cpp; takes four bytes a weight
+ * @throws {EngineError} when the engine can't run it
+ */
+export function computeReference(
+  model: string,
+  options: RunOptions & { isDecoded?: boolean } = {},
+): Promise<Reference> {
+  const input = { model, text: PARITY_TEXT, isDecoded: options.isDecoded ?? false };
   return isolate<ReferenceInput, Reference>("export/parity/reference.job", input, {
     what: `reading a text with "${model}"`,
     signal: options.signal,
