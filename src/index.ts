@@ -12,6 +12,8 @@ export { chat, complete } from "./evaluate/chat.js";
 export { evaluateTask } from "./evaluate/run-task.js";
 export { evaluateText } from "./evaluate/text.js";
 export { exportBrowser } from "./export/browser/export-browser.js";
+export { exportDocker } from "./export/docker/export-docker.js";
+export { exportNode } from "./export/node/export-node.js";
 export { exportOllama } from "./export/ollama/export-ollama.js";
 export { exportTransformers } from "./export/transformers/export-transformers.js";
 export { fit } from "./report/fit-with-report.js";
@@ -53,6 +55,8 @@ export type { CaseResult, EvaluateTaskRequest, TaskFailure, TaskResult } from ".
 export type { ChatMessage, Task, TaskCase } from "./evaluate/task.js";
 export type { EvaluateTextRequest, TextResult } from "./evaluate/text.js";
 export type { BrowserExportRequest, BrowserExportResult } from "./export/browser/export-browser.js";
+export type { DockerExportRequest, DockerExportResult } from "./export/docker/export-docker.js";
+export type { NodeExportRequest, NodeExportResult } from "./export/node/export-node.js";
 export type { OllamaExportRequest, OllamaExportResult } from "./export/ollama/export-ollama.js";
 export type { TransformersExportRequest, TransformersExportResult } from "./export/transformers/export-transformers.js";
 export type { Parity } from "./export/parity/compare.js";

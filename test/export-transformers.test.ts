@@ -1,7 +1,6 @@
 // Checkpoints that were converted and exported again: the tensors are those of the original, `convert` makes the same model
 // of both, and transformers gives the logits of the original.
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 

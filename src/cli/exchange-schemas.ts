@@ -55,7 +55,7 @@ const parity = z
   .describe("the export compared with the model");
 const commands = z.array(z.string()).describe("what to do next");
 
-export const exportBrowserSchema = z
+const exportBrowserSchema = z
   .object({
     path: z.string().describe("the folder"),
     files: count,
@@ -67,7 +67,7 @@ export const exportBrowserSchema = z
   })
   .describe("what `pare export browser --json` prints");
 
-export const exportTransformersSchema = z
+const exportTransformersSchema = z
   .object({
     path: z.string().describe("the folder"),
     architecture: z.string().describe("the class that loads it, such as `LlamaForCausalLM`"),
@@ -84,7 +84,24 @@ export const exportTransformersSchema = z
   })
   .describe("what `pare export transformers --json` and `pare export vllm --json` print");
 
-export const exportOllamaSchema = z
+const exportDockerSchema = z
+  .object({
+    path: z.string().describe("the Dockerfile; the compose file and the model are beside it"),
+    name: z.string().describe("what requests call the model"),
+    commands,
+    warnings: z.array(z.string()),
+  })
+  .describe("what `pare export docker --json` prints");
+
+const exportNodeSchema = z
+  .object({
+    path: z.string().describe("the program; the model is beside it"),
+    commands,
+    warnings: z.array(z.string()),
+  })
+  .describe("what `pare export node --json` prints");
+
+const exportOllamaSchema = z
   .object({
     path: z.string().describe("the Modelfile"),
     model: z.string().describe("the GGUF file beside it"),
@@ -94,7 +111,17 @@ export const exportOllamaSchema = z
       .int()
       .describe("conversations on which the template gave the text of the model's own; 0 without one"),
     stop: z.array(z.string()).describe("stop words"),
+    parity,
     commands,
     warnings: z.array(z.string()),
   })
   .describe("what `pare export ollama --json` prints");
+
+/** The documents of `pare export`, one per runtime. */
+export const EXPORT_DOCUMENTS = {
+  "export-ollama": exportOllamaSchema,
+  "export-browser": exportBrowserSchema,
+  "export-transformers": exportTransformersSchema,
+  "export-docker": exportDockerSchema,
+  "export-node": exportNodeSchema,
+} as const;

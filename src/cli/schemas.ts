@@ -3,13 +3,7 @@
 import { z } from "zod";
 
 import { certificateSchema } from "../fit/certificate.js";
-import {
-  convertSchema,
-  exportBrowserSchema,
-  exportOllamaSchema,
-  exportTransformersSchema,
-  pullSchema,
-} from "./exchange-schemas.js";
+import { EXPORT_DOCUMENTS, convertSchema, pullSchema } from "./exchange-schemas.js";
 import { trainSchema } from "./train-schema.js";
 import { verifySchema } from "./verify-schema.js";
 
@@ -385,9 +379,7 @@ export const DOCUMENTS = {
   chat: chatSchema,
   serve: serveSchema,
   doctor: doctorSchema,
-  "export-ollama": exportOllamaSchema,
-  "export-browser": exportBrowserSchema,
-  "export-transformers": exportTransformersSchema,
+  ...EXPORT_DOCUMENTS,
   completion: completionSchema,
   error: errorSchema,
 } as const;

@@ -8,13 +8,13 @@ import { dequantize } from "../../native/ggml.js";
 import { LlamaContext } from "../../native/llama-context.js";
 import { LlamaModel } from "../../native/llama-model.js";
 import { buildUserModel } from "../../native/user-model.js";
-import type { Reference, ReferenceInput, TopTokens } from "./reference.js";
+import type { PositionText, Reference, ReferenceInput, TopTokens } from "./reference.js";
 
 const TOP_TOKENS = 8;
 /** Positions that are compared at most; also what a browser on a slow machine gets through. */
 const POSITIONS_MAX = 256;
 
-export async function run({ model: path, text, isDecoded }: ReferenceInput): Promise<Reference> {
+export async function run({ model: path, text, isDecoded, wantsText }: ReferenceInput): Promise<Reference> {
   const engine = loadEngine();
   using model = isDecoded ? await loadDecoded(engine, path) : LlamaModel.load(engine, path);
   const positions = Math.min(POSITIONS_MAX, model.contextLengthTrained || POSITIONS_MAX);
@@ -28,12 +28,38 @@ export async function run({ model: path, text, isDecoded }: ReferenceInput): Pro
   const batch = context.newBatch(tokens.length);
   for (const [position, token] of tokens.entries()) batch.add(token, position, 0, true);
   context.decode(batch);
-  return { tokens, top: tokens.map((_, index) => topOf(context.logits(index))) };
+  const top = tokens.map((_, index) => topOf(context.logits(index)));
+  return { tokens, top, ...(wantsText && { asText: textsOf(model, text, tokens, top) }) };
 }
 
 function topOf(logits: Float32Array): TopTokens {
   const tokens = likeliest(logits, TOP_TOKENS);
   return { tokens, logits: tokens.map((token) => logits[token]!) };
+}
+
+function textsOf(
+  model: LlamaModel,
+  text: string,
+  tokens: readonly number[],
+  top: readonly TopTokens[],
+): PositionText[] {
+  return tokens.map((_, position) => ({
+    prefix: prefixOf(model, text, tokens.slice(0, position + 1)),
+    top: top[position]!.tokens.map((token) => wholeText(model.tokenBytes(token))),
+  }));
+}
+
+/** SentencePiece's first token has a space that the text has not. */
+function prefixOf(model: LlamaModel, text: string, tokens: readonly number[]): string | undefined {
+  const decoded = model.detokenize(tokens);
+  const prefix = text.startsWith(decoded) ? decoded : decoded.slice(1);
+  const isWhole = prefix !== "" && text.startsWith(prefix);
+  return isWhole && model.tokenize(prefix, { addSpecial: true }).join() === tokens.join() ? prefix : undefined;
+}
+
+function wholeText(bytes: Uint8Array): string | undefined {
+  const text = new TextDecoder().decode(bytes);
+  return text === "" || text.includes("\uFFFD") ? undefined : text;
 }
 
 /** The model with every weight as the number that it stands for, as other runtimes have it. */
