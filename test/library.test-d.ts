@@ -4,17 +4,20 @@ import type { z } from "zod";
 
 import type { doctorSchema, inspectSchema, quantizeSchema } from "../src/cli/schemas.js";
 import type { evalTaskSchema, evalTextSchema } from "../src/cli/eval-schemas.js";
-import type { convertSchema, exportOllamaSchema, pullSchema } from "../src/cli/exchange-schemas.js";
+import type { EXPORT_DOCUMENTS, convertSchema, pullSchema } from "../src/cli/exchange-schemas.js";
 import type { distillSchema } from "../src/cli/distill-schema.js";
 import type { trainSchema } from "../src/cli/train-schema.js";
 import {
+  type BrowserExportResult,
   type Certificate,
   type CalibrationResult,
   type ConvertResult,
+  type DockerExportResult,
   type DoctorReport,
   type FitRequestInput,
   type OllamaExportResult,
   type Inspection,
+  type NodeExportResult,
   type Progress,
   type PullResult,
   type QuantizeRequest,
@@ -24,6 +27,7 @@ import {
   type TextResult,
   type TrainOptions,
   type DistillResult,
+  type TransformersExportResult,
   type TrainResult,
   type Verdict,
   EXIT_CODES,
@@ -38,7 +42,9 @@ import {
   doctor,
   evaluateTask,
   evaluateText,
+  exportBrowser,
   exportOllama,
+  exportTransformers,
   fit,
   inspect,
   pull,
@@ -51,6 +57,8 @@ test("every verb gives a promise of its result", () => {
   expectTypeOf(inspect).returns.resolves.toEqualTypeOf<Inspection>();
   expectTypeOf(quantize).returns.resolves.toEqualTypeOf<QuantizeResult>();
   expectTypeOf(exportOllama).returns.resolves.toEqualTypeOf<OllamaExportResult>();
+  expectTypeOf(exportBrowser).returns.resolves.toEqualTypeOf<BrowserExportResult>();
+  expectTypeOf(exportTransformers).returns.resolves.toEqualTypeOf<TransformersExportResult>();
   expectTypeOf(pull).returns.resolves.toEqualTypeOf<PullResult>();
   expectTypeOf(convert).returns.resolves.toEqualTypeOf<ConvertResult>();
   expectTypeOf(calibrate).returns.resolves.toEqualTypeOf<CalibrationResult>();
@@ -78,7 +86,10 @@ test("chat streams text", () => {
 
 test("results are what the JSON documents say", () => {
   expectTypeOf<Inspection>().toExtend<z.input<typeof inspectSchema>>();
-  expectTypeOf<OllamaExportResult>().toExtend<z.input<typeof exportOllamaSchema>>();
+  expectTypeOf<OllamaExportResult>().toExtend<z.input<(typeof EXPORT_DOCUMENTS)["export-ollama"]>>();
+  expectTypeOf<BrowserExportResult>().toExtend<z.input<(typeof EXPORT_DOCUMENTS)["export-browser"]>>();
+  expectTypeOf<DockerExportResult>().toExtend<z.input<(typeof EXPORT_DOCUMENTS)["export-docker"]>>();
+  expectTypeOf<NodeExportResult>().toExtend<z.input<(typeof EXPORT_DOCUMENTS)["export-node"]>>();
   expectTypeOf<PullResult>().toExtend<z.input<typeof pullSchema>>();
   expectTypeOf<ConvertResult>().toExtend<Mutable<z.input<typeof convertSchema>>>();
   expectTypeOf<QuantizeResult>().toExtend<Mutable<z.input<typeof quantizeSchema>>>();

@@ -13,6 +13,9 @@ interface ExportOptions {
   kvCache?: string;
   browser?: string;
   chunkSize?: number;
+  weights?: string;
+  tokenizer?: string;
+  python?: string;
   parity: boolean;
 }
 
@@ -30,6 +33,10 @@ interface Runtime {
 const RUNTIMES: Readonly<Record<string, Runtime>> = {
   ollama: { options: ["context", "kvCache"], write: writeOllama },
   browser: { options: ["context", "browser", "chunkSize"], write: writeBrowser },
+  transformers: { options: ["weights", "tokenizer", "python"], write: writeTransformers },
+  vllm: { options: ["weights", "tokenizer", "python"], write: writeTransformers },
+  docker: { options: ["context"], write: writeDocker },
+  node: { options: [], write: writeNode },
 };
 
 export function describeExport(program: Command): void {
@@ -39,6 +46,7 @@ export function describeExport(program: Command): void {
     .description(
       "Writes a folder for a runtime. For Ollama: the model and a Modelfile with the chat template in Ollama's language, stop words, sampling " +
         "parameters and licence. For browsers: static files that chat without a server, and without a network after the first visit. " +
+        "For transformers and vLLM: safetensors, configuration and tokenizer, the weights in half precision or packed in 4 and 8 bits without being rounded anew. For Docker: an image of the server; for Node: a program of ten lines. " +
         "The export is then compared with the model where its runtime is installed; exit code 1 says that they differ.",
     )
     .addArgument(new Argument("<runtime>", "what is to run it").choices(Object.keys(RUNTIMES)))
@@ -58,6 +66,25 @@ export function describeExport(program: Command): void {
         parse: bytes,
       }),
     )
+    .addOption(
+      option(
+        "--weights <form>",
+        "for transformers and vLLM: f16, bf16, f32 or packed (default: f16, or bf16 as in the model)",
+        {
+          completes: ["f16", "bf16", "f32", "packed"],
+        },
+      ),
+    )
+    .addOption(
+      option("--tokenizer <folder>", "for transformers and vLLM: take the files of this checkpoint's tokenizer", {
+        completes: "folder",
+      }),
+    )
+    .addOption(
+      option("--python <path>", "for transformers and vLLM: Python to compare with (default: the one on the PATH)", {
+        completes: "file",
+      }),
+    )
     .option("--no-parity", "do not compare the export with the model")
     .action(
       perform(async (invocation, options: ExportOptions, runtime: string, model: string, output: string) => {
@@ -72,6 +99,10 @@ export function describeExport(program: Command): void {
     "pare export ollama lean/model.gguf lean-ollama",
     "pare export ollama model.gguf out --context 8192 --kv-cache q8_0",
     "pare export browser lean/model.gguf site",
+    "pare export transformers model.gguf hf --python venv/bin/python",
+    "pare export vllm q4_0.gguf hf-4bit --weights packed",
+    "pare export docker model.gguf image",
+    "pare export node model.gguf program",
   ]);
 }
 
@@ -86,8 +117,8 @@ function refuseOthers(runtime: string, options: ExportOptions): void {
 
 async function writeOllama(model: string, output: string, options: ExportOptions, invocation: Invocation) {
   const { exportOllama } = await import("../export/ollama/export-ollama.js");
-  const { context: contextLength, kvCache: cacheType } = options;
-  const document = await exportOllama({ model, output, contextLength, cacheType }, invocation.runOptions);
+  const { context: contextLength, kvCache: cacheType, parity } = options;
+  const document = await exportOllama({ model, output, contextLength, cacheType, parity }, invocation.runOptions);
   const { path, hasTemplate, conversationsCompared, stop } = document;
   const template = hasTemplate ? `the model's own text in ${conversationsCompared} conversations` : "left to Ollama";
   return {
@@ -114,6 +145,43 @@ async function writeBrowser(model: string, output: string, options: ExportOption
       ["files", `${files}, ${formatBytes(sizeBytes)}, the model in ${chunks} ${chunks === 1 ? "piece" : "pieces"}`],
     ] as const,
   };
+}
+
+async function writeTransformers(model: string, output: string, options: ExportOptions, invocation: Invocation) {
+  const { exportTransformers } = await import("../export/transformers/export-transformers.js");
+  const { formatBytes } = await import("../support/units.js");
+  const { weights, tokenizer, python, parity } = options;
+  const request = { model, output, weights, tokenizer, python, parity };
+  const document = await exportTransformers(request, invocation.runOptions);
+  const matrices = Object.entries(document.matrices).map(([kind, count]) => `${count} ${kind}`);
+  return {
+    document,
+    facts: [
+      ["wrote", `${printable(document.path)}, ${formatBytes(document.sizeBytes)}`],
+      ["class", document.architecture],
+      ["matrices", matrices.join(", ")],
+      ["tokenizer", document.tokenizer === null ? "restored from the model" : printable(`from ${document.tokenizer}`)],
+    ] as const,
+  };
+}
+
+async function writeDocker(model: string, output: string, options: ExportOptions, invocation: Invocation) {
+  const { exportDocker } = await import("../export/docker/export-docker.js");
+  const request = { model, output, contextLength: options.context };
+  const document = await exportDocker(request, invocation.runOptions);
+  return {
+    document,
+    facts: [
+      ["wrote", printable(document.path)],
+      ["model", document.name],
+    ] as const,
+  };
+}
+
+async function writeNode(model: string, output: string, _options: ExportOptions, invocation: Invocation) {
+  const { exportNode } = await import("../export/node/export-node.js");
+  const document = await exportNode({ model, output }, invocation.runOptions);
+  return { document, facts: [["wrote", printable(document.path)]] as const };
 }
 
 function render(facts: Exported["facts"], { commands, parity }: Exported["document"]): string {

@@ -55,7 +55,7 @@ const parity = z
   .describe("the export compared with the model");
 const commands = z.array(z.string()).describe("what to do next");
 
-export const exportBrowserSchema = z
+const exportBrowserSchema = z
   .object({
     path: z.string().describe("the folder"),
     files: count,
@@ -67,7 +67,41 @@ export const exportBrowserSchema = z
   })
   .describe("what `pare export browser --json` prints");
 
-export const exportOllamaSchema = z
+const exportTransformersSchema = z
+  .object({
+    path: z.string().describe("the folder"),
+    architecture: z.string().describe("the class that loads it, such as `LlamaForCausalLM`"),
+    weights: z.enum(["f16", "bf16", "f32", "packed"]),
+    matrices: z.record(z.string(), count).describe("matrices of the layers of each kind: `4-bit`, `8-bit`, `f16`, …"),
+    sizeBytes: sizeBytes.describe("of the safetensors"),
+    tokenizer: z
+      .string()
+      .nullable()
+      .describe("folder that its files were copied from; null when they were restored from the model"),
+    parity,
+    commands,
+    warnings: z.array(z.string()),
+  })
+  .describe("what `pare export transformers --json` and `pare export vllm --json` print");
+
+const exportDockerSchema = z
+  .object({
+    path: z.string().describe("the Dockerfile; the compose file and the model are beside it"),
+    name: z.string().describe("what requests call the model"),
+    commands,
+    warnings: z.array(z.string()),
+  })
+  .describe("what `pare export docker --json` prints");
+
+const exportNodeSchema = z
+  .object({
+    path: z.string().describe("the program; the model is beside it"),
+    commands,
+    warnings: z.array(z.string()),
+  })
+  .describe("what `pare export node --json` prints");
+
+const exportOllamaSchema = z
   .object({
     path: z.string().describe("the Modelfile"),
     model: z.string().describe("the GGUF file beside it"),
@@ -77,7 +111,17 @@ export const exportOllamaSchema = z
       .int()
       .describe("conversations on which the template gave the text of the model's own; 0 without one"),
     stop: z.array(z.string()).describe("stop words"),
+    parity,
     commands,
     warnings: z.array(z.string()),
   })
   .describe("what `pare export ollama --json` prints");
+
+/** The documents of `pare export`, one per runtime. */
+export const EXPORT_DOCUMENTS = {
+  "export-ollama": exportOllamaSchema,
+  "export-browser": exportBrowserSchema,
+  "export-transformers": exportTransformersSchema,
+  "export-docker": exportDockerSchema,
+  "export-node": exportNodeSchema,
+} as const;

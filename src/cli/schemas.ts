@@ -6,7 +6,7 @@ import { cascadeSchema } from "../fit/cascade/cascade-file.js";
 import { certificateSchema } from "../fit/certificate.js";
 import { costDocumentSchema } from "./cost-schema.js";
 import { evalTaskSchema, evalTextSchema, rate, suiteSchema } from "./eval-schemas.js";
-import { convertSchema, exportBrowserSchema, exportOllamaSchema, pullSchema } from "./exchange-schemas.js";
+import { EXPORT_DOCUMENTS, convertSchema, pullSchema } from "./exchange-schemas.js";
 import { serveSchema } from "./serve-schema.js";
 import { LEARNING_DOCUMENTS } from "./learning-schemas.js";
 import { verifySchema } from "./verify-schema.js";
@@ -233,8 +233,7 @@ export const DOCUMENTS = {
   chat: chatSchema,
   serve: serveSchema,
   doctor: doctorSchema,
-  "export-ollama": exportOllamaSchema,
-  "export-browser": exportBrowserSchema,
+  ...EXPORT_DOCUMENTS,
   completion: completionSchema,
   error: errorSchema,
 } as const;

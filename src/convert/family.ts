@@ -3,6 +3,7 @@ import { FormatError } from "../errors.js";
 import type { Config } from "../formats/huggingface/config.js";
 import type { JsonObject } from "../formats/huggingface/json-file.js";
 import type { Hyperparameters } from "./hyperparameters.js";
+import type { Recollection } from "./recollection.js";
 
 /** A model family. */
 export interface Family {
@@ -12,6 +13,8 @@ export interface Family {
   readonly classes: readonly string[];
   /** llama.cpp's name. */
   readonly architecture: string;
+  /** transformers' name: `model_type` in config.json. */
+  readonly modelType: string;
   /** What transformers takes for values that config.json leaves out. */
   readonly defaults: JsonObject;
   readonly tensors: TensorNames;
@@ -23,6 +26,8 @@ export interface Family {
   readonly textName?: (name: string) => string | undefined;
   /** Writes the numbers, and refuses what llama.cpp's graph of this family does otherwise. */
   describe(config: Config, into: Hyperparameters): void;
+  /** The way back: the numbers as transformers names them, and what llama.cpp's graph of the family has fixed. */
+  restore(from: Recollection): JsonObject;
   /** Tensors that are made of the configuration. */
   computed?(config: Config): ComputedTensor[];
 }

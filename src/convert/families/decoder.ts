@@ -1,8 +1,17 @@
 // What the families have in common: a decoder of pre-normed blocks with rotary positions, called as Llama's are.
 import type { Config } from "../../formats/huggingface/config.js";
+import type { JsonObject } from "../../formats/huggingface/json-file.js";
 import { DROPPED, type TensorNames, optional } from "../family.js";
 import type { Hyperparameters } from "../hyperparameters.js";
-import { describeRope } from "../rope.js";
+import {
+  type NumberNames,
+  describeCounts,
+  describeNumbers,
+  describeOptionalCounts,
+  restoreNumbers,
+} from "../number-names.js";
+import type { Recollection } from "../recollection.js";
+import { describeRope, restoreRope } from "../rope.js";
 
 const LAYER = "model.layers.{layer}";
 
@@ -44,22 +53,40 @@ export const EXPERT_TENSORS: TensorNames = {
   [`${LAYER}.mlp.experts.{expert}.down_proj.weight`]: "blk.{layer}.ffn_down_exps.weight",
 };
 
+/** The sizes that every family has. */
+export const DECODER_COUNTS: NumberNames = {
+  block_count: "num_hidden_layers",
+  context_length: "max_position_embeddings",
+  embedding_length: "hidden_size",
+  feed_forward_length: "intermediate_size",
+};
+const EPSILON: NumberNames = { "attention.layer_norm_rms_epsilon": "rms_norm_eps" };
+const OPTIONAL_COUNTS: NumberNames = { expert_used_count: "num_experts_per_tok", "attention.key_length": "head_dim" };
+
 /** The numbers that every family has. */
 export function describeDecoder(config: Config, into: Hyperparameters): void {
-  into
-    .count("block_count", config.count("num_hidden_layers"))
-    .count("context_length", config.count("max_position_embeddings"))
-    .count("embedding_length", config.count("hidden_size"))
-    .count("feed_forward_length", config.count("intermediate_size"))
-    .count("attention.head_count", headCount(config))
-    .count("attention.head_count_kv", kvHeadCount(config));
+  describeCounts(config, into, DECODER_COUNTS);
+  describeHeads(config, into);
   describeRope(config, into);
-  into
-    .number("attention.layer_norm_rms_epsilon", config.number("rms_norm_eps"))
-    .count("expert_count", expertCount(config))
-    .count("expert_used_count", config.optionalCount("num_experts_per_tok"));
-  const headLength = config.optionalCount("head_dim");
-  into.count("attention.key_length", headLength).count("attention.value_length", headLength);
+  describeNumbers(config, into, EPSILON);
+  into.count("expert_count", expertCount(config));
+  describeOptionalCounts(config, into, OPTIONAL_COUNTS);
+  into.count("attention.value_length", config.optionalCount("head_dim"));
+}
+
+export function describeHeads(config: Config, into: Hyperparameters): void {
+  into.count("attention.head_count", headCount(config)).count("attention.head_count_kv", kvHeadCount(config));
+}
+
+/** `describeDecoder`, the other way. */
+export function restoreDecoder(from: Recollection): JsonObject {
+  return {
+    ...restoreNumbers(from, { ...DECODER_COUNTS, ...EPSILON, ...OPTIONAL_COUNTS }),
+    num_attention_heads: from.count("attention.head_count"),
+    num_key_value_heads: from.optionalCount("attention.head_count_kv") ?? from.count("attention.head_count"),
+    hidden_act: "silu",
+    ...restoreRope(from),
+  };
 }
 
 export function headCount(config: Config): number {

@@ -1,14 +1,19 @@
 // Gemma 2: norms before and after each part, stored around 1; every other layer has a window; logits are capped.
 // Gemma Team, *Gemma 2: Improving open language models at a practical size*, arXiv:2408.00118.
 import type { Config } from "../../formats/huggingface/config.js";
+import type { JsonObject } from "../../formats/huggingface/json-file.js";
 import { DROPPED, type Family, type TensorNames, aroundOne, requireValue } from "../family.js";
+import { type NumberNames, describeCounts, describeNumbers, restoreNumbers } from "../number-names.js";
+import type { Recollection } from "../recollection.js";
 import {
   ATTENTION_TENSORS,
+  DECODER_COUNTS,
   FEED_FORWARD_TENSORS,
   OUTER_TENSORS,
+  describeHeads,
   headCount,
   headLength,
-  kvHeadCount,
+  restoreDecoder,
 } from "./decoder.js";
 
 const LAYER = "model.layers.{layer}";
@@ -43,10 +48,32 @@ export function requireWindows(config: Config, period: number): void {
   if (types?.join() !== wanted?.join()) throw config.failure("layer_types", `full attention in each ${period}th layer`);
 }
 
+/** Where logits are capped; Gemma 3 has none. */
+export const GEMMA_CAPS: NumberNames = {
+  attn_logit_softcapping: "attn_logit_softcapping",
+  final_logit_softcapping: "final_logit_softcapping",
+};
+export const GEMMA_WINDOW: NumberNames = { "attention.sliding_window": "sliding_window" };
+
+/** What Gemma 2 and 3 share of the way back: see `requireQueryScale`. */
+export function restoreGemma(from: Recollection, { largestLayers }: { largestLayers: number }): JsonObject {
+  const { hidden_act: activation, ...decoder } = restoreDecoder(from);
+  void activation; // theirs has another name and another value
+  const isLargest = from.count("block_count") === largestLayers;
+  const perHead = from.count("embedding_length") / from.count("attention.head_count");
+  return {
+    ...decoder,
+    hidden_activation: "gelu_pytorch_tanh",
+    query_pre_attn_scalar: isLargest ? perHead : from.count("attention.key_length"),
+    ...restoreNumbers(from, { ...GEMMA_CAPS, ...GEMMA_WINDOW }),
+  };
+}
+
 export const gemma2: Family = {
   name: "Gemma 2",
   classes: ["Gemma2ForCausalLM"],
   architecture: "gemma2",
+  modelType: "gemma2",
   defaults: {
     rms_norm_eps: 1e-6,
     max_position_embeddings: 8192,
@@ -63,18 +90,14 @@ export const gemma2: Family = {
     requireQueryScale(config, { layers: 46 });
     requireWindows(config, 2);
     requireValue(config, "tie_word_embeddings", true);
+    describeCounts(config, into, DECODER_COUNTS);
+    describeHeads(config, into);
     into
-      .count("context_length", config.count("max_position_embeddings"))
-      .count("embedding_length", config.count("hidden_size"))
-      .count("block_count", config.count("num_hidden_layers"))
-      .count("feed_forward_length", config.count("intermediate_size"))
-      .count("attention.head_count", headCount(config))
-      .count("attention.head_count_kv", kvHeadCount(config))
       .number("attention.layer_norm_rms_epsilon", config.number("rms_norm_eps"))
       .count("attention.key_length", headLength(config))
-      .count("attention.value_length", headLength(config))
-      .number("attn_logit_softcapping", config.number("attn_logit_softcapping"))
-      .number("final_logit_softcapping", config.number("final_logit_softcapping"))
-      .count("attention.sliding_window", config.count("sliding_window"));
+      .count("attention.value_length", headLength(config));
+    describeNumbers(config, into, GEMMA_CAPS);
+    describeCounts(config, into, GEMMA_WINDOW);
   },
+  restore: (from) => ({ ...restoreGemma(from, { largestLayers: 46 }), rope_theta: 10_000 }),
 };

@@ -2,7 +2,7 @@
 // Gemma Team, *Gemma 3 technical report*, arXiv:2503.19786.
 import { type Family, aroundOne, requireValue } from "../family.js";
 import { describeDecoder } from "./decoder.js";
-import { GEMMA_TENSORS, requireQueryScale, requireWindows } from "./gemma2.js";
+import { GEMMA_TENSORS, requireQueryScale, requireWindows, restoreGemma } from "./gemma2.js";
 
 const ATTENTION = "model.layers.{layer}.self_attn";
 
@@ -10,6 +10,7 @@ export const gemma3: Family = {
   name: "Gemma 3",
   classes: ["Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"],
   architecture: "gemma3",
+  modelType: "gemma3_text",
   defaults: {
     rms_norm_eps: 1e-6,
     max_position_embeddings: 131_072,
@@ -41,4 +42,5 @@ export const gemma3: Family = {
       .number("final_logit_softcapping", config.optionalNumber("final_logit_softcapping"))
       .count("attention.sliding_window", config.count("sliding_window"));
   },
+  restore: (from) => restoreGemma(from, { largestLayers: 62 }),
 };

@@ -3,7 +3,7 @@
 import type { Config } from "../../formats/huggingface/config.js";
 import { type Family, type TensorNames, optional, requireValue, rotated } from "../family.js";
 import type { Hyperparameters } from "../hyperparameters.js";
-import { llama3Frequencies } from "../rope.js";
+import { llama3Frequencies, restoreLlama3 } from "../rope.js";
 import {
   ATTENTION_TENSORS,
   FEED_FORWARD_TENSORS,
@@ -12,6 +12,7 @@ import {
   headCount,
   headLength,
   kvHeadCount,
+  restoreDecoder,
 } from "./decoder.js";
 
 const ATTENTION = "model.layers.{layer}.self_attn";
@@ -38,11 +39,17 @@ export const llama: Family = {
   name: "Llama, SmolLM",
   classes: ["LlamaForCausalLM", "LLaMAForCausalLM"],
   architecture: "llama",
+  modelType: "llama",
   defaults: { rope_theta: 10_000, rms_norm_eps: 1e-6, max_position_embeddings: 2048 },
   tensors: { ...OUTER_TENSORS, ...LLAMA_ATTENTION_TENSORS, ...FEED_FORWARD_TENSORS },
   describe(config, into) {
     describeLlama(config, into);
     into.count("attention.key_length", headLength(config)).count("attention.value_length", headLength(config));
   },
+  restore: (from) => ({
+    ...restoreDecoder(from),
+    attention_bias: from.has("blk.0.attn_q.bias"),
+    ...restoreLlama3(from),
+  }),
   computed: (config) => llama3Frequencies(config, headLength(config)),
 };

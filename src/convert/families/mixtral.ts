@@ -1,7 +1,7 @@
 // Mixtral: Llama's attention, and experts in place of the feed-forward part.
 // A. Q. Jiang et al., *Mixtral of experts*, arXiv:2401.04088.
 import type { Family } from "../family.js";
-import { OUTER_TENSORS } from "./decoder.js";
+import { OUTER_TENSORS, restoreDecoder } from "./decoder.js";
 import { LLAMA_ATTENTION_TENSORS, describeLlama } from "./llama.js";
 
 const EXPERTS = "model.layers.{layer}.block_sparse_moe";
@@ -10,6 +10,7 @@ export const mixtral: Family = {
   name: "Mixtral",
   classes: ["MixtralForCausalLM"],
   architecture: "llama",
+  modelType: "mixtral",
   defaults: { rope_theta: 1e6, rms_norm_eps: 1e-5, num_local_experts: 8, num_experts_per_tok: 2 },
   tensors: {
     ...OUTER_TENSORS,
@@ -20,4 +21,5 @@ export const mixtral: Family = {
     [`${EXPERTS}.experts.{expert}.w3.weight`]: "blk.{layer}.ffn_up_exps.weight",
   },
   describe: describeLlama,
+  restore: (from) => ({ ...restoreDecoder(from), num_local_experts: from.count("expert_count") }),
 };

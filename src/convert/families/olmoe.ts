@@ -2,12 +2,20 @@
 // N. Muennighoff et al., *OLMoE: Open mixture-of-experts language models*, arXiv:2409.02060.
 import { FormatError } from "../../errors.js";
 import { type Family, requireValue } from "../family.js";
-import { ATTENTION_TENSORS, EXPERT_TENSORS, HEAD_NORM_TENSORS, OUTER_TENSORS, describeDecoder } from "./decoder.js";
+import {
+  ATTENTION_TENSORS,
+  EXPERT_TENSORS,
+  HEAD_NORM_TENSORS,
+  OUTER_TENSORS,
+  describeDecoder,
+  restoreDecoder,
+} from "./decoder.js";
 
 export const olmoe: Family = {
   name: "OLMoE",
   classes: ["OlmoeForCausalLM"],
   architecture: "olmoe",
+  modelType: "olmoe",
   defaults: {
     rope_theta: 10_000,
     rms_norm_eps: 1e-5,
@@ -27,4 +35,10 @@ export const olmoe: Family = {
     }
     describeDecoder(config, into);
   },
+  restore: (from) => ({
+    ...restoreDecoder(from),
+    num_experts: from.count("expert_count"),
+    norm_topk_prob: false,
+    clip_qkv: null,
+  }),
 };

@@ -1,10 +1,14 @@
 // Phi-3 and Phi-4-mini: queries, keys and values in one matrix, gate and up projection in another, both as llama.cpp wants
 // them. Long contexts have a divisor per frequency, one list for short texts and one for long ones (LongRoPE).
 // M. Abdin et al., *Phi-3 technical report*, arXiv:2404.14219.
-import type { Config } from "../../formats/huggingface/config.js";
+import { FormatError } from "../../errors.js";
+import { Config } from "../../formats/huggingface/config.js";
+import type { JsonObject } from "../../formats/huggingface/json-file.js";
 import { type ComputedTensor, type Family, requireValue } from "../family.js";
+import { describeCounts } from "../number-names.js";
+import type { Recollection } from "../recollection.js";
 import { originalContext, ropeOf } from "../rope.js";
-import { OUTER_TENSORS, headCount, kvHeadCount } from "./decoder.js";
+import { DECODER_COUNTS, OUTER_TENSORS, describeHeads, headCount, restoreDecoder } from "./decoder.js";
 
 const LAYER = "model.layers.{layer}";
 
@@ -12,6 +16,7 @@ export const phi3: Family = {
   name: "Phi-3",
   classes: ["Phi3ForCausalLM"],
   architecture: "phi3",
+  modelType: "phi3",
   defaults: { rope_theta: 10_000, rms_norm_eps: 1e-5, max_position_embeddings: 4096 },
   trustsMarks: true,
   tensors: {
@@ -26,20 +31,26 @@ export const phi3: Family = {
   describe(config, into) {
     requireValue(config, "hidden_act", "silu");
     const rope = ropeOf(config);
+    describeCounts(config, into, DECODER_COUNTS);
+    describeHeads(config, into);
     into
-      .count("context_length", config.count("max_position_embeddings"))
       .count("rope.scaling.original_context_length", originalContext(config, rope.parameters))
-      .count("embedding_length", config.count("hidden_size"))
-      .count("feed_forward_length", config.count("intermediate_size"))
-      .count("block_count", config.count("num_hidden_layers"))
-      .count("attention.head_count", headCount(config))
-      .count("attention.head_count_kv", kvHeadCount(config))
       .number("attention.layer_norm_rms_epsilon", config.number("rms_norm_eps"))
       .count("rope.dimension_count", rotatedLength(config))
       .number("rope.freq_base", rope.base)
       // 0 tells Phi-4 from Phi-3, which has a window in every layer.
       .count("attention.sliding_window", config.optionalCount("sliding_window") ?? 0)
       .number("rope.scaling.attn_factor", attentionFactor(config));
+  },
+  restore(from) {
+    const perHead = from.count("embedding_length") / from.count("attention.head_count");
+    return {
+      ...restoreDecoder(from),
+      original_max_position_embeddings: from.count("rope.scaling.original_context_length"),
+      partial_rotary_factor: (from.optionalCount("rope.dimension_count") ?? perHead) / perHead,
+      sliding_window: from.optionalCount("attention.sliding_window") || null,
+      rope_scaling: restoreLongRope(from),
+    };
   },
   computed(config) {
     const { parameters } = ropeOf(config);
@@ -49,6 +60,25 @@ export const phi3: Family = {
     ];
   },
 };
+
+/** @throws {FormatError} when attention is scaled as no LongRoPE does it */
+function restoreLongRope(from: Recollection): JsonObject | null {
+  const [long, short] = ["long", "short"].map((length) => from.vectors.get(`rope_factors_${length}.weight`));
+  if (!long || !short) return null;
+  const config = new Config(from.path, {
+    max_position_embeddings: from.count("context_length"),
+    original_max_position_embeddings: from.count("rope.scaling.original_context_length"),
+    rope_scaling: { type: "longrope", long_factor: [...long], short_factor: [...short] },
+  });
+  const scale = from.optionalCount("rope.scaling.attn_factor");
+  if (scale !== undefined && scale !== Math.fround(attentionFactor(config)!)) {
+    throw new FormatError(
+      from.path,
+      `Cannot export "${from.path}": its attention is scaled by ${scale}, which is not LongRoPE's`,
+    );
+  }
+  return config.values["rope_scaling"] as JsonObject;
+}
 
 /** Elements of a head that are rotated. */
 function rotatedLength(config: Config): number {

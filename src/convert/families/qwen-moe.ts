@@ -1,25 +1,48 @@
 // Qwen's mixtures of experts. The second generation has a shared expert besides, with a gate of its own; the third has
 // none, and weighs the chosen experts so that their weights sum to 1.
 import type { Config } from "../../formats/huggingface/config.js";
+import type { JsonObject } from "../../formats/huggingface/json-file.js";
 import { type Family, requireValue } from "../family.js";
 import type { Hyperparameters } from "../hyperparameters.js";
-import { ATTENTION_TENSORS, EXPERT_TENSORS, HEAD_NORM_TENSORS, OUTER_TENSORS, describeDecoder } from "./decoder.js";
+import { type NumberNames, describeOptionalCounts, restoreNumbers } from "../number-names.js";
+import type { Recollection } from "../recollection.js";
+import {
+  ATTENTION_TENSORS,
+  EXPERT_TENSORS,
+  HEAD_NORM_TENSORS,
+  OUTER_TENSORS,
+  describeDecoder,
+  restoreDecoder,
+} from "./decoder.js";
 import { QWEN2_ATTENTION_TENSORS } from "./qwen2.js";
 
+const EXPERT_COUNTS: NumberNames = {
+  expert_feed_forward_length: "moe_intermediate_size",
+  expert_shared_feed_forward_length: "shared_expert_intermediate_size",
+};
 const MLP = "model.layers.{layer}.mlp";
 
 function describe(config: Config, into: Hyperparameters): void {
   requireValue(config, "hidden_act", "silu");
   describeDecoder(config, into);
-  into
-    .count("expert_feed_forward_length", config.optionalCount("moe_intermediate_size"))
-    .count("expert_shared_feed_forward_length", config.optionalCount("shared_expert_intermediate_size"));
+  describeOptionalCounts(config, into, EXPERT_COUNTS);
+}
+
+function restore(from: Recollection, normalizesWeights: boolean): JsonObject {
+  return {
+    ...restoreDecoder(from),
+    ...restoreNumbers(from, EXPERT_COUNTS),
+    num_experts: from.count("expert_count"),
+    decoder_sparse_step: 1,
+    norm_topk_prob: normalizesWeights,
+  };
 }
 
 export const qwen2moe: Family = {
   name: "Qwen2-MoE",
   classes: ["Qwen2MoeForCausalLM"],
   architecture: "qwen2moe",
+  modelType: "qwen2_moe",
   defaults: {
     rope_theta: 10_000,
     rms_norm_eps: 1e-6,
@@ -42,12 +65,14 @@ export const qwen2moe: Family = {
     requireValue(config, "norm_topk_prob", false);
     describe(config, into);
   },
+  restore: (from) => restore(from, false),
 };
 
 export const qwen3moe: Family = {
   name: "Qwen3-MoE",
   classes: ["Qwen3MoeForCausalLM"],
   architecture: "qwen3moe",
+  modelType: "qwen3_moe",
   defaults: {
     rope_theta: 10_000,
     rms_norm_eps: 1e-6,
@@ -61,4 +86,5 @@ export const qwen3moe: Family = {
     requireValue(config, "norm_topk_prob", true);
     describe(config, into);
   },
+  restore: (from) => restore(from, true),
 };

@@ -6,12 +6,14 @@ import {
   HEAD_NORM_TENSORS,
   OUTER_TENSORS,
   describeDecoder,
+  restoreDecoder,
 } from "./decoder.js";
 
 export const qwen3: Family = {
   name: "Qwen3",
   classes: ["Qwen3ForCausalLM"],
   architecture: "qwen3",
+  modelType: "qwen3",
   defaults: { rope_theta: 10_000, rms_norm_eps: 1e-6, max_position_embeddings: 32_768, head_dim: 128 },
   tensors: { ...OUTER_TENSORS, ...ATTENTION_TENSORS, ...HEAD_NORM_TENSORS, ...FEED_FORWARD_TENSORS },
   describe(config, into) {
@@ -19,4 +21,5 @@ export const qwen3: Family = {
     requireValue(config, "attention_bias", false);
     describeDecoder(config, into);
   },
+  restore: (from) => ({ ...restoreDecoder(from), attention_bias: false, use_sliding_window: false }),
 };

@@ -11,10 +11,12 @@ import { writeFileAtomic } from "../../support/files.js";
 import type { RunOptions } from "../../support/progress.js";
 import { shellQuote } from "../../support/shell-quote.js";
 import { onlyFile, placeModel } from "../model-file.js";
-import { addsBos, statedSampling, tokenText } from "../model-facts.js";
+import { addsBos, modelLabel, statedSampling, tokenText } from "../model-facts.js";
+import type { Parity } from "../parity/compare.js";
 import { CONVERSATIONS_TRIED, type ChatFrames, chatFrames } from "./chat-frames.js";
 import { goTemplate } from "./go-template.js";
 import { renderModelfile } from "./modelfile.js";
+import { ollamaParity } from "./ollama-parity.js";
 
 /** What to export. */
 export interface OllamaExportRequest {
@@ -26,6 +28,8 @@ export interface OllamaExportRequest {
   contextLength?: number | undefined;
   /** Type of the KV cache: `f16`, `q8_0` or `q4_0`. A setting of Ollama's server, so it is told, not written. */
   cacheType?: string | undefined;
+  /** False to leave the comparison with Ollama out. */
+  parity?: boolean | undefined;
 }
 
 /** What was written. */
@@ -39,6 +43,7 @@ export interface OllamaExportResult {
   /** Conversations on which it gave the text of the model's own template. */
   conversationsCompared: number;
   stop: string[];
+  parity: Parity;
   /** What to do next. */
   commands: string[];
   warnings: string[];
@@ -78,6 +83,7 @@ export async function exportOllama(
     hasTemplate: frames !== undefined,
     conversationsCompared: frames ? CONVERSATIONS_TRIED : 0,
     stop,
+    parity: await ollamaParity({ model: request.model, modelfile: path, parity: request.parity }, options),
     commands: commands(path, model, cacheType),
     warnings,
   };
@@ -134,8 +140,7 @@ function contents(
 }
 
 function commands(path: string, model: Model, cacheType: string | undefined): string[] {
-  const name = (model.spec.name ?? basename(model.path ?? "model", ".gguf")).toLowerCase();
-  const label = name.replaceAll(/[^a-z0-9._-]+/g, "-").replaceAll(/^[-._]+|[-._]+$/g, "") || "model";
+  const label = modelLabel(model);
   const serve = `OLLAMA_FLASH_ATTENTION=1 OLLAMA_KV_CACHE_TYPE=${cacheType} ollama serve`;
   return [
     ...(cacheType === undefined || cacheType === "f16" ? [] : [serve]),

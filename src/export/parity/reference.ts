@@ -15,17 +15,45 @@ export interface Reference {
   readonly tokens: readonly number[];
   /** After each token. */
   readonly top: readonly TopTokens[];
+  /** For runtimes that are asked in text; only where that was asked for. */
+  readonly asText?: readonly PositionText[];
+}
+
+/** A position as text. */
+export interface PositionText {
+  /** The text up to there, if it has the same tokens by itself. */
+  readonly prefix: string | undefined;
+  /** Texts of the likeliest tokens; undefined for those that are no whole characters, or no text. */
+  readonly top: readonly (string | undefined)[];
 }
 
 /** What the job is given. */
 export interface ReferenceInput {
   readonly model: string;
   readonly text: string;
+  /** True to compute with the numbers that the weights stand for; false as llama.cpp does, which rounds what meets quantized ones. */
+  readonly isDecoded: boolean;
+  /** True to give texts, too. */
+  readonly wantsText: boolean;
 }
 
-/** Runs the model over the text in a child process. @throws {EngineError} when the engine can't run it */
-export function computeReference(model: string, options: RunOptions = {}): Promise<Reference> {
-  const input = { model, text: PARITY_TEXT };
+/**
+ * Runs the model over the text in a child process.
+ *
+ * @param options.isDecoded true for runtimes that are not llama.cpp; takes four bytes a weight
+ * @param options.wantsText true for runtimes that take and give text alone
+ * @throws {EngineError} when the engine can't run it
+ */
+export function computeReference(
+  model: string,
+  options: RunOptions & { isDecoded?: boolean; wantsText?: boolean } = {},
+): Promise<Reference> {
+  const input = {
+    model,
+    text: PARITY_TEXT,
+    isDecoded: options.isDecoded ?? false,
+    wantsText: options.wantsText ?? false,
+  };
   return isolate<ReferenceInput, Reference>("export/parity/reference.job", input, {
     what: `reading a text with "${model}"`,
     signal: options.signal,

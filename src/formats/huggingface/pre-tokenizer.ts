@@ -62,6 +62,27 @@ export function preTokenizerOf(tokenizer: TokenizerJson): PreTokenizer | undefin
 /** The names that are known here. */
 export const PRE_TOKENIZERS: readonly string[] = KNOWN.map(({ name }) => name);
 
+/**
+ * The steps that split as llama.cpp's pre-tokenizer of this name does, as `tokenizer.json` has them; undefined when the name
+ * is not known here.
+ */
+export function describePreTokenizer(name: string): JsonObject | undefined {
+  const known = KNOWN.find((one) => one.name === name);
+  if (!known) return undefined;
+  const steps = known.steps.map(stepOf);
+  const hasBytes = known.steps.at(-1) === GPT2;
+  return { type: "Sequence", pretokenizers: hasBytes ? steps : [...steps, { ...BYTES, use_regex: false }] };
+}
+
+const BYTES = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
+
+/** `spelled`, the other way. */
+function stepOf(text: string): JsonObject {
+  if (text === GPT2) return BYTES;
+  if (text === DIGITS) return { type: "Digits", individual_digits: true };
+  return { type: "Split", pattern: { Regex: text }, behavior: "Isolated", invert: false };
+}
+
 /** One step as text: a regular expression that isolates what it matches, or a name. */
 function spelled(step: JsonObject): string {
   const { type, pattern, behavior, invert } = step;
