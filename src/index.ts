@@ -21,6 +21,7 @@ export { quantizeCalibrated } from "./fit/allocate/quantize-calibrated.js";
 export { quantize } from "./passes/quantize/quantize.js";
 export { train } from "./train/train.js";
 export { serve } from "./serve/serve.js";
+export { openStudio } from "./studio/studio.js";
 
 // Files: models, importance data, tasks, devices, certificates.
 export { readImportance } from "./calibrate/read-imatrix.js";
@@ -70,6 +71,7 @@ export type { CalibratedRequest, CalibratedResult } from "./fit/allocate/quantiz
 export type { QuantizeRequest, QuantizeResult } from "./passes/quantize/quantize.js";
 export type { LogEntry } from "./serve/observe/request-record.js";
 export type { PareServer, ServeOptions } from "./serve/serve.js";
+export type { Studio, StudioOptions } from "./studio/studio.js";
 export type { ReportDetail } from "./report/report.js";
 export type { OnProgress, Progress, RunOptions } from "./support/progress.js";
 export type { Metrics, StepMetrics, ValidationMetrics } from "./train/metrics.js";

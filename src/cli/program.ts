@@ -16,6 +16,7 @@ import { describeQuantize } from "./command-quantize.js";
 import { describeTrain } from "./command-train.js";
 import { describeVerify } from "./command-verify.js";
 import { describeServe } from "./command-serve.js";
+import { describeStudio } from "./command-studio.js";
 import { addExamples } from "./examples.js";
 import { addGlobalOptions } from "./options.js";
 import { packageVersion } from "./version.js";
@@ -54,6 +55,7 @@ export function createProgram(): Command {
     describeChat,
     describeExport,
     describeServe,
+    describeStudio,
     describeDoctor,
     describeCompletion,
   ]) {

@@ -6,7 +6,7 @@ import { certificateSchema } from "../fit/certificate.js";
 import { convertSchema, exportOllamaSchema, pullSchema } from "./exchange-schemas.js";
 import { trainSchema } from "./train-schema.js";
 import { costDocumentSchema } from "./cost-schema.js";
-import { serveSchema } from "./serve-schema.js";
+import { serveSchema, studioSchema } from "./serve-schema.js";
 import { verifySchema } from "./verify-schema.js";
 
 const sizeBytes = z.number().int().nonnegative();
@@ -367,6 +367,7 @@ export const DOCUMENTS = {
   cost: costDocumentSchema,
   chat: chatSchema,
   serve: serveSchema,
+  studio: studioSchema,
   doctor: doctorSchema,
   "export-ollama": exportOllamaSchema,
   completion: completionSchema,

@@ -49,9 +49,7 @@ test("fitDecodeModel() never fits a factor below zero", () => {
 
 test("fitDecodeModel() refuses nothing and nonsense", () => {
   expect(() => fitDecodeModel([])).toThrow(RangeError);
-  expect(() => fitDecodeModel([{ productSeconds: 1, layers: 1, decodeTokensPerSecond: 0 }])).toThrow(
-    RangeError,
-  );
+  expect(() => fitDecodeModel([{ productSeconds: 1, layers: 1, decodeTokensPerSecond: 0 }])).toThrow(RangeError);
 });
 
 test("productsOf() counts what a token multiplies: no look-up, no norm, of experts those in use", () => {

@@ -8,7 +8,15 @@
 // 3. The cheapest of all that cleared is confirmed on fresh evidence; then the next dearer one gets the last try; then the baseline.
 import type { PlannedCandidate } from "./candidates.js";
 import type { EvidencePlan } from "./evidence-plan.js";
-import { type Measurements, type SearchOutcome, type SearchQuestion, SearchState, confirm, outcomeOf, search } from "./search.js";
+import {
+  type Measurements,
+  type SearchOutcome,
+  type SearchQuestion,
+  SearchState,
+  confirm,
+  outcomeOf,
+  search,
+} from "./search.js";
 
 /** Fewer screenings would not find a family's front. */
 const SCREENS_MIN = 4;

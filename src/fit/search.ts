@@ -231,10 +231,7 @@ export class SearchState {
     const most = clearing ? cost(clearing) : Infinity;
     return this.#byCost.filter(
       (candidate) =>
-        !this.screened.has(candidate) &&
-        !this.#isOut(candidate) &&
-        cost(candidate) > least &&
-        cost(candidate) < most,
+        !this.screened.has(candidate) && !this.#isOut(candidate) && cost(candidate) > least && cost(candidate) < most,
     );
   }
 

@@ -27,9 +27,7 @@ function regression({ id, tags, asked, expected, baseline, candidate }: Regressi
     <h3>${id}${tags.length > 0 && html` <small>${tags.join(", ")}</small>`}</h3>
     <pre class="asked" tabindex="0"><code>${asked}</code></pre>
     ${expected !== undefined && html`<p class="expected">Wanted: <code>${expected}</code></p>`}
-    <div class="answers">
-      ${answer("Baseline", baseline)} ${answer("Candidate", candidate)}
-    </div>
+    <div class="answers">${answer("Baseline", baseline)} ${answer("Candidate", candidate)}</div>
   </article>`;
 }
 

@@ -79,9 +79,8 @@ export function renderReport(certificate: Certificate, detail: ReportDetail): st
         </div>
         <main id="main">
           ${verdictSection(certificate)} ${frontSection(certificate)} ${comparisonSection(certificate)} ${costs}
-          ${slices} ${regressions}
-          ${trialsSection(certificate)} ${layersSection(certificate)} ${runSection(certificate, detail)}
-          ${evidenceSection(certificate, detail.command, detail.recipe)}
+          ${slices} ${regressions} ${trialsSection(certificate)} ${layersSection(certificate)}
+          ${runSection(certificate, detail)} ${evidenceSection(certificate, detail.command, detail.recipe)}
         </main>
         <footer>
           Made by Pare ${versions.pare}. This file holds all that it shows and loads nothing; the numbers are those of
