@@ -2,6 +2,11 @@
 //
 //   node scripts/report-picture.mjs REPORT.html [docs/report.png] [--width 1280] [--height 1400] [--dark]
 //
+// The README's picture, of the model and the task that come with Pare (NAME is theirs):
+//
+//   npm run build && node dist/cli/main.js fit models/NAME.gguf --task models/NAME.task.jsonl --device raspberry-pi-5 --keep 95% --out out/readme
+//   node scripts/report-picture.mjs out/readme/report.html docs/report.png
+//
 // CHROMIUM names the program where it is not in the PATH.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";

@@ -29,6 +29,7 @@ export { train } from "./train/train.js";
 export { adapt } from "./passes/adapt/adapt.js";
 export { merge } from "./passes/adapt/merge.js";
 export { serve } from "./serve/serve.js";
+export { openStudio } from "./studio/studio.js";
 
 // Files: models, importance data, tasks, devices, certificates.
 export { readImportance } from "./calibrate/read-imatrix.js";
@@ -84,6 +85,7 @@ export type { CalibratedRequest, CalibratedResult } from "./fit/allocate/quantiz
 export type { QuantizeRequest, QuantizeResult } from "./passes/quantize/quantize.js";
 export type { LogEntry } from "./serve/observe/request-record.js";
 export type { PareServer, ServeOptions } from "./serve/serve.js";
+export type { Studio, StudioOptions } from "./studio/studio.js";
 export type { ReportDetail } from "./report/report.js";
 export type { OnProgress, Progress, RunOptions } from "./support/progress.js";
 export type { DistillOptions } from "./passes/distill/distill.js";

@@ -26,6 +26,7 @@ const ORDER = [
   "fit",
   "report",
   "serve",
+  "studio",
   "export",
   "doctor.ts",
   "index.ts",

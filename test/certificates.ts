@@ -1,5 +1,11 @@
 // Certificates as `pare fit` might write them, one for each verdict. The numbers are invented and plausible.
+import { exactly, within } from "../src/cost/band.js";
+import { type Cost, costOf } from "../src/cost/cost.js";
+import { parseGrid } from "../src/cost/grid.js";
+import { parseEndpointPrices } from "../src/cost/money.js";
+import { percentilesOf } from "../src/cost/percentiles.js";
 import type { Certificate, Quality, TrialRecord } from "../src/fit/certificate.js";
+import type { Regressions } from "../src/report/regressions.js";
 
 const baselineBytes = 30_474_000;
 const baselinePerplexity = 9.42;
@@ -67,6 +73,7 @@ export function acceptCertificate(): Certificate {
       memoryBytes: 34_900_000,
       decodeTokensPerSecond: 331,
       prefillTokensPerSecond: 4120,
+      cost: cost(baselineBytes, 331, 4120),
       quality: {
         metric: "perplexityRatio",
         part: "confirmation",
@@ -87,6 +94,7 @@ export function acceptCertificate(): Certificate {
       memoryBytes: winner.sizeBytes + 4_400_000,
       decodeTokensPerSecond: winner.tokensPerSecond,
       prefillTokensPerSecond: 6890,
+      cost: cost(winner.sizeBytes, winner.tokensPerSecond, 6890),
       quality: quality(winner, "confirmation"),
       sha256: "b1946ac92492d2347c6235b4d2611184a4f1c0ea5b2f36f6bb84cba6c2f3ff4b",
       tensors: tensors(),
@@ -212,6 +220,57 @@ export function needMoreCertificate(): Certificate {
     calibration: { source: "examples/home-commands-calibration.txt", tokens: 40_960 },
     speedPrediction: undefined,
   };
+}
+
+/** Cases that were lost, one of them hostile. */
+export function someRegressions(): Regressions {
+  const lost = {
+    tags: ["lights"],
+    asked: "Turn the lights in the kitchen down to a third, please.",
+    expected: '{"room":"kitchen","level":33}',
+    baseline: { score: 1, shown: '{"room":"kitchen","level":33}' },
+    candidate: { score: 0, shown: '{"room":"kitchen","level":3}' },
+  };
+  const hostile = { score: 0, shown: "<img src=x onerror=alert(1)>".repeat(20) };
+  return {
+    candidate: "iq4_nl+q8_0-embd",
+    cases: [
+      { id: "home-17", ...lost },
+      { id: "home-23", ...lost, tags: [], candidate: hostile },
+    ],
+  };
+}
+
+function cost(sizeBytes: number, decode: number, prefill: number): Cost {
+  const waits = percentilesOf([0.031, 0.033, 0.034, 0.052]);
+  return costOf({
+    device: "badge",
+    source: "measured",
+    workload: { promptTokens: 128, answerTokens: 32, concurrency: 4, utilisation: 0.5 },
+    contextLength: 256,
+    fileBytes: sizeBytes,
+    memory: {
+      weightsBytes: sizeBytes - 700_000,
+      kvCacheBytes: 1_769_472,
+      computeBytes: 3_000_000,
+      totalBytes: sizeBytes + 4_069_472,
+      kvBytesPerToken: 6912,
+      attention: "multi-head, 6 heads",
+      residentBytes: sizeBytes + 70_000_000,
+    },
+    speeds: { decodeTokensPerSecond: exactly(decode), prefillTokensPerSecond: within(prefill, 0.2) },
+    load: [1, 4].map((concurrency) => ({
+      concurrency,
+      requests: 4 * concurrency,
+      promptTokens: 128,
+      answerTokens: 32,
+      firstTokenSeconds: waits,
+      tokenSeconds: waits,
+      answerTokensPerSecond: decode,
+      secondsPerRequest: 0.03,
+    })),
+    terms: { watts: 4, pricePerHour: 0.02, grid: parseGrid("germany"), endpoint: parseEndpointPrices("0.15/0.60") },
+  });
 }
 
 function sketch(

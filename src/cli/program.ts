@@ -19,6 +19,7 @@ import { describeSuite } from "./command-suite.js";
 import { describeTrain } from "./command-train.js";
 import { describeVerify } from "./command-verify.js";
 import { describeServe } from "./command-serve.js";
+import { describeStudio } from "./command-studio.js";
 import { addExamples } from "./examples.js";
 import { addGlobalOptions } from "./options.js";
 import { packageVersion } from "./version.js";
@@ -60,6 +61,7 @@ export function createProgram(): Command {
     describeChat,
     describeExport,
     describeServe,
+    describeStudio,
     describeDoctor,
     describeCompletion,
   ]) {

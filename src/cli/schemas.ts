@@ -7,7 +7,7 @@ import { certificateSchema } from "../fit/certificate.js";
 import { costDocumentSchema } from "./cost-schema.js";
 import { evalTaskSchema, evalTextSchema, rate, suiteSchema } from "./eval-schemas.js";
 import { EXPORT_DOCUMENTS, convertSchema, pullSchema } from "./exchange-schemas.js";
-import { serveSchema } from "./serve-schema.js";
+import { serveSchema, studioSchema } from "./serve-schema.js";
 import { LEARNING_DOCUMENTS } from "./learning-schemas.js";
 import { verifySchema } from "./verify-schema.js";
 
@@ -232,6 +232,7 @@ export const DOCUMENTS = {
   cost: costDocumentSchema,
   chat: chatSchema,
   serve: serveSchema,
+  studio: studioSchema,
   doctor: doctorSchema,
   ...EXPORT_DOCUMENTS,
   completion: completionSchema,

@@ -16,3 +16,7 @@ export const serveSchema = z
     ),
   })
   .describe("what `pare serve --json` prints when it listens");
+
+export const studioSchema = z
+  .object({ url: z.string().describe("where the page is, on this machine only") })
+  .describe("what `pare studio --json` prints when it listens");

@@ -15,7 +15,7 @@ import { AtomicFile, refuseReplacing, sha256File } from "../support/files.js";
 import type { RunOptions } from "../support/progress.js";
 import { type BaseModel, type PlannedCandidate, planCandidates } from "./candidates.js";
 import type { Certificate } from "./certificate.js";
-import { deviceSchema, readDevice, usableMemoryBytes } from "./device.js";
+import { type DeviceSpec, deviceSchema, readDevice, usableMemoryBytes } from "./device.js";
 import { type EvidencePlan, planEvidence } from "./evidence-plan.js";
 import { FolderLock } from "../support/folder-lock.js";
 import { recordInputs } from "./file-records.js";
@@ -81,6 +81,7 @@ export async function fit(input: FitRequestInput, { drawReport, ...options }: Fi
   const feasible = candidates.filter(({ misfit }) => misfit === undefined);
   const plan = planFor(request, bases[0]!, yardstick, feasible);
 
+  await journal.step("plan", async () => planRecord(request, device, candidates));
   const laboratory = new Laboratory({ request, bases, yardstick, workspace, journal, plan, contextLength }, options);
   const outcome = feasible.length === 0 ? nothingFits() : await runSearch(request, feasible, plan, laboratory);
   if (feasible.length > 0) {
@@ -226,6 +227,38 @@ const sizeOf = ({ sizeBytes }: PlannedCandidate): number => sizeBytes;
 const memoryOf = ({ memoryBytes }: PlannedCandidate): number => memoryBytes;
 /** Decoding is bound by memory bandwidth, so the fewest bytes touched is the least predicted latency on any device. */
 const bytesTouchedBy = ({ bytesTouchedPerToken }: PlannedCandidate): number => bytesTouchedPerToken;
+
+/** What a reader of the journal needs to name what is measured. */
+export interface PlanRecord {
+  baseline: string;
+  task: string;
+  keep: number;
+  minimize: FitRequest["minimize"];
+  device: string;
+  candidates: Pick<PlannedCandidate, "id" | "name" | "isBaseline" | "sizeBytes" | "memoryBytes" | "misfit">[];
+}
+
+function planRecord(
+  { models, task, text, keep, minimize }: FitRequest,
+  device: DeviceSpec,
+  candidates: readonly PlannedCandidate[],
+): PlanRecord {
+  return {
+    baseline: models[0]!,
+    task: task ?? text!.join(", "),
+    keep,
+    minimize,
+    device: device.name,
+    candidates: candidates.map(({ id, name, base, isBaseline, sizeBytes, memoryBytes, misfit }) => ({
+      id,
+      name: models.length > 1 ? `${base.path}: ${name}` : name,
+      isBaseline,
+      sizeBytes,
+      memoryBytes,
+      ...(misfit === undefined ? {} : { misfit }),
+    })),
+  };
+}
 
 function nothingFits(): SearchOutcome {
   return {

@@ -1,5 +1,5 @@
 // What it costs: memory, speed, latency, energy, CO2 and money of baseline and winner, each number with where it comes from.
-import type { Band } from "../cost/band.js";
+import { type Band, scaled } from "../cost/band.js";
 import type { Cost } from "../cost/cost.js";
 import type { Percentiles } from "../cost/percentiles.js";
 import type { Certificate } from "../fit/certificate.js";
@@ -58,7 +58,9 @@ function rowsOf({ load = [] }: Cost): Row[] {
     ],
     ["Prefill, tokens/s", (cost) => band(cost.prefillTokensPerSecond, rate, cost.source)],
     ["Decode, tokens/s", (cost) => band(cost.decodeTokensPerSecond, rate, cost.source)],
-    ["First token", (cost) => band(cost.firstTokenSeconds, duration, cost.source)],
+    ...(load.length > 0
+      ? []
+      : ([["First token", (cost) => band(cost.firstTokenSeconds, duration, cost.source)]] satisfies Row[])),
     ...load.flatMap(({ concurrency }): Row[] => [
       [`First token, ${concurrency} at once`, (cost) => waits(loadAt(cost, concurrency)?.firstTokenSeconds)],
       [`Between tokens, ${concurrency} at once`, (cost) => waits(loadAt(cost, concurrency)?.tokenSeconds)],
@@ -99,7 +101,10 @@ function joules(energy: Cost["energy"], which: "prefillJoulesPerToken" | "decode
   const value = energy?.[which];
   if (!energy || !value) return NONE;
   const label = energy.source === "device watts" ? "estimate from device watts" : `measured, ${energy.source}`;
-  return html`${range(value, significant)} J<small>${label}</small>`;
+  const isSmall = value.value < 0.1;
+  return html`${range(isSmall ? scaled(value, 1000) : value, significant)} ${isSmall ? "mJ" : "J"}<small
+      >${label}</small
+    >`;
 }
 
 function breakEvenCell(breakEven: Cost["breakEven"]): Content {

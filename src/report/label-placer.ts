@@ -38,7 +38,7 @@ export class LabelPlacer {
   /**
    * The first free place around a point, or undefined.
    *
-   * @param isNeeded names that may not be left out take the place above, whatever stands there
+   * @param isNeeded names that may not be left out stand further away where there is no room, in the worst case above
    */
   place(label: string, x: number, y: number, isNeeded = false): LabelPlace | undefined {
     const text = label.length > LETTERS_MAX ? `${label.slice(0, LETTERS_MAX - 1)}…` : label;
@@ -53,17 +53,31 @@ export class LabelPlacer {
       [0, -15, "middle"],
       [0, 24, "middle"],
     ];
-    for (const [dx, dy, anchor] of tries) {
-      const start = x + dx - (anchor === "end" ? width : anchor === "middle" ? width / 2 : 0);
-      const baseline = y + dy;
-      const box = { left: start, right: start + width, top: baseline - LINE_HEIGHT + 2, bottom: baseline + 3 };
+    const far = isNeeded ? FAR : [];
+    for (const [index, [dx, dy, anchor]] of [...tries, ...far].entries()) {
+      const place = { x: x + dx, y: y + dy, anchor, text };
+      const box = boxOf(place, width);
       if (!within(box, this.#frame) || this.#taken.some((taken) => overlap(box, taken))) continue;
-      if (this.#points.some((point) => distance(box, point) < distance(box, [x, y]))) continue; // it would name the other
+      const namesAnother = this.#points.some((point) => distance(box, point) < distance(box, [x, y]));
+      if (namesAnother && index < tries.length) continue;
       this.#taken.push(box);
-      return { x: x + dx, y: baseline, anchor, text };
+      return place;
     }
-    return isNeeded ? { x, y: y - 15, anchor: "middle", text } : undefined;
+    if (!isNeeded) return undefined;
+    const above: LabelPlace = { x, y: y - 15, anchor: "middle", text };
+    this.#taken.push(boxOf(above, width));
+    return above;
   }
+}
+
+/** Places below, then above, in steps of a line. */
+const FAR = [40, 56, 72, 88, -32, -48].flatMap((dy) =>
+  (["start", "middle", "end"] as const).map((anchor): [number, number, LabelPlace["anchor"]] => [0, dy, anchor]),
+);
+
+function boxOf({ x, y, anchor }: LabelPlace, width: number): Box {
+  const left = x - (anchor === "end" ? width : anchor === "middle" ? width / 2 : 0);
+  return { left, right: left + width, top: y - LINE_HEIGHT + 2, bottom: y + 3 };
 }
 
 function distance(box: Box, [x, y]: readonly [number, number]): number {
