@@ -1,5 +1,5 @@
 // The cases of one candidate with what the baseline and it answered, to be browsed: from the journal, and the questions from the task.
-import { readTask } from "../evaluate/task.js";
+import { readTask } from "../evaluate/tasks/read-task.js";
 import type { TaskCase } from "../evaluate/task.js";
 import { type RunPlace, measurementOf, readJournal } from "./run-view.js";
 
