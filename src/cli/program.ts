@@ -3,6 +3,7 @@ import { Command } from "commander";
 
 import { describeCalibrate } from "./command-calibrate.js";
 import { describeChat } from "./command-chat.js";
+import { describeCompare } from "./command-compare.js";
 import { describeCompletion } from "./command-completion.js";
 import { describeConvert } from "./command-convert.js";
 import { describeDoctor } from "./command-doctor.js";
@@ -51,6 +52,7 @@ export function createProgram(): Command {
     describeTrain,
     describeEval,
     describeSuite,
+    describeCompare,
     describeChat,
     describeExport,
     describeServe,

@@ -3,6 +3,7 @@
 import { z } from "zod";
 
 import { certificateSchema } from "../fit/certificate.js";
+import { compareSchema } from "./compare-schema.js";
 import { evalTaskSchema, evalTextSchema, rate, suiteSchema } from "./eval-schemas.js";
 import { convertSchema, exportOllamaSchema, pullSchema } from "./exchange-schemas.js";
 import { trainSchema } from "./train-schema.js";
@@ -236,6 +237,7 @@ export const DOCUMENTS = {
   "eval-text": evalTextSchema,
   "eval-task": evalTaskSchema,
   suite: suiteSchema,
+  compare: compareSchema,
   certificate: certificateSchema.describe("what `pare fit --json` prints and `certificate.json` holds"),
   train: trainSchema,
   verify: verifySchema,
