@@ -5,6 +5,7 @@
 // Native work runs in child processes, so a crash of the engine is an error here and an abort takes effect at once.
 
 // The verbs.
+export { compare } from "./compare/compare.js";
 export { calibrate } from "./calibrate/calibrate.js";
 export { convert } from "./convert/convert.js";
 export { doctor } from "./doctor.js";
@@ -52,6 +53,8 @@ export { PRESETS } from "./passes/quantize/presets.js";
 export { EngineError, FormatError, PareError, ResourceError, UsageError } from "./errors.js";
 export { HubError, NetworkError } from "./hub/client.js";
 
+export type { CompareRequest } from "./compare/compare.js";
+export type { Comparison } from "./compare/summarize.js";
 export type { CalibrationRequest, CalibrationResult, CalibrationText, ExpertUse } from "./calibrate/calibrate.js";
 export type { Importance, ImportanceEntry } from "./calibrate/importance.js";
 export type { LayerSimilarity } from "./calibrate/similarity.js";

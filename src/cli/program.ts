@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { describeAdapt } from "./command-adapt.js";
 import { describeCalibrate } from "./command-calibrate.js";
 import { describeChat } from "./command-chat.js";
+import { describeCompare } from "./command-compare.js";
 import { describeCompletion } from "./command-completion.js";
 import { describeConvert } from "./command-convert.js";
 import { describeCost } from "./command-cost.js";
@@ -58,6 +59,7 @@ export function createProgram(): Command {
     describeDistill,
     describeEval,
     describeSuite,
+    describeCompare,
     describeChat,
     describeExport,
     describeServe,

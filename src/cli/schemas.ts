@@ -5,6 +5,7 @@ import { z } from "zod";
 import { cascadeSchema } from "../fit/cascade/cascade-file.js";
 import { certificateSchema } from "../fit/certificate.js";
 import { costDocumentSchema } from "./cost-schema.js";
+import { compareSchema } from "./compare-schema.js";
 import { evalTaskSchema, evalTextSchema, rate, suiteSchema } from "./eval-schemas.js";
 import { EXPORT_DOCUMENTS, convertSchema, pullSchema } from "./exchange-schemas.js";
 import { serveSchema, studioSchema } from "./serve-schema.js";
@@ -225,6 +226,7 @@ export const DOCUMENTS = {
   "eval-text": evalTextSchema,
   "eval-task": evalTaskSchema,
   suite: suiteSchema,
+  compare: compareSchema,
   certificate: certificateSchema.describe("what `pare fit --json` prints and `certificate.json` holds"),
   cascade: cascadeSchema,
   ...LEARNING_DOCUMENTS,
