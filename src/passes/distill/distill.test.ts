@@ -9,8 +9,12 @@ import { llamaShape } from "../../graph/llama.js";
 import { checkForEngine } from "../../model/check.js";
 import type { Model } from "../../model/model.js";
 import { openModel } from "../../model/open.js";
+import { saveModel } from "../../model/save.js";
 import type { Metrics } from "../../train/metrics.js";
+import { loadEngine } from "../../native/engine.js";
+import { PASSES } from "../registry.js";
 import { distill } from "./distill.js";
+import { distillOptionsSchema } from "./distill-options.js";
 import type { DistillRequest } from "./settings.js";
 
 const inputs = temporaryFolder();
@@ -199,6 +203,20 @@ test("a student that gets further from its teacher elsewhere is stopped, and the
   expect(result.stopped).toBe("worse elsewhere");
   expect(result.steps).toBeLessThan(40);
   expect(result.guard!.last).toBeGreaterThan(1.05 * result.guard!.best);
+});
+
+test("the distill pass gives the student that distill() writes, and leaves no file when it is closed", async () => {
+  using folder = temporaryFolder();
+  const { threads, ...base } = BASE;
+  const options = { ...base, layers: 1, sample: 800, type: "f32" } as const;
+  const context = { engine: loadEngine(), threads: 1, seed: 9 };
+  const lean = await PASSES.distill.apply(await openModel(teacher), distillOptionsSchema.parse(options), context);
+  const path = lean.path!;
+  const saved = await saveModel(lean, folder.path("saved.gguf"));
+  await lean.close();
+  expect(existsSync(path)).toBe(false);
+  const written = await distill({ ...options, threads, teacher, output: folder.path("out.gguf") });
+  expect(saved.sha256).toBe(written.sha256);
 });
 
 test("a student larger than its teacher is allowed, and said", async () => {
