@@ -79,13 +79,17 @@ function addStudentOptions(command: Command): void {
       }),
     )
     .option("--new", "a student with weights by chance, of --layers, --width and --heads")
-    .addOption(option("--width <count>", "elements of a new student's residual stream", { parse: count }))
-    .addOption(option("--heads <count>", "of a new student", { parse: count }))
+    .addOption(option("--width <count>", "elements of the residual stream of a cut or a new student", { parse: count }))
+    .addOption(option("--heads <count>", "of a cut or a new student", { parse: count }))
     .addOption(option("--kv-heads <count>", "of a new student (default: as many)", { parse: count }))
     .addOption(
-      option("--feed-forward <count>", "width of a new student's feed-forward part (default: 8/3 of the width)", {
-        parse: count,
-      }),
+      option(
+        "--feed-forward <count>",
+        "width of the feed-forward part (default: the teacher's, or 8/3 of a new width)",
+        {
+          parse: count,
+        },
+      ),
     )
     .addOption(trainChoice("--type <type>", "of the written matrices (default: f16)", "type"));
 }
@@ -170,6 +174,7 @@ function directRequest(
 ): DistillRequest {
   const { context, warmup, clip, loss, new: isNew, width, heads, kvHeads, feedForward, layers, ...same } = options;
   const parts = { width: width ?? 0, heads: heads ?? 0, kvHeads, feedForward };
+  const isNarrow = !isNew && [width, heads, feedForward].some((count) => count !== undefined);
   return {
     ...same,
     teacher,
@@ -178,7 +183,9 @@ function directRequest(
     warmupSteps: warmup,
     clipNorm: clip,
     divergence: loss,
-    ...(isNew ? { shape: { architecture: "llama", layers: layers ?? 0, ...parts } } : { layers }),
+    ...(isNew
+      ? { shape: { architecture: "llama", layers: layers ?? 0, ...parts } }
+      : { layers, ...(isNarrow && { narrow: { width, heads, feedForward } }) }),
   };
 }
 

@@ -88,7 +88,7 @@ test.each([
   ["version: 1\npasses:\n  - quantize:\n      type: q9_0\n", 4, '"q9_0" is no quantization type'],
   ["version: 1\npasses:\n  - quantize:\n      type: q4_0\n      speed: 3\n", 4, "speed"],
   ["version: 1\npasses:\n  - prune: {}\n", 3, "passes.0"],
-  ["version: 1\npasses:\n  - distill:\n      sample: 5\n", 4, "one of student, layers and shape is wanted"],
+  ["version: 1\npasses:\n  - distill:\n      sample: 5\n", 4, "one of student, layers (or narrow) and shape is wanted"],
   ["version: 1\npasses:\n  - distill:\n      layers: 3\n      sample: 5\n      speed: 2\n", 4, "speed"],
   ["version: 1\npasses:\n  - {}\n", 3, "one pass is wanted"],
   ["version: 1\npasses: []\n", 2, "passes"],

@@ -22,6 +22,10 @@ export const distillOptionsSchema = z
   .strictObject({
     student: file.optional().describe("a GGUF model"),
     layers: count.describe("of the teacher, that the student keeps"),
+    narrow: z
+      .strictObject({ width: count, heads: count, feedForward: count })
+      .optional()
+      .describe("what the student keeps of the teacher's widths"),
     shape: z
       .strictObject({
         architecture: z.enum(["llama", "qwen2", "qwen3"]),
@@ -66,8 +70,9 @@ export const distillOptionsSchema = z
     seed: z.number().int().min(0).optional(),
   })
   .refine(
-    ({ student, layers, shape }) => [student, layers, shape].filter((one) => one !== undefined).length === 1,
-    "one of student, layers and shape is wanted",
+    ({ student, layers, narrow, shape }) =>
+      [student, layers ?? narrow, shape].filter((one) => one !== undefined).length === 1,
+    "one of student, layers (or narrow) and shape is wanted",
   )
   .refine(({ texts, sample }) => texts ?? sample, "texts or sample is wanted");
 

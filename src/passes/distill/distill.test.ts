@@ -92,6 +92,27 @@ test("distill() cuts a student to the layers of lowest loss on text that the tea
   expect(llamaShape(written).layers).toBe(2);
 });
 
+test("distill() cuts a narrower student, which llama.cpp runs and which learns", async () => {
+  using folder = temporaryFolder();
+  const output = folder.path("out.gguf");
+  const narrow = { width: 24, heads: 2, feedForward: 32 };
+  const result = await distill({ ...BASE, teacher, narrow, layers: 2, texts: [text], output });
+  expect(result.validation!.loss).toBeLessThan(result.validation!.lossBefore);
+  await using written = await openModel(output);
+  await checkForEngine(written);
+  expect(llamaShape(written)).toMatchObject({ ...narrow, layers: 2, kvHeads: 1, headLength: 8 });
+  const again = await distill({
+    ...BASE,
+    teacher: output,
+    student: output,
+    texts: [text],
+    steps: 1,
+    output: folder.path("b.gguf"),
+  });
+  // The engine's loss on its file is the graph's.
+  expect(Math.abs(again.validation!.lossBefore - again.validation!.lossOfTeacher!)).toBeLessThan(0.01);
+});
+
 test("distill() teaches a new student with the teacher's vocabulary", async () => {
   using folder = temporaryFolder();
   const output = folder.path("out.gguf");
@@ -239,6 +260,11 @@ test.each([
   ["no student", { student: undefined }, /No student is given/],
   ["two students", { layers: 1 }, /A student is either given, or cut from its teacher, or new/],
   ["more layers than there are", { student: undefined, layers: 9 }, /9 layers can't be cut from a teacher of 3/],
+  [
+    "a width that the teacher has not",
+    { student: undefined, narrow: { width: 64 } },
+    /width of 64 can't be cut from a teacher with one of 32/,
+  ],
   ["a share of labels above 1", { labels: 2 }, /labels is 2, a share from 0 to 1 is wanted/],
   ["a temperature of 0", { temperature: 0 }, /temperature is 0, a number above 0 is wanted/],
   ["more listed tokens than there are", { top: 421 }, /A list of 421 tokens is wanted of a vocabulary of 420/],

@@ -2,6 +2,7 @@
 import { UsageError } from "../../errors.js";
 import type { NewModel } from "../../train/new-model.js";
 import { type RunRequest, checkRun, checkShape } from "../../train/settings.js";
+import type { Widths } from "./narrow.js";
 import type { Divergence } from "./teacher-objective.js";
 
 /** What is asked for beside what every training run takes. */
@@ -18,10 +19,12 @@ export interface DistillRequest extends RunRequest {
   sample?: number | undefined;
   /** Of the teacher's writing; 1 by default. */
   sampleTemperature?: number | undefined;
-  /** The student: a GGUF file, or `layers`, or `shape`. */
+  /** The student: a GGUF file, or `layers` and `narrow`, or `shape`. */
   student?: string | undefined;
   /** Layers that a student cut from the teacher keeps. */
   layers?: number | undefined;
+  /** What a student that is cut keeps of its teacher's widths. */
+  narrow?: Widths | undefined;
   /** A student with weights by chance and the teacher's vocabulary. */
   shape?: NewModel | undefined;
   /** `forward-kl` by default. */
@@ -87,7 +90,7 @@ export function checkDistillRequest(request: DistillRequest): void {
       hint: "Name files, or let the teacher write: --sample 1000000",
     });
   }
-  const students = [student, layers, shape].filter((one) => one !== undefined).length;
+  const students = [student, layers ?? request.narrow, shape].filter((one) => one !== undefined).length;
   if (students !== 1) {
     const fault = "A student is either given, or cut from its teacher, or new";
     throw new UsageError(students === 0 ? "No student is given" : fault, {
@@ -103,7 +106,14 @@ export function checkDistillRequest(request: DistillRequest): void {
   const { temperature, sampleTemperature, labels = 0, top, bar, guardTolerance } = request;
   for (const [name, value] of Object.entries({ temperature, sampleTemperature, bar }))
     if (value !== undefined && !(value > 0)) throw new UsageError(`${name} is ${value}, a number above 0 is wanted`);
-  for (const [name, count] of Object.entries({ top, sample, layers, onPolicy, answerTokens: request.answerTokens }))
+  for (const [name, count] of Object.entries({
+    top,
+    sample,
+    layers,
+    onPolicy,
+    answerTokens: request.answerTokens,
+    ...request.narrow,
+  }))
     if (count !== undefined && !(Number.isInteger(count) && count >= 1))
       throw new UsageError(`${name} is ${count}, a whole number above 0 is wanted`);
   if (!(labels >= 0 && labels <= 1)) throw new UsageError(`labels is ${labels}, a share from 0 to 1 is wanted`);
