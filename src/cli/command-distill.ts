@@ -118,6 +118,11 @@ function addTeacherOptions(command: Command): void {
       }),
     )
     .addOption(
+      option("--hidden <weight>", "of the distance between last hidden states, for a student as wide (default: 0)", {
+        parse: number(0, 1e9),
+      }),
+    )
+    .addOption(
       option("--top <count>", "tokens that are kept of the teacher's expectation (default: 32)", {
         parse: wholeNumber(1, 1024),
       }),

@@ -47,6 +47,7 @@ export const distillOptionsSchema = z
     divergence: z.enum(["forward-kl", "reverse-kl", "jensen-shannon"]).optional(),
     temperature: positive,
     labels: z.number().min(0).max(1).optional(),
+    hidden: z.number().min(0).optional(),
     top: count,
     onPolicy: count,
     freezeEmbeddings: z.boolean().optional(),

@@ -92,6 +92,18 @@ test("distill() cuts a student to the layers of lowest loss on text that the tea
   expect(llamaShape(written).layers).toBe(2);
 });
 
+test("hidden states of a student are drawn to its teacher's, read and written, and the engine's are the graph's", async () => {
+  using folder = temporaryFolder();
+  // The teacher as its own student has nothing to learn: its states are what the file says.
+  const same = { ...BASE, teacher, student: teacher, texts: [text], sample: 320, hidden: 100, steps: 1 };
+  const still = await distill({ ...same, output: folder.path("same.gguf") });
+  expect(still.loss!.first).toBeLessThan(0.01);
+  const apart = { ...same, student, steps: 12, validateEvery: 12 };
+  const result = await distill({ ...apart, output: folder.path("out.gguf") });
+  expect(result.loss!.first).toBeGreaterThan(10);
+  expect(result.loss!.last).toBeLessThan(0.8 * result.loss!.first);
+});
+
 test("distill() cuts a narrower student, which llama.cpp runs and which learns", async () => {
   using folder = temporaryFolder();
   const output = folder.path("out.gguf");
@@ -264,6 +276,11 @@ test.each([
     "a width that the teacher has not",
     { student: undefined, narrow: { width: 64 } },
     /width of 64 can't be cut from a teacher with one of 32/,
+  ],
+  [
+    "hidden states of another width",
+    { student: undefined, shape: NEW, hidden: 1 },
+    /student of width 16 can't be held to those of width 32/,
   ],
   ["a share of labels above 1", { labels: 2 }, /labels is 2, a share from 0 to 1 is wanted/],
   ["a temperature of 0", { temperature: 0 }, /temperature is 0, a number above 0 is wanted/],

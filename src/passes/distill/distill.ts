@@ -135,7 +135,8 @@ async function requireOutput({ output, teacher, student, texts, validation, guar
 }
 
 /** @returns what is to be said of the models */
-async function checkModels({ teacher, student, layers, narrow, top = 1 }: DistillRequest): Promise<string[]> {
+async function checkModels(request: DistillRequest): Promise<string[]> {
+  const { teacher, student, layers, narrow, top = 1 } = request;
   if (isEndpoint(teacher)) {
     await using model = await openModel(student!);
     llamaShape(model);
@@ -149,8 +150,10 @@ async function checkModels({ teacher, student, layers, narrow, top = 1 }: Distil
     });
   if (layers !== undefined) requireLayers(layers, llamaShape(teacherModel));
   if (narrow) requireNarrower(narrow, llamaShape(teacherModel));
-  if (student === undefined) return [];
+  const width = request.shape?.width ?? narrow?.width;
+  if (student === undefined) return requireSameWidth(request, teacherModel, width ?? teacherModel.spec.embeddingLength);
   await using studentModel = await openModel(student);
+  requireSameWidth(request, teacherModel, studentModel.spec.embeddingLength);
   requireOneVocabulary(teacherModel, studentModel);
   llamaShape(studentModel);
   const [ofTeacher, ofStudent] = [parameterCount(teacherModel), parameterCount(studentModel)];
@@ -158,6 +161,17 @@ async function checkModels({ teacher, student, layers, narrow, top = 1 }: Distil
   return [
     `The student is larger than its teacher: ${formatCount(ofStudent)} parameters and ${formatCount(ofTeacher)}; it can learn all that the teacher knows, and no more`,
   ];
+}
+
+/** Hidden states of different widths can't be compared. @returns nothing to say */
+function requireSameWidth({ hidden = 0 }: DistillRequest, { spec }: Model, width: number): [] {
+  if (hidden === 0 || width === spec.embeddingLength) return [];
+  throw new UsageError(
+    `Hidden states of a student of width ${width} can't be held to those of width ${spec.embeddingLength}`,
+    {
+      hint: "Leave --hidden out, or choose a student as wide as its teacher",
+    },
+  );
 }
 
 function parameterCount({ tensors }: Model): number {

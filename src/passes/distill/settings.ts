@@ -33,6 +33,8 @@ export interface DistillRequest extends RunRequest {
   temperature?: number | undefined;
   /** Share of cross-entropy on the labels in the loss; 0 by default. */
   labels?: number | undefined;
+  /** Weight of the distance between the last hidden states of both, for a student as wide as its teacher; 0 by default. */
+  hidden?: number | undefined;
   /** Tokens of the teacher's that are kept for each place; 32 by default. */
   top?: number | undefined;
   /** Steps after which the student writes the text of as many more itself, and its teacher scores it. Needs `steps`. */
@@ -52,6 +54,7 @@ export interface DistillSettings {
   divergence: Divergence;
   temperature: number;
   labels: number;
+  hidden: number;
   top: number;
   sampleTemperature: number;
   freezeEmbeddings: boolean;
@@ -69,6 +72,7 @@ export function resolveDistill(request: DistillRequest): DistillSettings {
     divergence: request.divergence ?? "forward-kl",
     temperature: request.temperature ?? 1,
     labels: request.labels ?? 0,
+    hidden: request.hidden ?? 0,
     top: isEndpoint(request.teacher) ? Math.min(ENDPOINT_TOP, request.top ?? ENDPOINT_TOP) : (request.top ?? TOP),
     sampleTemperature: request.sampleTemperature ?? 1,
     freezeEmbeddings: request.freezeEmbeddings ?? false,
@@ -117,6 +121,8 @@ export function checkDistillRequest(request: DistillRequest): void {
     if (count !== undefined && !(Number.isInteger(count) && count >= 1))
       throw new UsageError(`${name} is ${count}, a whole number above 0 is wanted`);
   if (!(labels >= 0 && labels <= 1)) throw new UsageError(`labels is ${labels}, a share from 0 to 1 is wanted`);
+  if (request.hidden !== undefined && !(request.hidden >= 0))
+    throw new UsageError(`hidden is ${request.hidden}, a weight of 0 or more is wanted`);
   if (guardTolerance !== undefined && !(guardTolerance >= 0))
     throw new UsageError(`guardTolerance is ${guardTolerance}, a share is wanted`);
 }
@@ -137,12 +143,12 @@ export function isEndpoint(teacher: string): boolean {
 
 /** What an endpoint can't do. */
 function checkEndpoint(request: DistillRequest): void {
-  const { student, sample, onPolicy, guard, validation, temperature = 1 } = request;
+  const { student, sample, onPolicy, guard, validation, hidden, temperature = 1 } = request;
   if (student === undefined)
     throw new UsageError("An endpoint shows no weights to cut and no vocabulary to begin with", {
       hint: "Give --student FILE",
     });
-  const refused = { sample, onPolicy, guard, validation };
+  const refused = { sample, onPolicy, guard, validation, hidden };
   for (const [name, value] of Object.entries(refused))
     if (value !== undefined)
       throw new UsageError(`${name} needs a teacher that reads text, and an endpoint only answers prompts`, {
