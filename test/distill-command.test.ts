@@ -37,6 +37,20 @@ test("distill --json cuts a student, describes the run, and quantize takes the f
   expect(quantized.exitCode).toBe(0);
 });
 
+test("a recipe that distill writes makes the same file again, and stands alone", async () => {
+  using folder = temporaryFolder();
+  const recipe = folder.path("recipe.yaml");
+  const how = [...SMALL, "--layers", "2", "--steps", "2", "--type", "f32", "--save-recipe", recipe, "--json"];
+  const made = documentOf("distill", await pare(["distill", teacher, text, "-o", folder.path("a.gguf"), ...how]));
+  const follow = ["distill", teacher, "-o", folder.path("b.gguf"), "--recipe", recipe, "--threads", "1", "--json"];
+  const again = documentOf("distill", await pare(follow));
+  expect(again.sha256).toBe(made.sha256);
+  const more = await pare([...follow, "--steps", "3"]);
+  expect(failureOf(more).message).toContain("A recipe says all that is to be done");
+  const other = await pare(["distill", folder.path("a.gguf"), ...follow.slice(2)]);
+  expect(failureOf(other).message).toContain("was made for another model");
+});
+
 test("distill for people says what came of it, and a new student needs no more than its shape", async () => {
   using folder = temporaryFolder();
   const shape = ["--new", "--layers", "1", "--width", "16", "--heads", "2", "--loss", "reverse-kl", "--labels", "20%"];

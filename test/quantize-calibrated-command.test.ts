@@ -208,7 +208,7 @@ test("quantize --recipe makes the file again, byte for byte, that --save-recipe 
   expect(Object.keys(made.types).length).toBeGreaterThan(3);
   const { source, passes } = await readRecipe(recipe);
   expect(source).toEqual({ name: "synthetic", sha256: sha256(readFileSync(model)) });
-  expect(passes[0]!.quantize.calibrate).toMatchObject({
+  expect(passes[0]!.quantize!.calibrate).toMatchObject({
     texts: [{ file: text, sha256: sha256(readFileSync(text)) }],
     contextLength: 64,
     effort: "fast",

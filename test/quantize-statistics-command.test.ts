@@ -134,7 +134,7 @@ test.each([
   ];
   const wish = [...how, "--calibrate", statistics(), ...texts, "--effort", "fast", "--save-recipe", recipe];
   const made = await quantize(first, wish);
-  const { calibrate } = (await readRecipe(recipe)).passes[0]!.quantize;
+  const { calibrate } = (await readRecipe(recipe)).passes[0]!.quantize!;
   expect(calibrate!.statistics).toEqual({ file: statistics(), sha256: sha256(readFileSync(statistics())) });
   expect(calibrate!.texts?.map(({ file }) => file)).toEqual(texts.length > 0 ? [text] : undefined);
   const followed = await quantize(again, ["--recipe", recipe]);

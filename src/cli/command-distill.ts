@@ -4,9 +4,10 @@ import type { Command } from "commander";
 import type { DistillResult } from "../passes/distill/result.js";
 import type { DistillRequest } from "../passes/distill/settings.js";
 import { formatBytes, formatCount, formatDuration } from "../support/units.js";
+import { UsageError } from "../errors.js";
 import { addRunOptions, trainChoice } from "./command-train.js";
 import { addExamples } from "./examples.js";
-import { perform } from "./invocation.js";
+import { type Invocation, perform } from "./invocation.js";
 import { argument, number, oneOf, option, share, wholeNumber } from "./options.js";
 import { renderFacts } from "./table.js";
 
@@ -26,6 +27,8 @@ interface DistillCommandOptions extends Omit<
   context?: number;
   warmup?: number;
   clip?: number;
+  recipe?: string;
+  saveRecipe?: string;
 }
 
 export function describeDistill(program: Command): void {
@@ -42,11 +45,17 @@ export function describeDistill(program: Command): void {
   addStudentOptions(command);
   addTeacherOptions(command);
   addRunOptions(command);
+  command
+    .addOption(
+      option("--recipe <file>", "recipe to follow, in place of all that it says itself", { completes: "file" }),
+    )
+    .addOption(option("--save-recipe <file>", "write how the student was made, for --recipe", { completes: "file" }));
   command.action(
     perform(async (invocation, options: DistillCommandOptions, teacher: string, texts: string[]) => {
       const { distill } = await import("../passes/distill/distill.js");
-      const request: DistillRequest = { ...requestOf(options, teacher, texts), threads: invocation.threads };
+      const request = await requestOf(invocation, options, teacher, texts);
       const result = await distill(request, invocation.runOptions);
+      if (options.saveRecipe !== undefined) await saveRecipe(options.saveRecipe, request, result);
       for (const warning of result.warnings) invocation.remark(warning);
       invocation.print(result, () => renderResult(result));
     }),
@@ -70,13 +79,17 @@ function addStudentOptions(command: Command): void {
       }),
     )
     .option("--new", "a student with weights by chance, of --layers, --width and --heads")
-    .addOption(option("--width <count>", "elements of a new student's residual stream", { parse: count }))
-    .addOption(option("--heads <count>", "of a new student", { parse: count }))
+    .addOption(option("--width <count>", "elements of the residual stream of a cut or a new student", { parse: count }))
+    .addOption(option("--heads <count>", "of a cut or a new student", { parse: count }))
     .addOption(option("--kv-heads <count>", "of a new student (default: as many)", { parse: count }))
     .addOption(
-      option("--feed-forward <count>", "width of a new student's feed-forward part (default: 8/3 of the width)", {
-        parse: count,
-      }),
+      option(
+        "--feed-forward <count>",
+        "width of the feed-forward part (default: the teacher's, or 8/3 of a new width)",
+        {
+          parse: count,
+        },
+      ),
     )
     .addOption(trainChoice("--type <type>", "of the written matrices (default: f16)", "type"));
 }
@@ -105,6 +118,11 @@ function addTeacherOptions(command: Command): void {
       }),
     )
     .addOption(
+      option("--hidden <weight>", "of the distance between last hidden states, for a student as wide (default: 0)", {
+        parse: number(0, 1e9),
+      }),
+    )
+    .addOption(
       option("--top <count>", "tokens that are kept of the teacher's expectation (default: 32)", {
         parse: wholeNumber(1, 1024),
       }),
@@ -129,9 +147,39 @@ function addTeacherOptions(command: Command): void {
     );
 }
 
-function requestOf(options: DistillCommandOptions, teacher: string, texts: string[]): DistillRequest {
+/** What was asked for, or what a recipe says. */
+async function requestOf(
+  invocation: Invocation,
+  options: DistillCommandOptions,
+  teacher: string,
+  texts: string[],
+): Promise<DistillRequest> {
+  const { recipe, saveRecipe: _path, ...rest } = options;
+  const { threads } = invocation;
+  if (recipe === undefined) return { ...directRequest(rest, teacher, texts), threads };
+  const { output, run, ...more } = options;
+  if (Object.keys(more).length > 1 || texts.length > 0) {
+    throw new UsageError("A recipe says all that is to be done, and more options are given", {
+      hint: `Write them into "${recipe}", or leave --recipe out`,
+    });
+  }
+  const { distillRecipe } = await import("../passes/distill/distill-recipe.js");
+  return distillRecipe(recipe, { teacher, output, run, threads }, invocation.runOptions);
+}
+
+async function saveRecipe(path: string, request: DistillRequest, { teacher }: DistillResult): Promise<void> {
+  const { writeDistillRecipe } = await import("../passes/distill/distill-recipe.js");
+  await writeDistillRecipe(path, request, teacher.sha256);
+}
+
+function directRequest(
+  options: Omit<DistillCommandOptions, "recipe" | "saveRecipe">,
+  teacher: string,
+  texts: string[],
+): DistillRequest {
   const { context, warmup, clip, loss, new: isNew, width, heads, kvHeads, feedForward, layers, ...same } = options;
   const parts = { width: width ?? 0, heads: heads ?? 0, kvHeads, feedForward };
+  const isNarrow = !isNew && [width, heads, feedForward].some((count) => count !== undefined);
   return {
     ...same,
     teacher,
@@ -140,7 +188,9 @@ function requestOf(options: DistillCommandOptions, teacher: string, texts: strin
     warmupSteps: warmup,
     clipNorm: clip,
     divergence: loss,
-    ...(isNew ? { shape: { architecture: "llama", layers: layers ?? 0, ...parts } } : { layers }),
+    ...(isNew
+      ? { shape: { architecture: "llama", layers: layers ?? 0, ...parts } }
+      : { layers, ...(isNarrow && { narrow: { width, heads, feedForward } }) }),
   };
 }
 

@@ -59,6 +59,7 @@ export const distillSchema = z
         divergence: z.enum(["forward-kl", "reverse-kl", "jensen-shannon"]),
         temperature: z.number().describe("what logits were divided by"),
         labels: z.number().describe("share of cross-entropy on the text itself"),
+        hidden: z.number().describe("weight of the distance between last hidden states"),
         top: count.describe("tokens kept of the teacher's expectation"),
         sampleTemperature: z.number(),
         freezeEmbeddings: z.boolean(),

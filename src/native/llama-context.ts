@@ -181,6 +181,17 @@ export class LlamaContext extends NativeHandle {
     return this.#llama.llama_pooling_type(this.pointer) !== 0; // LLAMA_POOLING_TYPE_NONE
   }
 
+  /**
+   * What the output matrix is given for the batch's token `index`, in a context with `embeddings`.
+   *
+   * @returns [width], in native memory: valid until the next decode
+   */
+  state(index: number): Float32Array {
+    const address = this.#llama.llama_get_embeddings_ith(this.pointer, index);
+    if (address === null) throw new EngineError(`"${this.model.path}" gives no hidden states`);
+    return new Float32Array(viewBytes(address, this.model.embeddingLength * 4));
+  }
+
   /** A sequence's pooled hidden state [width], a copy. */
   embedding(sequence: number): Float32Array {
     const address = this.#llama.llama_get_embeddings_seq(this.pointer, sequence);

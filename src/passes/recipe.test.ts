@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 import { afterAll, expect, test } from "vitest";
 
-import { readRecipe, renderRecipe } from "./recipe.js";
+import { onlyQuantize, readRecipe, renderRecipe } from "./recipe.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pare-recipe-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -35,7 +35,7 @@ test("renderRecipe() writes what readRecipe() reads", async () => {
 test("readRecipe() takes importance data by the file alone, relative to the recipe", async () => {
   const path = recipeFile("version: 1\npasses:\n  - quantize: { type: Q4_0, importance: data/imatrix.dat }\n");
   const { passes } = await readRecipe(path);
-  expect(passes[0]?.quantize.importance).toEqual({ file: join(folder, "data/imatrix.dat"), name: "data/imatrix.dat" });
+  expect(passes[0]?.quantize?.importance).toEqual({ file: join(folder, "data/imatrix.dat"), name: "data/imatrix.dat" });
 });
 
 test("readRecipe() reads calibration, its texts relative to the recipe or with their hashes", async () => {
@@ -56,21 +56,31 @@ test("readRecipe() reads calibration, its texts relative to the recipe or with t
   const short = await readRecipe(
     recipeFile("version: 1\npasses:\n  - quantize: { type: q4_0, calibrate: { texts: [c.txt] } }\n"),
   );
-  expect(short.passes[0]?.quantize.calibrate).toEqual({ texts: [{ file: join(folder, "c.txt") }] });
+  expect(short.passes[0]?.quantize?.calibrate).toEqual({ texts: [{ file: join(folder, "c.txt") }] });
 });
 
 test("readRecipe() reads finished statistics, beside texts or in place of them", async () => {
   const statistics = { file: "data/hessians.gguf", sha256: "abc" };
   const written = renderRecipe({ passes: [{ quantize: { type: "q4_0", calibrate: { statistics } } }] });
-  expect((await readRecipe(recipeFile(written))).passes[0]?.quantize.calibrate).toEqual({
+  expect((await readRecipe(recipeFile(written))).passes[0]?.quantize?.calibrate).toEqual({
     statistics: { ...statistics, file: join(folder, "data/hessians.gguf") },
   });
   const calibrate = "calibrate: { texts: [c.txt], statistics: h.gguf }";
   const short = await readRecipe(recipeFile(`version: 1\npasses:\n  - quantize: { type: q4_0, ${calibrate} }\n`));
-  expect(short.passes[0]?.quantize.calibrate).toEqual({
+  expect(short.passes[0]?.quantize?.calibrate).toEqual({
     texts: [{ file: join(folder, "c.txt") }],
     statistics: { file: join(folder, "h.gguf") },
   });
+});
+
+test("readRecipe() reads a distillation, its files relative to the recipe", async () => {
+  const distill = { layers: 3, sample: 1000, texts: [{ file: "data/a.txt", sha256: "abc" }], steps: 10 };
+  const text = renderRecipe({ passes: [{ distill }] });
+  expect(text).toContain("pare distill TEACHER -o OUT --recipe");
+  const recipe = await readRecipe(recipeFile(text));
+  const texts = [{ file: join(folder, "data/a.txt"), sha256: "abc" }];
+  expect(recipe.passes).toEqual([{ distill: { ...distill, texts } }]);
+  expect(() => onlyQuantize("r.yaml", recipe)).toThrow('Recipe "r.yaml" is not of a quantize pass');
 });
 
 test.each([
@@ -78,6 +88,9 @@ test.each([
   ["version: 1\npasses:\n  - quantize:\n      type: q9_0\n", 4, '"q9_0" is no quantization type'],
   ["version: 1\npasses:\n  - quantize:\n      type: q4_0\n      speed: 3\n", 4, "speed"],
   ["version: 1\npasses:\n  - prune: {}\n", 3, "passes.0"],
+  ["version: 1\npasses:\n  - distill:\n      sample: 5\n", 4, "one of student, layers (or narrow) and shape is wanted"],
+  ["version: 1\npasses:\n  - distill:\n      layers: 3\n      sample: 5\n      speed: 2\n", 4, "speed"],
+  ["version: 1\npasses:\n  - {}\n", 3, "one pass is wanted"],
   ["version: 1\npasses: []\n", 2, "passes"],
   ["version: 1\npasses:\n  - quantize: { type: q4_0, tensorTypes: [{ pattern: a, type: q8_1 }] }\n", 3, "q8_1"],
   ["version: 1\npasses:\n  - quantize:\n      type: q4_0\n      calibrate: { texts: [] }\n", 5, "texts"],

@@ -6,7 +6,8 @@ import { dirname, isAbsolute, join } from "node:path";
 import { LineCounter, parseDocument, stringify } from "yaml";
 import { z } from "zod";
 
-import { FormatError, PareError, messageOf } from "../errors.js";
+import { FormatError, PareError, UsageError, messageOf } from "../errors.js";
+import { distillOptionsSchema, withFiles } from "./distill/distill-options.js";
 import { METHOD_PARTS } from "./quantize/method-parts.js";
 import { quantizeOptionsShape, typeName } from "./quantize/quantize-options.js";
 
@@ -41,18 +42,20 @@ function fileAlone(value: unknown): unknown {
   return typeof value === "string" ? { file: value } : value;
 }
 
-const stepSchema = z.strictObject({
-  quantize: z
-    .strictObject({
-      ...quantizeOptionsShape,
-      importance: z.preprocess(fileAlone, importanceSchema.optional()).describe("a file, or a file and more of it"),
-      calibrate: calibrationSchema
-        .refine(({ texts, statistics }) => texts ?? statistics, "texts or statistics are wanted")
-        .optional()
-        .describe("rounded for what a text needs, in place of importance data"),
-    })
-    .refine(({ importance, calibrate }) => !(importance && calibrate), "importance and calibrate exclude each other"),
-});
+const quantizeSchema = z
+  .strictObject({
+    ...quantizeOptionsShape,
+    importance: z.preprocess(fileAlone, importanceSchema.optional()).describe("a file, or a file and more of it"),
+    calibrate: calibrationSchema
+      .refine(({ texts, statistics }) => texts ?? statistics, "texts or statistics are wanted")
+      .optional()
+      .describe("rounded for what a text needs, in place of importance data"),
+  })
+  .refine(({ importance, calibrate }) => !(importance && calibrate), "importance and calibrate exclude each other");
+
+const stepSchema = z
+  .strictObject({ quantize: quantizeSchema.optional(), distill: distillOptionsSchema.optional() })
+  .refine(({ quantize, distill }) => !quantize !== !distill, "one pass is wanted: quantize or distill");
 
 export const recipeSchema = z.strictObject({
   version: z.literal(1).describe("of this format"),
@@ -66,7 +69,21 @@ export const recipeSchema = z.strictObject({
 /** What a recipe holds. Names of types are checked, paths are not. */
 export type Recipe = z.output<typeof recipeSchema>;
 /** One of its passes. */
-export type QuantizeStep = Recipe["passes"][number]["quantize"];
+export type QuantizeStep = NonNullable<Recipe["passes"][number]["quantize"]>;
+
+/**
+ * The quantize pass of a recipe that has no other.
+ *
+ * @throws {UsageError} when it has another, or several
+ */
+export function onlyQuantize(path: string, { passes }: Recipe): QuantizeStep {
+  if (passes.length > 1) throw new UsageError(`Recipe "${path}" has ${passes.length} passes, one is wanted`);
+  const { quantize } = passes[0]!;
+  if (quantize) return quantize;
+  throw new UsageError(`Recipe "${path}" is not of a quantize pass`, {
+    hint: `Follow it with: pare distill TEACHER -o OUT --recipe ${path}`,
+  });
+}
 
 /**
  * Reads a recipe. Files that it names become paths that can be opened: relative ones are relative to the recipe.
@@ -77,7 +94,14 @@ export type QuantizeStep = Recipe["passes"][number]["quantize"];
 export async function readRecipe(path: string): Promise<Recipe> {
   const recipe = parseRecipe(path, await readText(path));
   const opened = (file: string) => (isAbsolute(file) ? file : join(dirname(path), file));
-  return { ...recipe, passes: recipe.passes.map(({ quantize }) => ({ quantize: withPaths(quantize, opened) })) };
+  return { ...recipe, passes: recipe.passes.map((step) => stepWithPaths(step, opened)) };
+}
+
+function stepWithPaths({ quantize, distill }: Recipe["passes"][number], opened: (file: string) => string) {
+  return {
+    ...(quantize && { quantize: withPaths(quantize, opened) }),
+    ...(distill && { distill: withFiles(distill, opened) }),
+  };
 }
 
 function withPaths(step: QuantizeStep, opened: (file: string) => string): QuantizeStep {
@@ -102,7 +126,8 @@ function withPaths(step: QuantizeStep, opened: (file: string) => string): Quanti
 /** The text of a recipe, as it goes into a file; options that are undefined are left out. */
 export function renderRecipe(recipe: Omit<Recipe, "version">): string {
   const checked = recipeSchema.parse({ version: 1, ...recipe });
-  return `# Follow it with: pare quantize MODEL OUT --recipe THIS\n${stringify(checked, { lineWidth: 120 })}`;
+  const command = recipe.passes[0]?.distill ? "distill TEACHER -o OUT" : "quantize MODEL OUT";
+  return `# Follow it with: pare ${command} --recipe THIS\n${stringify(checked, { lineWidth: 120 })}`;
 }
 
 function parseRecipe(path: string, text: string): Recipe {

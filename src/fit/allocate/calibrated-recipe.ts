@@ -8,7 +8,7 @@ import { parseWeightType } from "../../passes/quantize/presets.js";
 import { requireRecipeAlone } from "../../passes/quantize/recipe-alone.js";
 import { requireCalibration, requireSource } from "../../passes/quantize/recipe-origin.js";
 import { isQuantizable } from "../../passes/quantize/tensor-role.js";
-import { type QuantizeStep, readRecipe, renderRecipe } from "../../passes/recipe.js";
+import { type QuantizeStep, onlyQuantize, readRecipe, renderRecipe } from "../../passes/recipe.js";
 import { sha256File, writeFileAtomic } from "../../support/files.js";
 import { optional } from "../../support/optional.js";
 import type { RunOptions } from "../../support/progress.js";
@@ -66,9 +66,9 @@ export async function followedRequest(request: CalibratedRequest, options: RunOp
   const recipe = request.recipe!;
   requireRecipeAlone(request, recipe);
   refuseMore(request, recipe);
-  const { passes, source } = await readRecipe(recipe);
-  const { calibrate, importance: _none, allowRequantize: _always, ...types } = passes[0]!.quantize;
-  if (passes.length > 1) throw new UsageError(`Recipe "${recipe}" has ${passes.length} passes, one is wanted`);
+  const followed = await readRecipe(recipe);
+  const { source } = followed;
+  const { calibrate, importance: _none, allowRequantize: _always, ...types } = onlyQuantize(recipe, followed);
   if (!calibrate) {
     throw new UsageError(`Recipe "${recipe}" has no calibration`, { hint: "Follow it with quantize()" });
   }
@@ -103,7 +103,7 @@ export async function followedRequest(request: CalibratedRequest, options: RunOp
 /** True when the recipe's step calibrates. @throws {FormatError} when it is no recipe */
 export async function isCalibratedRecipe(path: string): Promise<boolean> {
   const { passes } = await readRecipe(path);
-  return passes.some(({ quantize }) => quantize.calibrate !== undefined);
+  return passes.some(({ quantize }) => quantize?.calibrate !== undefined);
 }
 
 function refuseMore(request: CalibratedRequest, recipe: string): void {

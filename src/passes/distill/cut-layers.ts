@@ -120,7 +120,8 @@ function typeOf({ tensors }: Model, name: string): GgmlType {
   return tensors.get(name)!.type;
 }
 
-function shapeWith(shape: LlamaShape, layers: readonly number[]): LlamaShape {
+/** The shape of a model with these layers alone. */
+export function shapeWith(shape: LlamaShape, layers: readonly number[]): LlamaShape {
   return { ...shape, layers: layers.length, windows: layers.map((layer) => shape.windows[layer]) };
 }
 

@@ -76,7 +76,8 @@ export async function run(input: DistillJobInput, context: JobContext): Promise<
   const frozen = distill.freezeEmbeddings ? embeddingsOf(source) : undefined;
   const listed = frozen && ListedHead.of(text.train, shape.vocabulary);
   const head = listed && { listed, width: shape.width, type: settings.products };
-  const objective = teacherObjective({ ...distill, head });
+  const hidden = distill.hidden > 0 ? { weight: distill.hidden, width: shape.width } : undefined;
+  const objective = teacherObjective({ ...distill, hidden, head });
   const stepped = { ...stepSettings(settings), parameters: frozen && withFrozen(shape, frozen) };
   using step = buildStep(backend, shape, stepped, process.availableMemory(), objective);
   if (newModel) initializeParameters(step.store, step.parameters, shape.layers, settings.seed);

@@ -9,8 +9,12 @@ import { llamaShape } from "../../graph/llama.js";
 import { checkForEngine } from "../../model/check.js";
 import type { Model } from "../../model/model.js";
 import { openModel } from "../../model/open.js";
+import { saveModel } from "../../model/save.js";
 import type { Metrics } from "../../train/metrics.js";
+import { loadEngine } from "../../native/engine.js";
+import { PASSES } from "../registry.js";
 import { distill } from "./distill.js";
+import { distillOptionsSchema } from "./distill-options.js";
 import type { DistillRequest } from "./settings.js";
 
 const inputs = temporaryFolder();
@@ -86,6 +90,39 @@ test("distill() cuts a student to the layers of lowest loss on text that the tea
   expect(result.validation!.tokens).toBe(5 * 16);
   await using written = await openModel(output);
   expect(llamaShape(written).layers).toBe(2);
+});
+
+test("hidden states of a student are drawn to its teacher's, read and written, and the engine's are the graph's", async () => {
+  using folder = temporaryFolder();
+  // The teacher as its own student has nothing to learn: its states are what the file says.
+  const same = { ...BASE, teacher, student: teacher, texts: [text], sample: 320, hidden: 100, steps: 1 };
+  const still = await distill({ ...same, output: folder.path("same.gguf") });
+  expect(still.loss!.first).toBeLessThan(0.01);
+  const apart = { ...same, student, steps: 12, validateEvery: 12 };
+  const result = await distill({ ...apart, output: folder.path("out.gguf") });
+  expect(result.loss!.first).toBeGreaterThan(10);
+  expect(result.loss!.last).toBeLessThan(0.8 * result.loss!.first);
+});
+
+test("distill() cuts a narrower student, which llama.cpp runs and which learns", async () => {
+  using folder = temporaryFolder();
+  const output = folder.path("out.gguf");
+  const narrow = { width: 24, heads: 2, feedForward: 32 };
+  const result = await distill({ ...BASE, teacher, narrow, layers: 2, texts: [text], output });
+  expect(result.validation!.loss).toBeLessThan(result.validation!.lossBefore);
+  await using written = await openModel(output);
+  await checkForEngine(written);
+  expect(llamaShape(written)).toMatchObject({ ...narrow, layers: 2, kvHeads: 1, headLength: 8 });
+  const again = await distill({
+    ...BASE,
+    teacher: output,
+    student: output,
+    texts: [text],
+    steps: 1,
+    output: folder.path("b.gguf"),
+  });
+  // The engine's loss on its file is the graph's.
+  expect(Math.abs(again.validation!.lossBefore - again.validation!.lossOfTeacher!)).toBeLessThan(0.01);
 });
 
 test("distill() teaches a new student with the teacher's vocabulary", async () => {
@@ -201,6 +238,20 @@ test("a student that gets further from its teacher elsewhere is stopped, and the
   expect(result.guard!.last).toBeGreaterThan(1.05 * result.guard!.best);
 });
 
+test("the distill pass gives the student that distill() writes, and leaves no file when it is closed", async () => {
+  using folder = temporaryFolder();
+  const { threads, ...base } = BASE;
+  const options = { ...base, layers: 1, sample: 800, type: "f32" } as const;
+  const context = { engine: loadEngine(), threads: 1, seed: 9 };
+  const lean = await PASSES.distill.apply(await openModel(teacher), distillOptionsSchema.parse(options), context);
+  const path = lean.path!;
+  const saved = await saveModel(lean, folder.path("saved.gguf"));
+  await lean.close();
+  expect(existsSync(path)).toBe(false);
+  const written = await distill({ ...options, threads, teacher, output: folder.path("out.gguf") });
+  expect(saved.sha256).toBe(written.sha256);
+});
+
 test("a student larger than its teacher is allowed, and said", async () => {
   using folder = temporaryFolder();
   const result = await distill({
@@ -221,6 +272,16 @@ test.each([
   ["no student", { student: undefined }, /No student is given/],
   ["two students", { layers: 1 }, /A student is either given, or cut from its teacher, or new/],
   ["more layers than there are", { student: undefined, layers: 9 }, /9 layers can't be cut from a teacher of 3/],
+  [
+    "a width that the teacher has not",
+    { student: undefined, narrow: { width: 64 } },
+    /width of 64 can't be cut from a teacher with one of 32/,
+  ],
+  [
+    "hidden states of another width",
+    { student: undefined, shape: NEW, hidden: 1 },
+    /student of width 16 can't be held to those of width 32/,
+  ],
   ["a share of labels above 1", { labels: 2 }, /labels is 2, a share from 0 to 1 is wanted/],
   ["a temperature of 0", { temperature: 0 }, /temperature is 0, a number above 0 is wanted/],
   ["more listed tokens than there are", { top: 421 }, /A list of 421 tokens is wanted of a vocabulary of 420/],

@@ -22,6 +22,7 @@ import { resolveBatch } from "../../train/settings.js";
 import { requireLayers } from "./cut-layers.js";
 import type { DistillJobInput, DistillJobOutput } from "./distill.job.js";
 import { learnAnswers } from "./learn-answers.js";
+import { requireNarrower } from "./narrow.js";
 import { learnOnPolicy } from "./on-policy.js";
 import type { Cost } from "./processor-seconds.js";
 import { type DistillResult, resultOf } from "./result.js";
@@ -72,7 +73,8 @@ async function run(
   const taught = isEndpoint(request.teacher)
     ? await learnAnswers(input, (one) => child("answers", "answers are read", one, options), options)
     : await child<TeachInput, TeachOutput>("teach", "the teacher reads", input, options);
-  const cut = request.layers === undefined ? undefined : await cutStudent(request, folder, taught, options);
+  const isCut = (request.layers ?? request.narrow) !== undefined;
+  const cut = isCut ? await cutStudent(request, folder, taught, options) : undefined;
   const model = request.student ?? (cut ? join(folder, STUDENT_NAME) : request.teacher);
   const job: DistillJobInput = { request, settings, folder, files: taught.files, model, shape: request.shape };
   const learn = (one: DistillJobInput): Promise<DistillJobOutput> =>
@@ -133,7 +135,8 @@ async function requireOutput({ output, teacher, student, texts, validation, guar
 }
 
 /** @returns what is to be said of the models */
-async function checkModels({ teacher, student, layers, top = 1 }: DistillRequest): Promise<string[]> {
+async function checkModels(request: DistillRequest): Promise<string[]> {
+  const { teacher, student, layers, narrow, top = 1 } = request;
   if (isEndpoint(teacher)) {
     await using model = await openModel(student!);
     llamaShape(model);
@@ -146,8 +149,11 @@ async function checkModels({ teacher, student, layers, top = 1 }: DistillRequest
       hint: `Give --top ${vocabularySize} at most`,
     });
   if (layers !== undefined) requireLayers(layers, llamaShape(teacherModel));
-  if (student === undefined) return [];
+  if (narrow) requireNarrower(narrow, llamaShape(teacherModel));
+  const width = request.shape?.width ?? narrow?.width;
+  if (student === undefined) return requireSameWidth(request, teacherModel, width ?? teacherModel.spec.embeddingLength);
   await using studentModel = await openModel(student);
+  requireSameWidth(request, teacherModel, studentModel.spec.embeddingLength);
   requireOneVocabulary(teacherModel, studentModel);
   llamaShape(studentModel);
   const [ofTeacher, ofStudent] = [parameterCount(teacherModel), parameterCount(studentModel)];
@@ -155,6 +161,17 @@ async function checkModels({ teacher, student, layers, top = 1 }: DistillRequest
   return [
     `The student is larger than its teacher: ${formatCount(ofStudent)} parameters and ${formatCount(ofTeacher)}; it can learn all that the teacher knows, and no more`,
   ];
+}
+
+/** Hidden states of different widths can't be compared. @returns nothing to say */
+function requireSameWidth({ hidden = 0 }: DistillRequest, { spec }: Model, width: number): [] {
+  if (hidden === 0 || width === spec.embeddingLength) return [];
+  throw new UsageError(
+    `Hidden states of a student of width ${width} can't be held to those of width ${spec.embeddingLength}`,
+    {
+      hint: "Leave --hidden out, or choose a student as wide as its teacher",
+    },
+  );
 }
 
 function parameterCount({ tensors }: Model): number {
@@ -169,7 +186,7 @@ async function sequencesOf(request: DistillRequest): Promise<{ batch: number; le
 
 /** Cuts the student, unless it lies there from the same teacher and text. */
 async function cutStudent(
-  { teacher, layers, threads }: DistillRequest,
+  { teacher, layers, narrow, threads }: DistillRequest,
   folder: string,
   taught: TeachOutput,
   options: DistillOptions,
@@ -180,10 +197,10 @@ async function cutStudent(
     throw new UsageError("There is no text to choose layers by", {
       hint: "Give text, or keep some for --validation-share",
     });
-  const identity = sha256(JSON.stringify([taught.teacher, layers, taught.files]));
+  const identity = sha256(JSON.stringify([taught.teacher, layers, narrow, taught.files]));
   const known = await readFile(record, "utf8").then(JSON.parse, () => undefined);
   if (known?.identity === identity) return { ...known.student, seconds: 0, processorSeconds: 0 };
-  const input: StudentInput = { teacher, layers: layers!, text, output: join(folder, STUDENT_NAME), threads };
+  const input: StudentInput = { teacher, layers, narrow, text, output: join(folder, STUDENT_NAME), threads };
   const student = await child<StudentInput, StudentOutput>("student", "layers are chosen", input, options);
   await writeFileAtomic(record, JSON.stringify({ identity, student }));
   return student;

@@ -1,15 +1,17 @@
 // From a teacher's logits to what is kept of them: the likeliest tokens of each place and the mass of all others.
 import { RowSoftmax } from "../../evaluate/row-softmax.js";
 import type { LlamaContext } from "../../native/llama-context.js";
+import { toFloat16 } from "../../support/float16.js";
 import type { Opinions } from "./taught-text.js";
 
 /** Room for the opinions on a sequence. Places that nobody asks about hold the first tokens with nothing, and a rest of 1. */
-export function emptyOpinions(length: number, top: number): Opinions {
+export function emptyOpinions(length: number, top: number, width = 0): Opinions {
   return {
     ids: Uint32Array.from({ length: length * top }, (_, i) => i % top),
     probabilities: new Float32Array(length * top),
     rests: new Float32Array(length).fill(1),
     nats: new Float32Array(length),
+    states: new Uint16Array(length * width),
   };
 }
 
@@ -44,6 +46,11 @@ export function keepLikeliest(
   let sum = 0;
   for (let i = start; i < end; i++) sum += kept[i]!;
   rests[place] = Math.max(0, 1 - sum);
+}
+
+/** Keeps a hidden state [width] as part of the opinion at a place. */
+export function keepState(state: Float32Array, { states }: Opinions, place: number): void {
+  state.forEach((value, i) => (states![place * state.length + i] = toFloat16(value)));
 }
 
 /** Probabilities of the rows that a context has just computed. */

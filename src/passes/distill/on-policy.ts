@@ -78,10 +78,10 @@ function writingOf(
   { request, settings, folder, length, threads }: TeachInput,
   round: { number: number; count: number; student: string; identity: string },
 ): WriteJobInput {
-  const { sampleTemperature, temperature, top } = settings;
+  const { sampleTemperature, temperature, top, hidden } = settings;
   const { number, count, student, identity } = round;
   const text = { student, teacher: request.teacher, output: join(folder, `round-${number}.taught`), identity };
-  const how = { length, threads, seed: request.seed ?? 0, sampleTemperature, temperature, top };
+  const how = { length, threads, seed: request.seed ?? 0, sampleTemperature, temperature, top, states: hidden > 0 };
   return { ...text, ...how, first: number * count, count };
 }
 

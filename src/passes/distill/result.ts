@@ -86,7 +86,7 @@ export function resultOf(outcome: Outcome): DistillResult {
     teacher: { path: request.teacher, sha256: taught.teacher },
     student: {
       origin: cut ? "cut" : request.shape ? "new" : "given",
-      layers: cut?.chosen.layers ?? null,
+      layers: cut?.layers ?? null,
       tried: cut?.tried ?? null,
     },
     settings: { ...learned.settings, ...settings },

@@ -4,7 +4,7 @@ import { EngineError } from "../../errors.js";
 import type { Sequence } from "../../graph/token-batch.js";
 import { LlamaContext } from "../../native/llama-context.js";
 import type { LlamaModel } from "../../native/llama-model.js";
-import { RowReader, emptyOpinions, keepLikeliest } from "./form-opinions.js";
+import { RowReader, emptyOpinions, keepLikeliest, keepState } from "./form-opinions.js";
 import type { Opinions } from "./taught-text.js";
 
 /** Tokens that llama.cpp computes at once. */
@@ -20,6 +20,8 @@ export interface ScoreOptions {
   /** Tokens kept of each list. */
   top: number;
   temperature: number;
+  /** Keep hidden states, too. */
+  states?: boolean | undefined;
   threads: number;
 }
 
@@ -39,7 +41,7 @@ interface Run {
 export async function scoreText(
   model: LlamaModel,
   sequences: readonly Sequence[],
-  { length, top, temperature, threads }: ScoreOptions,
+  { length, top, temperature, threads, states = false }: ScoreOptions,
   onSequence: (sequence: Sequence, opinions: Opinions) => Promise<void>,
 ): Promise<void> {
   const rowsMax = Math.max(1, Math.min(BATCH_TOKENS, Math.floor(LOGITS_BYTES_MAX / (model.vocabularySize * 4))));
@@ -51,21 +53,24 @@ export async function scoreText(
     unifiedCache: true,
     fullWindowCache: true,
     flashAttention: "off",
+    embeddings: states,
     threads,
   });
   using reader = new RowReader(context);
   const batch = context.newBatch();
   const opinions = new Map<number, Opinions>();
-  let rows: { sequence: number; place: number }[] = [];
+  let rows: { sequence: number; place: number; isAsked: boolean }[] = [];
 
   const compute = (): void => {
     if (batch.size > 0) context.decode(batch);
     batch.clear();
     reader.read(rows.length, temperature, (row, probabilities) => {
-      const { sequence, place } = rows[row]!;
+      const { sequence, place, isAsked } = rows[row]!;
+      if (!isAsked) return;
       if (!(probabilities[0]! >= 0)) throw notNumbers(model.path, sequence);
       const formed = opinions.get(sequence)!;
       keepLikeliest(probabilities, formed, place);
+      if (states) keepState(context.state(row), formed, place); // then every token of the batch has a row
       formed.nats[place] = -Math.log(probabilities[sequences[sequence]!.targets[place]!]!);
     });
     rows = [];
@@ -83,7 +88,7 @@ export async function scoreText(
   let cells = 0;
   let documents = 0;
   for (const [index, sequence] of sequences.entries()) {
-    opinions.set(index, emptyOpinions(length, top));
+    opinions.set(index, emptyOpinions(length, top, states ? model.embeddingLength : 0));
     for (const run of runsOf(sequence, index)) {
       const tokens = run.end - run.start;
       if (cells + tokens > context.contextLength || documents === DOCUMENTS_MAX) {
@@ -94,8 +99,8 @@ export async function scoreText(
       for (let place = run.start; place < run.end; place++) {
         if (batch.size === rowsMax) compute();
         const isAsked = sequence.weights[place]! > 0;
-        batch.add(sequence.tokens[place]!, place - run.start, documents, isAsked);
-        if (isAsked) rows.push({ sequence: index, place });
+        batch.add(sequence.tokens[place]!, place - run.start, documents, isAsked || states);
+        if (isAsked || states) rows.push({ sequence: index, place, isAsked });
       }
       cells += tokens;
       documents++;

@@ -2,6 +2,7 @@
 import { UsageError } from "../../errors.js";
 import type { NewModel } from "../../train/new-model.js";
 import { type RunRequest, checkRun, checkShape } from "../../train/settings.js";
+import type { Widths } from "./narrow.js";
 import type { Divergence } from "./teacher-objective.js";
 
 /** What is asked for beside what every training run takes. */
@@ -18,10 +19,12 @@ export interface DistillRequest extends RunRequest {
   sample?: number | undefined;
   /** Of the teacher's writing; 1 by default. */
   sampleTemperature?: number | undefined;
-  /** The student: a GGUF file, or `layers`, or `shape`. */
+  /** The student: a GGUF file, or `layers` and `narrow`, or `shape`. */
   student?: string | undefined;
   /** Layers that a student cut from the teacher keeps. */
   layers?: number | undefined;
+  /** What a student that is cut keeps of its teacher's widths. */
+  narrow?: Widths | undefined;
   /** A student with weights by chance and the teacher's vocabulary. */
   shape?: NewModel | undefined;
   /** `forward-kl` by default. */
@@ -30,6 +33,8 @@ export interface DistillRequest extends RunRequest {
   temperature?: number | undefined;
   /** Share of cross-entropy on the labels in the loss; 0 by default. */
   labels?: number | undefined;
+  /** Weight of the distance between the last hidden states of both, for a student as wide as its teacher; 0 by default. */
+  hidden?: number | undefined;
   /** Tokens of the teacher's that are kept for each place; 32 by default. */
   top?: number | undefined;
   /** Steps after which the student writes the text of as many more itself, and its teacher scores it. Needs `steps`. */
@@ -49,6 +54,7 @@ export interface DistillSettings {
   divergence: Divergence;
   temperature: number;
   labels: number;
+  hidden: number;
   top: number;
   sampleTemperature: number;
   freezeEmbeddings: boolean;
@@ -66,6 +72,7 @@ export function resolveDistill(request: DistillRequest): DistillSettings {
     divergence: request.divergence ?? "forward-kl",
     temperature: request.temperature ?? 1,
     labels: request.labels ?? 0,
+    hidden: request.hidden ?? 0,
     top: isEndpoint(request.teacher) ? Math.min(ENDPOINT_TOP, request.top ?? ENDPOINT_TOP) : (request.top ?? TOP),
     sampleTemperature: request.sampleTemperature ?? 1,
     freezeEmbeddings: request.freezeEmbeddings ?? false,
@@ -87,7 +94,7 @@ export function checkDistillRequest(request: DistillRequest): void {
       hint: "Name files, or let the teacher write: --sample 1000000",
     });
   }
-  const students = [student, layers, shape].filter((one) => one !== undefined).length;
+  const students = [student, layers ?? request.narrow, shape].filter((one) => one !== undefined).length;
   if (students !== 1) {
     const fault = "A student is either given, or cut from its teacher, or new";
     throw new UsageError(students === 0 ? "No student is given" : fault, {
@@ -103,10 +110,19 @@ export function checkDistillRequest(request: DistillRequest): void {
   const { temperature, sampleTemperature, labels = 0, top, bar, guardTolerance } = request;
   for (const [name, value] of Object.entries({ temperature, sampleTemperature, bar }))
     if (value !== undefined && !(value > 0)) throw new UsageError(`${name} is ${value}, a number above 0 is wanted`);
-  for (const [name, count] of Object.entries({ top, sample, layers, onPolicy, answerTokens: request.answerTokens }))
+  for (const [name, count] of Object.entries({
+    top,
+    sample,
+    layers,
+    onPolicy,
+    answerTokens: request.answerTokens,
+    ...request.narrow,
+  }))
     if (count !== undefined && !(Number.isInteger(count) && count >= 1))
       throw new UsageError(`${name} is ${count}, a whole number above 0 is wanted`);
   if (!(labels >= 0 && labels <= 1)) throw new UsageError(`labels is ${labels}, a share from 0 to 1 is wanted`);
+  if (request.hidden !== undefined && !(request.hidden >= 0))
+    throw new UsageError(`hidden is ${request.hidden}, a weight of 0 or more is wanted`);
   if (guardTolerance !== undefined && !(guardTolerance >= 0))
     throw new UsageError(`guardTolerance is ${guardTolerance}, a share is wanted`);
 }
@@ -127,12 +143,12 @@ export function isEndpoint(teacher: string): boolean {
 
 /** What an endpoint can't do. */
 function checkEndpoint(request: DistillRequest): void {
-  const { student, sample, onPolicy, guard, validation, temperature = 1 } = request;
+  const { student, sample, onPolicy, guard, validation, hidden, temperature = 1 } = request;
   if (student === undefined)
     throw new UsageError("An endpoint shows no weights to cut and no vocabulary to begin with", {
       hint: "Give --student FILE",
     });
-  const refused = { sample, onPolicy, guard, validation };
+  const refused = { sample, onPolicy, guard, validation, hidden };
   for (const [name, value] of Object.entries(refused))
     if (value !== undefined)
       throw new UsageError(`${name} needs a teacher that reads text, and an endpoint only answers prompts`, {

@@ -22,7 +22,13 @@ function opinionsOf(top: number, vocabulary: number): Opinions {
     const sum = weights.reduce((a, b) => a + b, 0);
     weights.forEach((weight, i) => (probabilities[place * top + i] = (weight / sum) * (1 - rests[place]!)));
   }
-  return { ids, probabilities, rests, nats: Float32Array.from(rests, (rest) => 10 * rest) };
+  return {
+    ids,
+    probabilities,
+    rests,
+    nats: Float32Array.from(rests, (rest) => 10 * rest),
+    states: Uint16Array.from({ length: LENGTH * 7 }, (_, i) => i),
+  };
 }
 
 test.each([
@@ -30,7 +36,7 @@ test.each([
   ["32", 70_000],
 ])("opinions with ids of %s bits come back to 0.03 %, and sum to 1 with their rest", async (_bits, vocabulary) => {
   const path = folder.path(`${vocabulary}.taught`);
-  const facts = { identity: "x", length: LENGTH, sequences: 2, top: 3, vocabulary, temperature: 1 };
+  const facts = { identity: "x", length: LENGTH, sequences: 2, top: 3, vocabulary, temperature: 1, width: 7 };
   const sequence = (start: number) => ({
     tokens: Int32Array.from({ length: LENGTH }, (_, i) => start + i),
     documents: Int32Array.of(0, 0, 1, 1, -1),
@@ -48,6 +54,7 @@ test.each([
   const read = text.opinions(1);
   expect(read.ids).toEqual(opinions[1]!.ids);
   expect(read.rests).toEqual(opinions[1]!.rests);
+  expect(read.states).toEqual(opinions[1]!.states);
   read.probabilities.forEach((p, i) => expect(Math.abs(p / opinions[1]!.probabilities[i]! - 1)).toBeLessThan(6e-4));
   for (let place = 0; place < LENGTH; place++) {
     const sum = read.probabilities.subarray(place * 3, place * 3 + 3).reduce((a, b) => a + b, read.rests[place]!);

@@ -3,7 +3,8 @@
 // memory while a student learns, and of this file only the sequences of a step are.
 //
 //   "PARETOP1", u32 bytes of the header, JSON, then one record for each sequence of T tokens, all of one size:
-//   i32 tokens[T], documents[T], targets[T]; f32 weights[T], rests[T], nats[T]; u16 or u32 ids[T · k]; u16 codes[T · k]
+//   i32 tokens[T], documents[T], targets[T]; f32 weights[T], rests[T], nats[T]; u16 or u32 ids[T · k]; u16 codes[T · k];
+//   f16 states[T · width], where they are wanted
 //
 // A code is −ln p in steps of 1/2048 nat: a probability is right to 0.03 %, down to e⁻³². Rests are exact sums.
 import { closeSync, openSync, readSync } from "node:fs";
@@ -33,6 +34,8 @@ export interface TaughtTextFacts {
   vocabulary: number;
   /** What logits were divided by. */
   temperature: number;
+  /** Elements of the teacher's last hidden states, where they are kept. */
+  width?: number | undefined;
 }
 
 /** What a teacher thought at the places of one sequence. */
@@ -45,6 +48,8 @@ export interface Opinions {
   readonly rests: Float32Array;
   /** [T]: −ln of the target's probability. */
   readonly nats: Float32Array;
+  /** f16 [T · width]: what the teacher's output matrix was given. */
+  readonly states?: Uint16Array | undefined;
 }
 
 /** A sequence of such a file, and where it stands there. */
@@ -58,9 +63,9 @@ interface Layout {
   idBytes: 2 | 4;
 }
 
-function layoutOf({ length, top, vocabulary }: TaughtTextFacts): Layout {
+function layoutOf({ length, top, vocabulary, width = 0 }: TaughtTextFacts): Layout {
   const idBytes = vocabulary <= 65_536 ? 2 : 4;
-  const bytes = length * (FIELDS * 4 + top * (2 + idBytes));
+  const bytes = length * (FIELDS * 4 + top * (2 + idBytes) + 2 * width);
   return { idBytes, recordBytes: Math.ceil(bytes / 4) * 4 };
 }
 
@@ -91,7 +96,7 @@ export class TaughtTextWriter implements AsyncDisposable {
   async write(sequence: Sequence, opinions: Opinions): Promise<void> {
     const { length, top } = this.#facts;
     const record = new ArrayBuffer(this.#layout.recordBytes);
-    const { tokens, documents, targets, weights, rests, nats, codes, ids } = viewsOf(record, this.#facts);
+    const { tokens, documents, targets, weights, rests, nats, codes, ids, states } = viewsOf(record, this.#facts);
     tokens.set(sequence.tokens);
     documents.set(sequence.documents);
     targets.set(sequence.targets);
@@ -99,6 +104,7 @@ export class TaughtTextWriter implements AsyncDisposable {
     rests.set(opinions.rests);
     nats.set(opinions.nats);
     ids.set(opinions.ids);
+    if (opinions.states) states.set(opinions.states);
     for (let i = 0; i < length * top; i++) codes[i] = codeOf(opinions.probabilities[i]!);
     await this.#file.write(new Uint8Array(record));
     this.#written++;
@@ -148,7 +154,7 @@ export class TaughtText implements Disposable {
 
   /** What the teacher thought of a sequence. Probabilities are scaled by what rounding took, so that they sum to 1. */
   opinions(index: number): Opinions {
-    const { rests, nats, codes, ids } = viewsOf(this.#record(index, this.#layout.recordBytes), this.facts);
+    const { rests, nats, codes, ids, states } = viewsOf(this.#record(index, this.#layout.recordBytes), this.facts);
     const { top } = this.facts;
     const probabilities = new Float32Array(codes.length);
     for (let place = 0; place < rests.length; place++) {
@@ -157,7 +163,7 @@ export class TaughtText implements Disposable {
       const scale = sum > 0 ? (1 - rests[place]!) / sum : 0;
       for (let i = place * top; i < (place + 1) * top; i++) probabilities[i]! *= scale;
     }
-    return { ids: Uint32Array.from(ids), probabilities, rests, nats };
+    return { ids: Uint32Array.from(ids), probabilities, rests, nats, states };
   }
 
   /** The part of what the teacher thought that is not in lists. */
@@ -236,7 +242,7 @@ async function readFacts(path: string): Promise<{ facts: TaughtTextFacts; start:
 }
 
 function viewsOf(record: ArrayBuffer, facts: TaughtTextFacts) {
-  const { length, top } = facts;
+  const { length, top, width = 0 } = facts;
   const at = (part: number): number => part * length * 4;
   const { idBytes } = layoutOf(facts);
   const idsAt = at(FIELDS);
@@ -250,6 +256,7 @@ function viewsOf(record: ArrayBuffer, facts: TaughtTextFacts) {
     nats: new Float32Array(record, at(5), length),
     ids: idBytes === 2 ? new Uint16Array(record, idsAt, length * top) : new Uint32Array(record, idsAt, length * top),
     codes: new Uint16Array(record, codesAt, length * top),
+    states: new Uint16Array(record, codesAt + length * top * 2, length * width),
   };
 }
 

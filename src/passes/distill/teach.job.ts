@@ -139,9 +139,10 @@ function factsOf(
   teacher: string,
   { length, settings, request }: TeachInput,
 ): TaughtTextFacts {
-  const { top, temperature, sampleTemperature } = settings;
+  const { top, temperature, sampleTemperature, hidden } = settings;
+  const width = hidden > 0 ? model.embeddingLength : undefined;
   const text = "read" in plan ? hashOf(plan.read) : { ...plan.write, sampleTemperature, seed: request.seed ?? 0 };
-  const shape = { length, sequences: countOf(plan), top, vocabulary: model.vocabularySize, temperature };
+  const shape = { length, sequences: countOf(plan), top, vocabulary: model.vocabularySize, temperature, width };
   return { ...shape, identity: sha256(JSON.stringify([teacher, text, shape])) };
 }
 
@@ -151,7 +152,7 @@ async function teach(
   { length, threads, settings, request }: TeachInput,
   onSequence: (sequence: Sequence, opinions: Opinions) => Promise<void>,
 ): Promise<void> {
-  const opinions = { top: settings.top, temperature: settings.temperature };
+  const opinions = { top: settings.top, temperature: settings.temperature, states: settings.hidden > 0 };
   if ("read" in plan) return scoreText(model, plan.read, { length, threads, ...opinions }, onSequence);
   const { sampleTemperature: temperature } = settings;
   await writeText(

@@ -12,6 +12,7 @@ import type { TensorStore } from "../../graph/store.js";
 import type { Tensor } from "../../graph/tensor.js";
 import type { BatchInputs, Sequence } from "../../graph/token-batch.js";
 import type { Objective, ObjectiveFactory } from "../../train/objective.js";
+import { fromFloat16 } from "../../support/float16.js";
 import type { ListedHead } from "./listed-head.js";
 import type { TaughtSequence } from "./taught-text.js";
 
@@ -26,6 +27,8 @@ export interface TeacherObjectiveSettings {
   labels: number;
   /** Tokens of each list. */
   top: number;
+  /** Weight of the distance between last hidden states, and their width. */
+  hidden?: { weight: number; width: number } | undefined;
   /** The tokens in use, where the output matrix is not trained. */
   head?: { listed: ListedHead; width: number; type: GgmlType } | undefined;
 }
@@ -53,6 +56,8 @@ class TeacherObjective implements Objective {
   /** i32 [top · rows]: row · vocabulary + token. */
   readonly #indices: Tensor;
   readonly #teacher: Coarse;
+  /** The teacher's hidden states [width, rows], and the inverse of their squares [1, rows]. */
+  readonly #states: { values: Tensor; scales: Tensor } | undefined;
   /** Of the tokens in use. */
   readonly #listed: { indices: Tensor; targets: SparseTargets } | undefined;
   readonly compare: Objective["compare"];
@@ -67,7 +72,11 @@ class TeacherObjective implements Objective {
       list: store.declare("teacher's list", "f32", [settings.top, rows]),
       rest: store.declare("teacher's rest", "f32", [1, rows]),
     };
-    const { head } = settings;
+    const { head, hidden } = settings;
+    this.#states = hidden && {
+      values: store.declare("teacher's states", "f32", [hidden.width, rows]),
+      scales: store.declare("scales of states", "f32", [1, rows]),
+    };
     head?.listed.declare(store, head.width, head.type);
     this.#listed = head && {
       indices: store.declare("listed tokens in use", "i32", [settings.top * rows]),
@@ -77,6 +86,20 @@ class TeacherObjective implements Objective {
   }
 
   loss(f: Operations, outputs: LlamaOutputs): Tensor {
+    const { hidden } = this.#settings;
+    const loss = this.#logitLoss(f, outputs);
+    return hidden ? f.add(loss, f.scale(this.#stateDistance(f, outputs.states), hidden.weight)) : loss;
+  }
+
+  /** Mean of ‖student − teacher‖² / ‖teacher‖² (Sanh et al., 2019, arXiv:1910.01108, match directions). */
+  #stateDistance(f: Operations, states: Tensor): Tensor {
+    const { values, scales } = this.#states!;
+    const missed = f.sub(states, values); // [width, rows]
+    const byRow = f.mul(f.sumRows(f.mul(missed, missed)), scales); // [1, rows]
+    return f.sum(f.mul(byRow, this.#inputs.targets.weights));
+  }
+
+  #logitLoss(f: Operations, outputs: LlamaOutputs): Tensor {
     const { labels, divergence, temperature, head } = this.#settings;
     const logits = head ? head.listed.logits(f, outputs.states) : outputs.logits;
     const { indices, targets } = this.#listed ?? { indices: this.#indices, targets: this.#inputs.targets };
@@ -111,6 +134,22 @@ class TeacherObjective implements Objective {
     this.#store.write(this.#teacher.list, list);
     this.#store.write(this.#teacher.rest, rest);
     if (this.#listed) this.#fillListed(batch, ids);
+    if (this.#states) this.#fillStates(batch);
+  }
+
+  #fillStates(batch: readonly Sequence[]): void {
+    const { width } = this.#settings.hidden!;
+    const bits = (batch as readonly TaughtSequence[]).map(({ source, index }) => source.opinions(index).states!);
+    const values = Float32Array.from(
+      bits.flatMap((part) => [...part]),
+      fromFloat16,
+    );
+    const scales = Float32Array.from({ length: values.length / width }, (_, row) => {
+      const square = values.subarray(row * width, (row + 1) * width).reduce((sum, x) => sum + x * x, 0);
+      return square > 0 ? 1 / square : 0; // nothing is known of a place that nobody asked about
+    });
+    this.#store.write(this.#states!.values, values);
+    this.#store.write(this.#states!.scales, scales);
   }
 
   /** What is validated only may name tokens that are not in use: it is not what these leaves are for. */

@@ -6,7 +6,7 @@ import type { Sequence } from "../../graph/token-batch.js";
 import { LlamaContext } from "../../native/llama-context.js";
 import type { LlamaModel } from "../../native/llama-model.js";
 import { Random } from "../../support/random.js";
-import { RowReader, emptyOpinions, keepLikeliest } from "./form-opinions.js";
+import { RowReader, emptyOpinions, keepLikeliest, keepState } from "./form-opinions.js";
 import type { Opinions } from "./taught-text.js";
 
 /** Lanes at once: speed levels off here, and the cache stays small. */
@@ -28,7 +28,7 @@ export interface WriteOptions {
   seed: number;
   threads: number;
   /** What is kept of the writer's own opinions. */
-  opinions: { top: number; temperature: number };
+  opinions: { top: number; temperature: number; states?: boolean | undefined };
 }
 
 /** One sequence in the making. */
@@ -47,6 +47,7 @@ class Lane {
   constructor(
     length: number,
     top: number,
+    width: number,
     random: Random,
     readonly prompts: readonly (readonly number[])[],
   ) {
@@ -54,7 +55,7 @@ class Lane {
     this.documents = new Int32Array(length);
     this.targets = new Int32Array(length);
     this.weights = new Float32Array(length);
-    this.opinions = emptyOpinions(length, top);
+    this.opinions = emptyOpinions(length, top, width);
     this.#random = random;
     this.#begin();
   }
@@ -103,6 +104,7 @@ export async function writeText(
   const { length, count, temperature, seed, threads, opinions } = options;
   const prompts = options.prompts ?? [firstTokens(model)];
   const rowsMax = Math.max(1, Math.floor(LOGITS_BYTES_MAX / (model.vocabularySize * 4)));
+  const width = opinions.states ? model.embeddingLength : 0;
   const lanesMax = Math.min(LANES, count, rowsMax);
   using context = LlamaContext.create(model, {
     contextLength: length * lanesMax,
@@ -111,6 +113,7 @@ export async function writeText(
     sequencesMax: lanesMax,
     fullWindowCache: true,
     flashAttention: "off",
+    embeddings: opinions.states ?? false,
     threads,
   });
   using reader = new RowReader(context);
@@ -119,7 +122,7 @@ export async function writeText(
   for (let start = 0; start < count; start += lanesMax) {
     const lanes = Array.from(
       { length: Math.min(lanesMax, count - start) },
-      (_, i) => new Lane(length, opinions.top, random.fork(`sequence ${options.first + start + i}`), prompts),
+      (_, i) => new Lane(length, opinions.top, width, random.fork(`sequence ${options.first + start + i}`), prompts),
     );
     const drawn: number[] = [];
     context.clearMemory();
@@ -134,6 +137,7 @@ export async function writeText(
         const { opinions: formed, targets } = lanes[row]!;
         keepLikeliest(probabilities, formed, at);
         formed.nats[at] = -Math.log(probabilities[targets[at]!]!);
+        if (opinions.states) keepState(context.state(row), formed, at);
       };
       const draw = (row: number, probabilities: Float32Array): void => {
         if (!(probabilities[0]! >= 0)) throw notNumbers(model.path);

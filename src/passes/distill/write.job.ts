@@ -24,6 +24,8 @@ export interface WriteJobInput {
   /** Of what is compared. */
   temperature: number;
   top: number;
+  /** Keep the teacher's hidden states, too. */
+  states: boolean;
   threads: number;
 }
 
@@ -39,7 +41,15 @@ export async function run(input: WriteJobInput, context: JobContext): Promise<Wr
   const { output, identity, length, count, top, temperature } = input;
   const sequences = await written(input);
   using teacher = LlamaModel.load(loadEngine(), input.teacher, { repack: true });
-  const facts = { identity, length, sequences: count, top, vocabulary: teacher.vocabularySize, temperature };
+  const facts = {
+    identity,
+    length,
+    sequences: count,
+    top,
+    vocabulary: teacher.vocabularySize,
+    temperature,
+    width: input.states ? teacher.embeddingLength : undefined,
+  };
   await using writer = await TaughtTextWriter.create(output, facts);
   let done = 0;
   await scoreText(teacher, sequences, input, async (sequence, opinions) => {
