@@ -20,13 +20,16 @@ export interface Threshold {
   smallShare: number;
 }
 
-/** Standard errors by which the choice stays above the bar, so that the confirmation has something to spare. */
-const MARGIN = 1.64;
+/**
+ * Standard errors by which the choice stays above the bar: the confirmation, on as many cases, wants some 2.5 of its own, and there is
+ * chance in both. With less of a margin it would mostly end undecided.
+ */
+const MARGIN = 3;
 const NEVER = 2; // a confidence that no answer has
 
 /**
  * Chooses the threshold that lets the small model answer most, while what is kept of the large model's score stays above the bar by
- * 1.64 standard errors. In the order of falling confidence, each prefix of the cases is one threshold.
+ * 3 standard errors. In the order of falling confidence, each prefix of the cases is one threshold.
  *
  * @param keep share of the large model's score to keep
  */
