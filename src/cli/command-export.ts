@@ -16,6 +16,7 @@ interface ExportOptions {
   weights?: string;
   tokenizer?: string;
   python?: string;
+  lora?: string;
   parity: boolean;
 }
 
@@ -33,8 +34,8 @@ interface Runtime {
 const RUNTIMES: Readonly<Record<string, Runtime>> = {
   ollama: { options: ["context", "kvCache"], write: writeOllama },
   browser: { options: ["context", "browser", "chunkSize"], write: writeBrowser },
-  transformers: { options: ["weights", "tokenizer", "python"], write: writeTransformers },
-  vllm: { options: ["weights", "tokenizer", "python"], write: writeTransformers },
+  transformers: { options: ["weights", "tokenizer", "lora", "python"], write: writeTransformers },
+  vllm: { options: ["weights", "tokenizer", "lora", "python"], write: writeTransformers },
   docker: { options: ["context"], write: writeDocker },
   node: { options: [], write: writeNode },
 };
@@ -78,6 +79,11 @@ export function describeExport(program: Command): void {
     .addOption(
       option("--tokenizer <folder>", "for transformers and vLLM: take the files of this checkpoint's tokenizer", {
         completes: "folder",
+      }),
+    )
+    .addOption(
+      option("--lora <file>", "for transformers and vLLM: write this LoRA adapter (GGUF) beside the model, as PEFT", {
+        completes: "file",
       }),
     )
     .addOption(
@@ -150,8 +156,8 @@ async function writeBrowser(model: string, output: string, options: ExportOption
 async function writeTransformers(model: string, output: string, options: ExportOptions, invocation: Invocation) {
   const { exportTransformers } = await import("../export/transformers/export-transformers.js");
   const { formatBytes } = await import("../support/units.js");
-  const { weights, tokenizer, python, parity } = options;
-  const request = { model, output, weights, tokenizer, python, parity };
+  const { weights, tokenizer, lora: adapter, python, parity } = options;
+  const request = { model, output, weights, tokenizer, adapter, python, parity };
   const document = await exportTransformers(request, invocation.runOptions);
   const matrices = Object.entries(document.matrices).map(([kind, count]) => `${count} ${kind}`);
   return {

@@ -15,6 +15,7 @@ import type { RunOptions } from "../../support/progress.js";
 import { shellQuote } from "../../support/shell-quote.js";
 import { statedSampling } from "../model-facts.js";
 import type { Parity } from "../parity/compare.js";
+import { exportAdapter } from "./export-adapter.js";
 import { orderedRows } from "./decoded-rows.js";
 import { packedBits, packedTensors } from "./packed-tensor.js";
 import { PLAIN_TYPES, type PlainType, plainTensor } from "./plain-tensor.js";
@@ -33,6 +34,8 @@ export interface TransformersExportRequest {
   weights?: string | undefined;
   /** Folder of the checkpoint that the model was converted from: its tokenizer is taken byte for byte. */
   tokenizer?: string | undefined;
+  /** LoRA adapter in GGUF form, which goes into `adapter/` in PEFT's. */
+  adapter?: string | undefined;
   /** Python to compare with; `python3` or `python` on the PATH by default. */
   python?: string | undefined;
   /** False to leave the comparison out. */
@@ -90,6 +93,7 @@ export async function exportTransformers(
   await put("config.json", config);
   await put("generation_config.json", generationConfig(model.metadata));
   for (const [name, data] of tokenizer.files) await writeFileAtomic(join(output, name), data);
+  if (request.adapter !== undefined) await exportAdapter(request.adapter, checkpoint, join(output, "adapter"));
   const needs = ["torch", "transformers", ...(weights === "packed" ? ["compressed_tensors"] : [])];
   const parity = await transformersParity({ ...parityRequest(request), needs }, options);
   return {

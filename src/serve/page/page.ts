@@ -8,8 +8,8 @@ import { STYLE } from "./style.js";
 const PAGE = chatMarkup({
   title: "Pare",
   head: `<style>${STYLE}</style>`,
-  controls: `<label for="model" class="note">Model</label> <select id="model"></select>
-<label for="key" class="note" hidden>API key</label> <input id="key" type="password" autocomplete="off" hidden>`,
+  controls: `<label for="model" class="note">Model <select id="model"></select></label>
+<label for="key" class="note" hidden>API key <input id="key" type="password" autocomplete="off" hidden></label>`,
   scripts: `<script>${SCRIPT}</script>`,
 });
 

@@ -12,7 +12,7 @@ main { flex: 1; }
 .turn.waiting::after { content: "…"; opacity: 0.6; }
 .turn.error { border-left: 3px solid light-dark(#b3261e, #f2b8b5); padding-left: 0.75rem; }
 .who { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-.note { opacity: 0.7; font-size: 0.9rem; }
+.note { font-size: 0.9rem; color: color-mix(in srgb, CanvasText 70%, Canvas); }
 form { position: sticky; bottom: 0; display: flex; gap: 0.5rem; align-items: end; background: Canvas; border-top: 1px solid var(--line); }
 textarea { flex: 1; min-height: 3rem; max-height: 40dvh; resize: none; field-sizing: content; min-width: 0; }
 textarea, select, input, button { font: inherit; color: inherit; background: var(--soft); border: 1px solid var(--line); border-radius: 0.5rem; padding: 0.5rem 0.75rem; }
