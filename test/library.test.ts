@@ -20,6 +20,7 @@ test("the library exports the verbs, the files' readers and writers, and the err
     "complete",
     "convert",
     "cost",
+    "openStudio",
     "doctor",
     "evaluateTask",
     "evaluateText",
