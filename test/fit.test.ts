@@ -196,6 +196,23 @@ describe.skipIf(!existsSync(bundled))("pare fit on cases", () => {
     return path;
   }
 
+  const other = sharedModel("minimind2-small-f16.gguf");
+  test.skipIf(!other)(
+    "races models of different vocabularies, drops the one that fails, and explains each",
+    async () => {
+      const out = scratch();
+      const args = ["fit", bundled, other!, "--task", fewCases(out, 60), "--keep", "50%", "--device", "phone"];
+      const names = ["q8_0", "q4_0", "original"].flatMap((name) => ["--candidate", name]);
+      const { code, output } = await pare([...args, ...names, "--evaluations", "20", "--out", out, "--explain"]);
+      const { trials, winner } = certificateIn(out);
+      expect(code).toBe(0);
+      expect(winner!.candidate).toMatch(/home-commands/);
+      const lost = trials.filter((trial) => trial.model === other);
+      expect(lost.map(({ verdict }) => verdict).sort()).toEqual(["fails", "not-measured", "not-measured"]);
+      for (const { reason } of trials) expect(output).toContain(reason);
+    },
+  );
+
   test("says NEED_MORE and how many cases, where few cases can't prove it of all like them", async () => {
     const out = scratch();
     const { code, output } = await pare([

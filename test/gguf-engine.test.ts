@@ -1,9 +1,11 @@
 // What Pare knows of GGUF and of memory, held against the engine's own answers.
 import { expect, test } from "vitest";
 
+import { measureSpeed } from "../src/fit/measure-speed.js";
 import { GGML_TYPES } from "../src/formats/gguf/ggml-types.js";
 import { memoryBytes } from "../src/model/memory.js";
 import { openModel } from "../src/model/open.js";
+import { residentBytes } from "../src/model/resident.js";
 import { saveModel } from "../src/model/save.js";
 import { loadEngine } from "../src/native/engine.js";
 import { ggmlTypes } from "../src/native/ggml.js";
@@ -60,6 +62,21 @@ for (const name of ["stories260K-f32.gguf", "stories15M-f16.gguf", "minimind2-sm
       expect(Math.abs(estimate.total / allotted - 1)).toBeLessThan(0.01);
     }
   });
+
+  test.skipIf(!sharedModel(name))(
+    `residentBytes() of ${name} is within 10 % or 25 MB of what the system says`,
+    async () => {
+      await using opened = await openModel(sharedModel(name)!);
+      const speed = await measureSpeed({ model: sharedModel(name)!, decodeTokens: 4, repeats: 1, threads: 1 });
+      const { residentBytes: measured, rearrangedTypes } = speed.memory;
+      const expected = residentBytes(opened, {
+        contextLength: speed.promptTokens,
+        rearranged: new Set(rearrangedTypes),
+        emptyBytes: speed.memory.emptyBytes,
+      });
+      expect(Math.abs(expected - measured)).toBeLessThan(Math.max(0.1 * measured, 25e6));
+    },
+  );
 
   test.skipIf(!sharedModel(name))(`${name} opened and saved runs as before in the engine`, async () => {
     using folder = temporaryFolder();

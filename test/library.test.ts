@@ -22,6 +22,7 @@ test("the library exports the verbs, the files' readers and writers, and the err
     "convert",
     "cost",
     "distill",
+    "openStudio",
     "doctor",
     "evaluateTask",
     "evaluateText",

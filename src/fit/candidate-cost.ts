@@ -36,7 +36,7 @@ export class CandidateCosts {
 
   costOf(candidate: PlannedCandidate): Cost {
     const { request, device, contextLength, laboratory } = this.#setup;
-    const workload = workloadOf(request);
+    const workload = workloadOf(request, contextLength);
     const measured = request.device === "this" ? laboratory.speedOf(candidate) : undefined;
     const memory = memoryCost(candidate.made, {
       contextLength,

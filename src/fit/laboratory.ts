@@ -273,8 +273,8 @@ export class Laboratory implements Measurements {
   }
 
   async #measureLoad(name: string, model: string | PlannedCandidate): Promise<void> {
-    const { journal, request } = this.#setup;
-    const { concurrency, promptTokens, answerTokens } = workloadOf(request);
+    const { journal, request, contextLength } = this.#setup;
+    const { concurrency, promptTokens, answerTokens } = workloadOf(request, contextLength);
     if (this.#isSpent() && !journal.has(`load:${name}`)) return;
     const attempt = await journal.step(`load:${name}`, () =>
       this.#attempt(async () =>

@@ -9,7 +9,6 @@ import { argmax } from "../support/argmax.js";
 import { Random } from "../support/random.js";
 import type { LoadRequest } from "./measure-load.js";
 
-const ROUNDS_MIN = 2;
 const ROUNDS_MAX = 20;
 const PIECE_TOKENS = 512;
 
@@ -27,12 +26,12 @@ export async function run(request: LoadRequest, job: JobContext): Promise<Load[]
       threads,
       fast: true,
     });
-    const clients = new Clients(lanes, { promptTokens, answerTokens, random: new Random(request.seed ?? 0) });
-    clients.round(); // to wake everything
-    clients.forget();
+    const random = new Random(request.seed ?? 0);
+    new Clients(lanes, { promptTokens: Math.min(promptTokens, 8), answerTokens: 1, random }).round(); // to wake everything
+    const clients = new Clients(lanes, { promptTokens, answerTokens, random });
     const start = performance.now();
     for (let round = 0; round < ROUNDS_MAX; round++) {
-      if (round >= ROUNDS_MIN && performance.now() - start > secondsMax * 1000) break;
+      if (round > 0 && performance.now() - start > secondsMax * 1000) break;
       clients.round();
       job.progress({ stage: "measuring latency", done: index, total: concurrencies.length, unit: "concurrencies" });
       await job.flush();
@@ -48,8 +47,8 @@ class Clients {
   readonly #promptTokens: number;
   readonly #answerTokens: number;
   readonly #random: Random;
-  #first: number[] = [];
-  #between: number[] = [];
+  readonly #first: number[] = [];
+  readonly #between: number[] = [];
   #seconds = 0;
 
   constructor(lanes: Lanes, options: { promptTokens: number; answerTokens: number; random: Random }) {
@@ -57,10 +56,6 @@ class Clients {
     this.#promptTokens = options.promptTokens;
     this.#answerTokens = options.answerTokens;
     this.#random = options.random;
-  }
-
-  forget(): void {
-    [this.#first, this.#between, this.#seconds] = [[], [], 0];
   }
 
   /** Prompts are computed one after the other, as a server does; who has its first token goes on while others wait. */

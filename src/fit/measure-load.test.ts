@@ -19,7 +19,7 @@ test.skipIf(!model)(
     });
     expect(loads.map(({ concurrency }) => concurrency)).toEqual([1, 3]);
     for (const { concurrency, requests, firstTokenSeconds, tokenSeconds, secondsPerRequest } of loads) {
-      expect(requests).toBe(2 * concurrency); // two rounds at least
+      expect(requests).toBe(concurrency); // one round at least
       expect(firstTokenSeconds.count).toBe(requests);
       expect(tokenSeconds.count).toBe(5 * requests);
       expect(firstTokenSeconds.p50).toBeGreaterThan(0);

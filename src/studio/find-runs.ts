@@ -13,7 +13,7 @@ import type { RunPlace } from "./run-view.js";
 export async function findRuns(folders: readonly string[]): Promise<RunPlace[]> {
   const outputs = (await Promise.all(folders.map(outputFolders))).flat();
   const places = (await Promise.all([...new Set(outputs)].map(runsIn))).flat();
-  return places.sort((a, b) => b.changedAt - a.changedAt).map(({ id, folder, journal }) => ({ id, folder, journal }));
+  return places.sort((a, b) => b.changedAt - a.changedAt);
 }
 
 async function outputFolders(folder: string): Promise<string[]> {
