@@ -36,6 +36,7 @@ interface QuantizeOptions {
   context?: number;
   parseSpecial?: boolean;
   without?: CalibratedRequest["without"];
+  recover?: boolean;
 }
 
 /** Options that say something only beside --calibrate. */
@@ -49,6 +50,7 @@ const CALIBRATED_ONLY = [
   "context",
   "parseSpecial",
   "without",
+  "recover",
 ] as const;
 /** Options that say nothing beside it: they describe llama.cpp's own quantization. */
 const PLAIN_ONLY = ["imatrix", "recipe", "allowMismatch", "sha256"] as const;
@@ -124,6 +126,7 @@ export function describeQuantize(program: Command): void {
         completes: METHOD_PARTS,
       }),
     )
+    .option("--recover", "with --calibrate: after rounding, train what the types leave free on the text")
     .option("--sha256", "print the SHA-256 of the file, too")
     .option("--dry-run", "say what would be written, and write nothing")
     .action(
@@ -178,7 +181,8 @@ async function quantizeWithText(
   if (unknown !== undefined) {
     throw new UsageError(`"${unknown}" is no part of the method`, { hint: `Choose of ${METHOD_PARTS.join(", ")}` });
   }
-  const { calibrate, size, kvCache, effort, minimize, table, saveRecipe, context, parseSpecial, without } = options;
+  const { calibrate, size, kvCache, effort, minimize, table, saveRecipe, context, parseSpecial, without, recover } =
+    options;
   return carryOut(invocation, {
     input,
     output,
@@ -198,6 +202,7 @@ async function quantizeWithText(
     contextLength: context,
     parseSpecial,
     without,
+    recover,
     dryRun: options.dryRun,
     threads: invocation.threads,
   });
@@ -266,11 +271,12 @@ function renderResult(result: QuantizeResult, output: string | undefined): strin
 }
 
 function renderCalibrated(result: CalibratedResult, output: string | undefined): string {
-  const { predictedDivergence, statisticsTokens, table, statistics } = result.calibration;
+  const { predictedDivergence, statisticsTokens, table, statistics, recovery } = result.calibration;
   const facts = renderFacts([
     ["wrote", output ?? "nothing, as this was a dry run"],
     ["size", `${formatBytes(result.sizeBytes)}, ${result.bitsPerWeight.toFixed(2)} bits per weight`],
     ...divergenceFacts(result.calibration),
+    ["recovered", recovery && recoveryFact(recovery)],
     ["foreseen", predictedDivergence === undefined ? undefined : `${predictedDivergence.toFixed(5)} nats per token`],
     ["text", statisticsTokens === undefined ? undefined : `${formatCount(statisticsTokens)} tokens of calibration`],
     ["statistics", statistics],
@@ -279,6 +285,16 @@ function renderCalibrated(result: CalibratedResult, output: string | undefined):
     ["time", formatDuration(result.seconds * 1000)],
   ]);
   return [facts, renderTypes(result)].join("\n\n");
+}
+
+function recoveryFact({
+  step,
+  steps,
+  before,
+  after,
+}: NonNullable<CalibratedResult["calibration"]["recovery"]>): string {
+  if (step === 0) return `nothing in ${steps} steps: ${before.toFixed(5)} stays the best`;
+  return `from ${before.toFixed(5)} to ${after.toFixed(5)} nats per token, by step ${step} of ${steps}`;
 }
 
 /** Nothing of a dry run, which rounds by nothing. */

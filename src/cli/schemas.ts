@@ -4,6 +4,7 @@ import { z } from "zod";
 
 import { cascadeSchema } from "../fit/cascade/cascade-file.js";
 import { certificateSchema } from "../fit/certificate.js";
+import { calibrationFactsSchema } from "./calibration-facts-schema.js";
 import { costDocumentSchema } from "./cost-schema.js";
 import { compareSchema } from "./compare-schema.js";
 import { evalTaskSchema, evalTextSchema, rate, suiteSchema } from "./eval-schemas.js";
@@ -100,29 +101,7 @@ export const quantizeSchema = z
     sha256: z.string().optional().describe("of the file written, with --sha256"),
     warnings: z.array(z.string()).describe("what will keep the engine from running it, or costs quality"),
     cache: cacheSchema.optional().describe("the KV cache, with --kv-cache or a device; else it stays in f16"),
-    calibration: z
-      .object({
-        divergence: z
-          .object({
-            tokens: z.number().int().describe("scored tokens, none of which a Hessian saw"),
-            mean: z.number().describe("nats per token"),
-            standardError: z.number(),
-            median: z.number(),
-            p99: z.number().describe("99th percentile"),
-            sameTopRate: z.number().describe("share of tokens with the same most likely next token"),
-            perplexityRatio: z.number().describe("the source's perplexity ÷ the result's: 1 means no loss"),
-          })
-          .optional()
-          .describe(
-            "KL divergence from the source, on a part of the calibration text that is kept apart; not without a text",
-          ),
-        predictedDivergence: z.number().optional().describe("what single substitutions add up to"),
-        statisticsTokens: z.number().int().optional().describe("tokens whose inputs made the Hessians"),
-        contextLength: z.number().int().optional().describe("tokens per window of text"),
-        measurementWindows: z.number().int().optional().describe("windows that divergences were measured on"),
-        table: z.string().optional().describe("file of measurements"),
-        statistics: z.string().optional().describe("file of finished statistics that tensors were rounded by"),
-      })
+    calibration: calibrationFactsSchema
       .optional()
       .describe("with --calibrate; with --dry-run only what the table foresees"),
   })

@@ -69,8 +69,8 @@ export class Operations {
   }
 
   /**
-   * aᵀ b: the dot products of a's rows with b's. A trained matrix enters in the graph's type of products, a frozen one in
-   * its own, quantized or not; on the way back both are multiplied in the graph's.
+   * aᵀ b: the dot products of a's rows with b's. A trained matrix enters in the graph's type of products, a frozen or a
+   * quantized one in its own; on the way back all are multiplied in the graph's.
    *
    * @param a [k, m, p, q]
    * @param b [k, n, p·r, q·s], f32: each matrix of a meets r·s of b, as grouped heads do
@@ -78,7 +78,7 @@ export class Operations {
    */
   mulMat(a: Tensor, b: Tensor): Tensor {
     const isHalf = this.graph.products !== "f32" && a.operation === undefined;
-    const left = isHalf && a.gradient ? this.cast(a, this.graph.products) : a;
+    const left = isHalf && a.gradient && a.type === "f32" ? this.cast(a, this.graph.products) : a;
     const pointer = this.#product(left, b);
     return this.graph.record(pointer, "mulMat", "f32", [a, b], { isHalf });
   }

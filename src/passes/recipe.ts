@@ -30,6 +30,7 @@ const calibrationSchema = z.strictObject({
   contextLength: z.number().int().min(8).optional().describe("tokens per window"),
   parseSpecial: z.boolean().optional().describe("read <|im_start|> and the like in the texts as control tokens"),
   effort: z.enum(["fast", "default", "high"]).optional(),
+  recover: z.boolean().optional().describe("trained by the original's predictions after rounding"),
   without: z.array(z.enum(METHOD_PARTS)).optional().describe("parts of the method that are left out"),
   kvCache: z
     .strictObject({ typeK: typeName, typeV: typeName, contextLength: z.number().int().positive() })

@@ -42,6 +42,7 @@ export async function writeCalibratedRecipe(
     contextLength: calibration.contextLength,
     ...(request.parseSpecial && { parseSpecial: true }),
     effort: request.effort ?? "default",
+    ...(request.recover && { recover: true }),
     ...(request.without?.length && { without: [...request.without] }),
     ...optional("kvCache", cache && { typeK: cache.typeK, typeV: cache.typeV, contextLength: cache.contextLength }),
   };
@@ -113,8 +114,8 @@ function refuseMore(request: CalibratedRequest, recipe: string): void {
       hint: "Leave one of them out",
     });
   }
-  const { calibrate, size, kvCache, table, minimize, effort, contextLength, parseSpecial, without } = request;
-  const more = [calibrate, size, kvCache, table, minimize, effort, contextLength, parseSpecial, without];
+  const { calibrate, size, kvCache, table, minimize, effort, contextLength, parseSpecial, without, recover } = request;
+  const more = [calibrate, size, kvCache, table, minimize, effort, contextLength, parseSpecial, without, recover];
   if (more.every((one) => one === undefined)) return;
   throw new UsageError("A recipe says all that is to be done, and more options are given", {
     hint: `Write them into "${recipe}", or leave the recipe out`,

@@ -52,7 +52,14 @@ export async function readCalibrationSources(
 export async function checkSources(
   { texts, statistics }: CalibrationSources,
   model: Pick<Model, "tensors">,
-  wanted: { isSized: boolean; hasTable: boolean; writesTable: boolean; readsText: boolean; choosesCache: boolean },
+  wanted: {
+    isSized: boolean;
+    hasTable: boolean;
+    writesTable: boolean;
+    readsText: boolean;
+    choosesCache: boolean;
+    recovers: boolean;
+  },
 ): Promise<string[]> {
   if (!statistics) return [];
   await using finished = await openFinishedInputs(statistics.path);
@@ -73,6 +80,11 @@ export async function checkSources(
   if (wanted.choosesCache) {
     throw new UsageError("Types of the KV cache are chosen by their divergence, which takes a text to measure", {
       hint: "Add --calibrate text.txt beside the statistics; without one give the size in bytes, and no --kv-cache",
+    });
+  }
+  if (wanted.recovers) {
+    throw new UsageError("Recovery learns from the original's predictions, which takes a text", {
+      hint: "Leave --recover out, or add --calibrate text.txt",
     });
   }
   if (wanted.writesTable) {

@@ -21,6 +21,8 @@ export interface EffortPlan {
   mixTrials: number;
   /** How the final rows are rounded. */
   rounding: Effort;
+  /** Steps of training after it, where that is asked for. */
+  recoverySteps: number;
 }
 
 export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
@@ -34,6 +36,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     driftGroups: 0,
     mixTrials: 0,
     rounding: "default",
+    recoverySteps: 24,
   },
   default: {
     statisticsTokens: 32768,
@@ -45,6 +48,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     driftGroups: 5,
     mixTrials: 0,
     rounding: "default",
+    recoverySteps: 64,
   },
   high: {
     statisticsTokens: 131072,
@@ -56,6 +60,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     driftGroups: 8,
     mixTrials: 64,
     rounding: "high",
+    recoverySteps: 192,
   },
 };
 

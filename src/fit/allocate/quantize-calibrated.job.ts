@@ -27,12 +27,12 @@ import type { Measurements } from "./measurement-schema.js";
 import { NOMINAL_ERRORS } from "./layer-error.js";
 import type { MethodPart } from "../../passes/quantize/method-parts.js";
 import { measureTensors } from "./measure-tensors.js";
+import { type Finish, finishMix } from "./finish-mix.js";
 import { factsOfFile } from "./facts-of-file.js";
 import { openFinishedInputs } from "./finished-inputs.js";
 import { mixLabel } from "./mix-label.js";
 import { RankWatch, type WatchedInput, textRemedy } from "./rank-watch.js";
 import { pinnedTypes } from "./pinned-types.js";
-import { OUTPUT_NORM, recoverOutputGain } from "./recover-output-gain.js";
 import { RoundedTensors } from "./rounded-tensors.js";
 import { roundByFile } from "./round-by-file.js";
 import { roundInOrder } from "./round-in-order.js";
@@ -41,7 +41,7 @@ import { type Allocation, reassign, typesOf } from "./allocate.js";
 import { improveMix } from "./improve-mix.js";
 import { TrialMix } from "./trial-mix.js";
 import { openTypes, solveMix } from "./solve-mix.js";
-import { type Divergence, WeightLab } from "./weight-lab.js";
+import { WeightLab } from "./weight-lab.js";
 
 export interface CalibratedJobInput {
   input: string;
@@ -59,6 +59,8 @@ export interface CalibratedJobInput {
   minimize: "size" | "latency";
   effort: Effort;
   without: MethodPart[];
+  /** Train what the types leave free after rounding. */
+  recover: boolean;
   threads?: number | undefined;
   /** Measurements of an earlier run, from which types are chosen without measuring again. */
   table?: Pick<Measurements, "tensors" | "kvCache"> | undefined;
@@ -77,7 +79,9 @@ export interface CalibratedJobOutput {
   /** Of the whole mix, from the sum of its parts. */
   predictedDivergence?: number;
   /** Of the whole mix, on the part of the calibration text that no Hessian saw; absent without a text, as what follows. */
-  divergence?: Omit<Divergence, "windowMeans" | "seconds">;
+  divergence?: Finish["divergence"];
+  /** What training after rounding came to. */
+  recovery?: NonNullable<Finish["recovery"]>;
   contextLength?: number;
   measurementWindows?: number;
   /** Those of them that substitutions are measured on. */
@@ -144,7 +148,16 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
   await (finished
     ? roundByFile({ ...common, finished, source: lab.source, ggml: engine })
     : roundFollowingDrift({ ...common, threads, groups, driftShare: DRIFT_SHARE }));
-  const divergence = await verify(lab, changed, rounded, { isRecovering: !job.without.includes("recovery") });
+  const finish = await finishMix({
+    ...shared,
+    model,
+    types: changed,
+    rounded,
+    fitsGain: !job.without.includes("recovery"),
+    training: job.recover
+      ? { windows: windows.statistics, firstScored, steps: effort.recoverySteps, threads }
+      : undefined,
+  });
   const sizeBytes = await write(job, model, choice.assignments, rounded);
   return {
     sizeBytes,
@@ -153,7 +166,7 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     ...(cache && { cache }),
     cachesMeasured: meter.added,
     ...(choice.predicted !== undefined && { predictedDivergence: choice.predicted }),
-    divergence,
+    ...finish,
     ...facts(windows),
     probeWindows: probeWindowsOf(job, windows),
     warnings: watch.warnings(textRemedy(job.effort, contextLength)),
@@ -314,21 +327,6 @@ export function evenMeasurements(
       return [name, { type, shape: [...shape], types: { q4_0: { layerError: NOMINAL_ERRORS.q4_0!, divergence } } }];
     }),
   );
-}
-
-/** Measures the file that is to be, in place of the lab's model; what is fitted again meanwhile joins the bytes. */
-async function verify(
-  lab: WeightLab,
-  types: ReadonlyMap<string, GgmlType>,
-  rounded: RoundedTensors,
-  { isRecovering }: { isRecovering: boolean },
-): Promise<NonNullable<CalibratedJobOutput["divergence"]>> {
-  lab.releaseModel();
-  using real = lab.realModel({ types, bytes: (name) => rounded.get(name)! });
-  const recovered = isRecovering ? recoverOutputGain(lab, real) : { divergence: real.divergence() };
-  if (recovered.bytes) await rounded.set(OUTPUT_NORM, recovered.bytes);
-  const { windowMeans: _means, seconds: _seconds, ...divergence } = recovered.divergence;
-  return divergence;
 }
 
 /** Writes the file. @returns its bytes */

@@ -78,7 +78,7 @@ test.each([
     asked.push(types);
     return evenMeasurements(model.tensors, types.keys());
   };
-  const how = { parseSpecial: false, minimize: "size", effort: "fast" } as const;
+  const how = { parseSpecial: false, recover: false, minimize: "size", effort: "fast" } as const;
   const goal = { fileBytes: Math.floor(0.4 * model.fileSizeBytes!) };
   const pins = [{ pattern: "ffn_up", type: "q8_0" as const }];
   const job = { ...how, texts: [], without: [], input, output: at("out.gguf"), goal, pins, writesTable };

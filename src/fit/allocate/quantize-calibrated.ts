@@ -4,6 +4,7 @@ import { stat } from "node:fs/promises";
 
 import { UsageError } from "../../errors.js";
 import { GGML_TYPES, type GgmlType } from "../../formats/gguf/ggml-types.js";
+import { llamaShape } from "../../graph/llama.js";
 import { diagnosing } from "../../model/diagnose.js";
 import type { Model } from "../../model/model.js";
 import { openModel } from "../../model/open.js";
@@ -73,6 +74,8 @@ export interface CalibratedRequest extends Omit<Partial<QuantizeOptions>, "type"
   effort?: Effort | undefined;
   /** Parts of the method to leave out, for comparisons. */
   without?: readonly MethodPart[] | undefined;
+  /** After rounding, train norms, scales and codes by the original's predictions. Wants a text. */
+  recover?: boolean | undefined;
   /** File of measurements: read where it is there, else written. Another size is then solved without measuring. */
   table?: string | undefined;
   /** Say what would be written, and write nothing: types from a table that is there. */
@@ -102,7 +105,7 @@ export interface CalibratedResult {
 export interface CalibrationFacts extends Partial<
   Pick<
     CalibratedJobOutput,
-    "divergence" | "predictedDivergence" | "statisticsTokens" | "contextLength" | "measurementWindows"
+    "divergence" | "recovery" | "predictedDivergence" | "statisticsTokens" | "contextLength" | "measurementWindows"
   >
 > {
   /** Where measurements were written to or read from. */
@@ -202,6 +205,7 @@ async function prepare(request: CalibratedRequest, model: Model, { signal }: Run
   const goal =
     size === undefined ? { options: presetOptions(request) } : await sizeGoal(size, model, { signal, without });
   const cache = cacheWish(request, model);
+  if (request.recover) llamaShape(model); // complains about a family that can't be trained
   const pins = "options" in goal ? [] : pinsOf(request, model);
   const isHashed = request.table !== undefined || saveRecipe !== undefined;
   const source = { sha256: isHashed ? await sha256File(model.parts!, signal) : "", sizeBytes: model.fileSizeBytes! };
@@ -216,6 +220,7 @@ async function prepare(request: CalibratedRequest, model: Model, { signal }: Run
     writesTable: request.table !== undefined && table === undefined,
     readsText: contextLength !== undefined || parseSpecial,
     choosesCache: cache !== undefined || "memory" in goal,
+    recovers: request.recover ?? false,
   };
   const warnings = [...warningsOf(model.tensors.values()), ...(await checkSources(sources, model, wanted))];
   return { sources, goal, cache, pins, source, table, warnings };
@@ -239,6 +244,7 @@ function jobOf(
     minimize: request.minimize ?? "size",
     effort: request.effort ?? "default",
     without: [...(request.without ?? [])],
+    recover: request.recover ?? false,
     threads: request.threads,
     table,
     writesTable: request.table !== undefined && table === undefined,
