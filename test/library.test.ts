@@ -18,6 +18,7 @@ test("the library exports the verbs, the files' readers and writers, and the err
     "adapt",
     "calibrate",
     "chat",
+    "compare",
     "complete",
     "convert",
     "cost",
