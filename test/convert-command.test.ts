@@ -99,7 +99,7 @@ test("pare export ollama writes a Modelfile for a converted model", async () => 
   expect(text).toMatch(/\nLICENSE """apache-2\.0"""\n$/);
   const { stdout } = await pare(args);
   expect(stdout).toMatch(/\n\nollama create tiny -f .*Modelfile\nollama run tiny\n$/);
-  expect((await pare(["export", "vllm", "a.gguf", "b"])).exitCode).toBe(2);
+  expect((await pare(["export", "paper", "a.gguf", "b"])).exitCode).toBe(2);
 });
 
 test("Ctrl-C ends pare pull within a second, and the next run goes on", async () => {
