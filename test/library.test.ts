@@ -16,6 +16,7 @@ afterAll(() => inputs[Symbol.dispose]());
 test("the library exports the verbs, the files' readers and writers, and the errors, and nothing besides", () => {
   const verbs = [
     "calibrate",
+    "compare",
     "chat",
     "complete",
     "convert",
