@@ -17,6 +17,7 @@ test("the library exports the verbs, the files' readers and writers, and the err
   const verbs = [
     "adapt",
     "calibrate",
+    "compare",
     "chat",
     "compare",
     "complete",

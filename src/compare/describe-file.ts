@@ -3,7 +3,7 @@ import type { Integration } from "../evaluate/endpoint/describe-endpoint.js";
 import { openModel } from "../model/open.js";
 
 /** Families that `pare train` goes on with. */
-const TRAINABLE = new Set(["llama"]);
+const TRAINABLE = new Set(["llama", "qwen2", "qwen3"]);
 
 export interface FileIntegration extends Integration {
   sizeBytes: number;

@@ -7,7 +7,7 @@ import type { ComparedContender, Comparison } from "./summarize.js";
 
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 const OWN_STYLE = `
-.scores th[scope="row"] { width: 14rem; font-weight: 550; } .scores td { vertical-align: middle; }
+.scores th[scope="row"] { width: min(14rem, 32%); font-weight: 550; } .scores th small { display: block; font-weight: 400; color: var(--soft); } .scores td { vertical-align: middle; }
 .scores svg { width: 100%; height: 1.1rem; display: block; } .scores rect { fill: var(--accent); opacity: .35; } .scores circle { fill: var(--accent); }
 .scores line { stroke: var(--faint); } .all th[scope="row"] { color: var(--soft); } .all td, .all thead th { min-width: 8rem; overflow-wrap: anywhere; }
 `;

@@ -3,7 +3,10 @@ import { z } from "zod";
 
 const text = z.union([z.string(), z.number()]);
 const METRICS = ["acc", "acc_norm", "exact_match"];
-const FILTERS = ["regex", "take_first", "remove_whitespace", "lowercase"];
+const FILTERS = ["regex", "take_first"];
+
+/** An option that changes what is right, and that no scorer has. */
+const unfollowed = z.union([z.undefined(), z.null(), z.literal(false)], { error: "Pare can't follow this" }).optional();
 
 /** File names by split. */
 const datasetSchema = z.record(z.string(), z.string());
@@ -42,6 +45,9 @@ export const harnessSchema = z
         z.looseObject({
           metric: z.enum(METRICS, { error: `Pare knows ${METRICS.join(", ")}` }),
           ignore_case: z.boolean().optional(),
+          ignore_punctuation: unfollowed,
+          ignore_numbers: unfollowed,
+          regexes_to_ignore: unfollowed,
         }),
       )
       .optional(),
@@ -52,6 +58,7 @@ export const harnessSchema = z
             z.looseObject({
               function: z.enum(FILTERS, { error: `Pare knows ${FILTERS.join(", ")}` }),
               regex_pattern: z.string().optional(),
+              group_select: z.literal(0, { error: "Pare takes the first match" }).optional(),
             }),
           ),
         }),

@@ -97,6 +97,12 @@ test.each([
   ],
   ["another kind of output", "output_type: loglikelihood_rolling\n", /only "multiple_choice" and "generate_until"/],
   ["a metric that is not known", "metric_list: [{ metric: bleu }]\n", /Pare knows acc, acc_norm, exact_match/],
+  [
+    "texts to ignore",
+    "metric_list: [{ metric: exact_match, regexes_to_ignore: [x] }]\n",
+    /regexes_to_ignore": Pare can't follow this/,
+  ],
+  ["another filter", "filter_list: [{ filter: [{ function: lowercase }] }]\n", /Pare knows regex, take_first/],
   ["no choices", "doc_to_choice: null\n", /"doc_to_choice"/],
   [
     "a target that is no choice",
