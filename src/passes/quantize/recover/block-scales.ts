@@ -36,6 +36,10 @@ export class BlockScales implements LearnedWeight {
     this.#factors = new Factors(this.#scales, nearestFloat16);
   }
 
+  get factors(): number {
+    return this.#scales.length;
+  }
+
   update(gradient: Float32Array, step: number, rates: RecoveryRates): Uint8Array {
     const gradients = new Float64Array(this.#scales.length);
     for (let i = 0; i < gradient.length; i++)

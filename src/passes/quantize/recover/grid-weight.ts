@@ -38,6 +38,10 @@ export class GridWeight implements LearnedWeight {
     this.#offsets = new Factors(this.#state.superMins, nearestFloat16);
   }
 
+  get factors(): number {
+    return this.#state.superScales.length + this.#state.superMins.length;
+  }
+
   update(gradient: Float32Array, step: number, rates: RecoveryRates): Uint8Array {
     this.#codes.begin(step);
     const { scaleGradients, offsetGradients } = this.#moveCodes(gradient, rates.code * this.#spacing);

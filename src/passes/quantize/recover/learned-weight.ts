@@ -3,6 +3,8 @@
 
 /** A tensor that learns. */
 export interface LearnedWeight {
+  /** Scales, offsets and values that learn by a factor. */
+  readonly factors: number;
   /**
    * Takes one step.
    *

@@ -56,11 +56,10 @@ export interface Recovery {
   after: number;
 }
 
-/**
- * The largest steps: of the distance between levels for a weight, of its size for a scale or a norm. All scales and norms
- * often want the same, and what they do multiplies through the layers, so that larger steps overshoot.
- */
-export const RECOVERY_RATES: RecoveryRates = { code: 0.004, scale: 0.001 };
+/** The largest steps: of the distance between levels for a weight, of its size for a scale or a norm. */
+export const RECOVERY_RATES: RecoveryRates = { code: 0.004, scale: 0.002 };
+/** Scales and norms of which each may go so far; where there are more, all together go no farther than these would. */
+const FACTORS_FULL = 16_384;
 /** Tokens of a step. */
 const STEP_TOKENS = 1024;
 /** Tokens computed at once: probabilities of all the vocabulary are held for each. */
@@ -75,10 +74,11 @@ const MEMORY_SHARE_MAX = 0.9;
  * @throws {ResourceError} when memory can't hold both models with gradients
  */
 export async function recover(request: RecoveryRequest): Promise<Recovery> {
-  const { windows, steps, measure, rates = RECOVERY_RATES, onProgress } = request;
+  const { windows, steps, measure, onProgress } = request;
   const { sequences, parts } = batchOf(windows);
   using step = buildStep(request, sequences);
   const learned = await fillStep(step, request);
+  const rates = request.rates ?? ratesFor(learned.values());
   const rows = windows.map((window) => sequenceOf(window, request.firstScored));
   const data = new DataOrder(rows, sequences * parts, request.seed ?? 0);
 
@@ -196,6 +196,12 @@ function update(
       return [name, bytes];
     }),
   );
+}
+
+function ratesFor(learned: Iterable<LearnedWeight>): RecoveryRates {
+  const factors = [...learned].reduce((sum, weight) => sum + weight.factors, 0);
+  const { code, scale } = RECOVERY_RATES;
+  return { code, scale: scale * Math.min(1, Math.sqrt(FACTORS_FULL / factors)) };
 }
 
 /** A cosine down to zero. */

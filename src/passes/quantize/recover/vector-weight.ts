@@ -10,6 +10,10 @@ export class VectorWeight implements LearnedWeight {
     this.#factors = new Factors(this.#values);
   }
 
+  get factors(): number {
+    return this.#values.length;
+  }
+
   update(gradient: Float32Array, step: number, rates: RecoveryRates): Uint8Array {
     this.#factors.move(gradient, step, rates.scale);
     return new Uint8Array(this.#values.buffer);
