@@ -29,6 +29,8 @@ export { quantize } from "./passes/quantize/quantize.js";
 export { train } from "./train/train.js";
 export { adapt } from "./passes/adapt/adapt.js";
 export { merge } from "./passes/adapt/merge.js";
+export { BytePairEncoder } from "./vocabulary/byte-pair-encoder.js";
+export { learnVocabulary } from "./vocabulary/learn-vocabulary.js";
 export { serve } from "./serve/serve.js";
 export { openStudio } from "./studio/studio.js";
 
@@ -102,3 +104,5 @@ export type { AdaptRequest, AdapterSettings, AdapterTarget } from "./passes/adap
 export type { AdaptResult } from "./passes/adapt/adapt.js";
 export type { MergeRequest } from "./passes/adapt/merge.js";
 export type { MergedFile } from "./passes/adapt/write-merged.js";
+export type { BytePairVocabulary } from "./vocabulary/byte-pair-encoder.js";
+export type { VocabularyRequest, VocabularyResult } from "./vocabulary/learn-vocabulary.js";

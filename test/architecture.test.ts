@@ -21,6 +21,7 @@ const ORDER = [
   "calibrate",
   "evaluate",
   "train",
+  "vocabulary",
   "passes",
   "curate",
   "fit",

@@ -6,7 +6,7 @@ import type { doctorSchema, inspectSchema, quantizeSchema } from "../src/cli/sch
 import type { evalTaskSchema, evalTextSchema } from "../src/cli/eval-schemas.js";
 import type { EXPORT_DOCUMENTS, convertSchema, pullSchema } from "../src/cli/exchange-schemas.js";
 import type { distillSchema } from "../src/cli/distill-schema.js";
-import type { trainSchema } from "../src/cli/train-schema.js";
+import type { trainSchema, vocabularySchema } from "../src/cli/train-schema.js";
 import {
   type BrowserExportResult,
   type Certificate,
@@ -30,6 +30,7 @@ import {
   type TransformersExportResult,
   type TrainResult,
   type Verdict,
+  type VocabularyResult,
   EXIT_CODES,
   EngineError,
   FormatError,
@@ -47,6 +48,7 @@ import {
   exportTransformers,
   fit,
   inspect,
+  learnVocabulary,
   pull,
   quantize,
   distill,
@@ -67,6 +69,7 @@ test("every verb gives a promise of its result", () => {
   expectTypeOf(fit).returns.resolves.toEqualTypeOf<Certificate>();
   expectTypeOf(distill).returns.resolves.toEqualTypeOf<DistillResult>();
   expectTypeOf(train).returns.resolves.toEqualTypeOf<TrainResult>();
+  expectTypeOf(learnVocabulary).returns.resolves.toEqualTypeOf<VocabularyResult>();
   expectTypeOf(train).parameter(1).toEqualTypeOf<TrainOptions | undefined>();
   expectTypeOf(doctor).returns.resolves.toEqualTypeOf<DoctorReport>();
 });
@@ -74,7 +77,7 @@ test("every verb gives a promise of its result", () => {
 test("long verbs take a signal and a progress callback", () => {
   expectTypeOf<RunOptions["signal"]>().toEqualTypeOf<AbortSignal | undefined>();
   expectTypeOf<NonNullable<RunOptions["onProgress"]>>().toEqualTypeOf<(progress: Progress) => void>();
-  for (const verb of [pull, convert, quantize, calibrate, evaluateText, evaluateTask, fit]) {
+  for (const verb of [pull, convert, quantize, calibrate, learnVocabulary, evaluateText, evaluateTask, fit]) {
     expectTypeOf(verb).parameter(1).toEqualTypeOf<RunOptions | undefined>();
   }
 });
@@ -96,6 +99,7 @@ test("results are what the JSON documents say", () => {
   expectTypeOf<TaskResult>().toExtend<z.input<typeof evalTaskSchema>>();
   expectTypeOf<DoctorReport>().toExtend<z.input<typeof doctorSchema>>();
   expectTypeOf<TrainResult>().toExtend<z.input<typeof trainSchema>>();
+  expectTypeOf<VocabularyResult>().toExtend<z.input<typeof vocabularySchema>>();
   expectTypeOf<DistillResult>().toExtend<z.input<typeof distillSchema>>();
   expectTypeOf<TextResult["klDivergence"]>().toExtend<z.input<typeof evalTextSchema>["klDivergence"]>();
 });

@@ -41,11 +41,20 @@ test("the library exports the verbs, the files' readers and writers, and the err
     "quantize",
     "serve",
     "quantizeCalibrated",
+    "learnVocabulary",
     "train",
     "verify",
   ];
   const errors = ["EngineError", "FormatError", "HubError", "NetworkError", "PareError", "ResourceError", "UsageError"];
-  const models = ["openModel", "saveModel", "readGguf", "writeGguf", "readImportance", "writeImportance"];
+  const models = [
+    "BytePairEncoder",
+    "openModel",
+    "saveModel",
+    "readGguf",
+    "writeGguf",
+    "readImportance",
+    "writeImportance",
+  ];
   const tasks = ["parseTask", "readTask", "listDevices", "readDevice"];
   const certificates = ["certificateSchema", "EXIT_CODES", "renderReport"];
   const arithmetic = ["bitsPerWeight", "kvCacheBytes", "kvCacheBytesPerToken", "memoryBytes", "PRESETS"];

@@ -21,7 +21,15 @@ const QUESTION = { messages: [{ role: "user", content: "i want the back door loc
 /** A server with one cascade called `both`, and what it logs. */
 async function startCascade(rules: object): Promise<{ server: PareServer; entries: LogEntry[] }> {
   const path = folder.path("cascade.json");
-  const all = { version: 1, name: "both", small: "small.gguf", large: BUNDLED, of: "answers", threshold: 0, ...rules };
+  const all = {
+    version: 1,
+    name: "both",
+    small: "small.gguf",
+    large: BUNDLED,
+    of: "answers",
+    threshold: 0,
+    ...rules,
+  };
   writeFileSync(path, JSON.stringify(all));
   const entries: LogEntry[] = [];
   const onRequest = (entry: LogEntry): void => void entries.push(entry);

@@ -19,6 +19,7 @@ import { describeQuantize } from "./command-quantize.js";
 import { describeSuite } from "./command-suite.js";
 import { describeTrain } from "./command-train.js";
 import { describeVerify } from "./command-verify.js";
+import { describeVocabulary } from "./command-vocabulary.js";
 import { describeServe } from "./command-serve.js";
 import { describeStudio } from "./command-studio.js";
 import { addExamples } from "./examples.js";
@@ -54,6 +55,7 @@ export function createProgram(): Command {
     describeConvert,
     describeQuantize,
     describeCalibrate,
+    describeVocabulary,
     describeTrain,
     describeAdapt,
     describeDistill,

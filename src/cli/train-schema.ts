@@ -1,4 +1,4 @@
-// The documents of `pare train --json` and `pare adapt --json`. They stand apart from the others for their length only.
+// The documents of `pare vocabulary`, `pare train` and `pare adapt --json`. They stand apart from the others for their length only.
 import { z } from "zod";
 
 const sizeBytes = z.number().int().nonnegative();
@@ -84,3 +84,19 @@ const learned = trainSchema.extend({
 export const adaptSchema = z
   .union([learned, z.object({ merged: mergedSchema })])
   .describe("what `pare adapt --json` prints; where an adapter is only merged, merged alone");
+
+export const vocabularySchema = z
+  .object({
+    output: z.string(),
+    sizeBytes: sizeBytes.describe("of the file written"),
+    sha256: z.string(),
+    tokens: z.number().int().describe("all of them, fewer than asked for where the text gives no more"),
+    merges: z.number().int(),
+    control: z
+      .array(z.object({ id: z.number().int(), text: z.string() }))
+      .describe("tokens that stand for no text, the one that ends a document first"),
+    bytes: sizeBytes.describe("of the text that it was learned from"),
+    bytesPerToken: z.number().describe("of that text"),
+    seconds: z.number(),
+  })
+  .describe("what `pare vocabulary --json` prints");

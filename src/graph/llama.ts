@@ -169,7 +169,7 @@ export interface TokenBatch {
   readonly positions: Tensor;
   /** By window: f32 [T, T, 1, B], 0 where the query of a row sees a key and −∞ where not. */
   readonly masks: ReadonlyMap<number | undefined, Tensor>;
-  /** i32 [rows]: the places whose logits are wanted; absent: all of them. */
+  /** i32 [R]: the tokens whose logits are wanted; absent where all are. */
   readonly rows?: Tensor | undefined;
 }
 
@@ -183,9 +183,9 @@ export type Parameters = ReadonlyMap<string, Tensor>;
 
 /** What a model makes of a batch. */
 export interface LlamaOutputs {
-  /** What the output matrix is given: the last layer's result, normed; [width, T · B]. */
+  /** What the output matrix is given: the last layer's result, normed; [width, T · B], of a batch's rows alone where it names some. */
   readonly states: Tensor;
-  /** [vocabulary, T · B]; recorded when first asked for. */
+  /** [vocabulary, T · B], or as many as the states. */
   readonly logits: Tensor;
 }
 
@@ -193,7 +193,7 @@ export interface LlamaOutputs {
  * The logits of a batch.
  *
  * @param options.checkpoint keep only each layer's input, and compute the rest again for the gradients
- * @returns [vocabulary, rows wanted]
+ * @returns [vocabulary, T · B], or [vocabulary, R] of the batch's rows
  */
 export function llamaLogits(
   f: Operations,

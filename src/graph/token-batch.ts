@@ -24,38 +24,40 @@ export interface BatchInputs extends TokenBatch {
   readonly length: number;
   readonly sequences: number;
   readonly vocabulary: number;
-  /** Targets of a sequence that can count. */
-  readonly targetsMax: number;
 }
 
 /**
  * Declares the inputs of batches of one size.
  *
  * @param size.windows of the model's layers
- * @param size.targetsMax targets of a sequence that count, at most: logits are computed for so many, by default for all
+ * @param size.targetsMax targets that count in a batch at most: logits are computed for so many, by default for all
  */
 export function declareBatch(
   store: TensorStore,
-  size: Pick<BatchInputs, "sequences" | "length" | "vocabulary"> & {
+  size: {
+    sequences: number;
+    length: number;
+    vocabulary: number;
     windows: readonly (number | undefined)[];
     targetsMax?: number | undefined;
   },
 ): BatchInputs {
-  const { sequences, length, windows, targetsMax = length } = size;
-  const [places, rows] = [sequences * length, sequences * targetsMax];
+  const { sequences, length, windows, targetsMax = Infinity } = size;
+  const rows = sequences * length;
+  const isSparse = targetsMax < rows;
+  const targets = isSparse ? targetsMax : rows;
   const mask = (window: number | undefined): Tensor =>
     store.declare(`mask${window === undefined ? "" : ` of window ${window}`}`, "f32", [length, length, 1, sequences]);
   return {
     ...size,
-    targetsMax,
-    tokens: store.declare("tokens", "i32", [places]),
-    positions: store.declare("positions", "i32", [places]),
-    rows: targetsMax < length ? store.declare("rows", "i32", [rows]) : undefined,
+    tokens: store.declare("tokens", "i32", [rows]),
+    positions: store.declare("positions", "i32", [rows]),
     masks: new Map([...new Set(windows)].map((window) => [window, mask(window)])),
+    rows: isSparse ? store.declare("target rows", "i32", [targets]) : undefined,
     targets: {
-      indices: store.declare("target indices", "i32", [rows]),
-      shares: store.declare("target shares", "f32", [1, rows]),
-      weights: store.declare("target weights", "f32", [1, rows]),
+      indices: store.declare("target indices", "i32", [targets]),
+      shares: store.declare("target shares", "f32", [1, targets]),
+      weights: store.declare("target weights", "f32", [1, targets]),
     },
     seed: store.declare("seed", "f32", [1]),
   };
@@ -65,7 +67,7 @@ export function declareBatch(
  * Fills the inputs.
  *
  * @param weightTotal what the targets' weights are divided by: their sum over all batches of a step makes it their mean
- * @throws {RangeError} when a token is beyond the vocabulary, or more targets count than the batch was declared for
+ * @throws {RangeError} when a token is beyond the vocabulary, or more targets count than were declared
  */
 export function fillBatch(
   store: TensorStore,
@@ -73,7 +75,7 @@ export function fillBatch(
   batch: readonly Sequence[],
   weightTotal: number,
 ): void {
-  const { length, sequences, vocabulary, targetsMax } = inputs;
+  const { length, sequences, vocabulary } = inputs;
   if (batch.length !== sequences || batch.some(({ tokens }) => tokens.length !== length))
     throw new RangeError(`A batch of ${sequences} sequences of ${length} tokens is wanted`);
   const tokens = joined(batch.map((row) => row.tokens));
@@ -82,38 +84,31 @@ export function fillBatch(
     if (!(token >= 0 && token < vocabulary))
       throw new RangeError(`Token ${token} is beyond the ${vocabulary} of the model`);
   }
-  const rows = Int32Array.from(
-    batch.flatMap((sequence, i) => countedPlaces(sequence, targetsMax).map((j) => i * length + j)),
-  );
-  const weights = batch.flatMap((sequence) => [...sequence.weights]);
+  const weights = batch.flatMap((row) => [...row.weights]);
+  const rows = rowsOf(inputs, weights);
   const shares = Float32Array.from(rows, (row) => weights[row]! / weightTotal);
   store.write(inputs.tokens, tokens);
   store.write(inputs.positions, joined(batch.map(positionsOf)));
+  if (inputs.rows) store.write(inputs.rows, rows);
   store.write(
     inputs.targets.indices,
-    rows.map((place, row) => row * vocabulary + targets[place]!),
+    rows.map((row, i) => i * vocabulary + targets[row]!),
   );
   store.write(inputs.targets.shares, shares);
   store.write(inputs.targets.weights, shares);
   store.write(inputs.seed, Float32Array.of(1));
-  if (inputs.rows) store.write(inputs.rows, rows);
   for (const [window, mask] of inputs.masks) store.write(mask, maskOf(batch, length, window));
 }
 
-/** Targets of a sequence that count. */
-export function countedTargets({ weights }: Sequence): number {
-  return weights.reduce((count, weight) => count + (weight > 0 ? 1 : 0), 0);
-}
-
-/** The places whose targets count, filled up with some that don't. */
-function countedPlaces(sequence: Sequence, targetsMax: number): number[] {
-  const places = Array.from(sequence.weights.keys());
-  if (targetsMax === places.length) return places;
-  const counted = places.filter((i) => sequence.weights[i]! > 0);
-  if (counted.length > targetsMax)
-    throw new RangeError(`A sequence has ${counted.length} targets that count, ${targetsMax} at most are wanted`);
-  const others = places.filter((i) => !(sequence.weights[i]! > 0));
-  return [...counted, ...others.slice(0, targetsMax - counted.length)];
+/** The tokens whose logits are computed: all, or those that count, filled up with others that don't. */
+function rowsOf({ rows, targets }: BatchInputs, weights: readonly number[]): Int32Array {
+  if (!rows) return Int32Array.from(weights.keys());
+  const count = targets.indices.shape[0];
+  const counting = [...weights.keys()].filter((row) => weights[row] !== 0);
+  if (counting.length > count)
+    throw new RangeError(`A batch of ${count} targets at most is wanted, ${counting.length} count`);
+  const others = [...weights.keys()].filter((row) => weights[row] === 0);
+  return Int32Array.from([...counting, ...others.slice(0, count - counting.length)]);
 }
 
 /** Places in the document. */

@@ -85,6 +85,25 @@ function counts({ weights }: Sequence): boolean {
   return weights.some((weight) => weight > 0);
 }
 
+/** Targets of a sequence that count. */
+export function countingTargets({ weights }: Sequence): number {
+  return weights.reduce((count, weight) => count + (weight > 0 ? 1 : 0), 0);
+}
+
+/** With more of the tokens than that, picking out those that count saves too little. */
+const SPARSE_SHARE_MAX = 0.75;
+
+/** The most targets that so many sequences of these can have; undefined where that is most of their tokens. */
+export function targetsMaxOf(sequences: readonly Sequence[], count: number): number | undefined {
+  const targets = sequences.map(countingTargets);
+  const most = targets
+    .toSorted((a, b) => b - a)
+    .slice(0, count)
+    .reduce((a, b) => a + b, 0);
+  const tokens = count * Math.max(0, ...sequences.map(({ weights }) => weights.length));
+  return most < SPARSE_SHARE_MAX * tokens ? most : undefined;
+}
+
 /**
  * Takes the end of the text for validation: the last documents, and of the one in which the cut falls its end.
  *

@@ -71,8 +71,9 @@ export async function runTraining(plan: RunPlan, listener: RunListener): Promise
   const { step: trainer, settings, validation } = plan;
   await mkdir(plan.folder, { recursive: true });
   const checkpoint = join(plan.folder, CHECKPOINT_NAME);
-  const learned = [...trainer.parameters].filter(([, { gradient }]) => gradient);
-  const tensors = new Map([...learned, ...trainer.optimizer.states]);
+  // What is frozen stays as the model's file has it, and the run's identity knows that file.
+  const trained = [...trainer.parameters].filter(([, { gradient }]) => gradient);
+  const tensors = new Map([...trained, ...trainer.optimizer.states]);
   const found = await readCheckpoint(checkpoint, plan.identity, trainer.store, tensors);
   const state: RunState = found ?? { step: 0, validationsSinceBest: 0 };
   const resumedFrom = state.step;

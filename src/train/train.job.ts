@@ -3,9 +3,10 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 
 import { PareError } from "../errors.js";
+import type { Metadata } from "../formats/gguf/metadata.js";
 import { llamaShape } from "../graph/llama.js";
 import { readParameters, writtenParameters } from "../graph/parameters.js";
-import { type Sequence, countedTargets } from "../graph/token-batch.js";
+import type { Sequence } from "../graph/token-batch.js";
 import { type Model, elementCount } from "../model/model.js";
 import { openModel } from "../model/open.js";
 import { saveModel } from "../model/save.js";
@@ -21,7 +22,7 @@ import { readExamples } from "./examples.js";
 import { FILE_TYPES } from "./file-types.js";
 import { buildStep } from "./memory.js";
 import { initializeParameters, newMetadata, newShape } from "./new-model.js";
-import { DataOrder, packSequences, requireSequence, splitValidation } from "./pack.js";
+import { DataOrder, countingTargets, packSequences, requireSequence, splitValidation, targetsMaxOf } from "./pack.js";
 import { CHECKPOINT_NAME, type RunOutcome, runTraining } from "./run.js";
 import { type TrainRequest, type TrainSettings, resolveBatch, resolveSettings } from "./settings.js";
 import { DivergedError, type TrainingStep } from "./training-step.js";
@@ -52,7 +53,7 @@ export async function run(request: TrainJobInput, context: JobContext): Promise<
   const engine = loadEngine();
   await using source = await openModel((request.model ?? request.vocabulary)!);
   const shape = request.model === undefined ? newShape(request.shape!, vocabularySize(source)) : llamaShape(source);
-  const { data, validation, settings, hashes, targetsMax } = await prepareData(engine, request, source);
+  const { data, validation, settings, targetsMax, hashes } = await prepareData(engine, request, source);
 
   using threadPool = ThreadPool.create(engine, settings.threads);
   using backend = CpuBackend.create(engine, settings.threads, threadPool);
@@ -60,7 +61,9 @@ export async function run(request: TrainJobInput, context: JobContext): Promise<
   if (request.model === undefined) initializeParameters(step.store, step.parameters, shape.layers, settings.seed);
   else await readParameters(step.store, step.parameters, source);
   const metadata =
-    request.model === undefined ? newMetadata(shape, source.metadata, settings.contextLength) : source.metadata.clone();
+    request.model === undefined
+      ? newMetadata(shape, source.metadata, settings.contextLength)
+      : goneOnMetadata(source, settings.contextLength);
   const written = (type: "f32" | "f16" | "bf16") => ({
     metadata: metadata.set("general.file_type", "uint32", FILE_TYPES[type]),
     tensors: writtenParameters(step.store, step.parameters, type),
@@ -92,6 +95,14 @@ export async function run(request: TrainJobInput, context: JobContext): Promise<
   });
 }
 
+/** A model that went on with longer sequences is one for those. */
+function goneOnMetadata({ metadata, spec }: Model, contextLength: number): Metadata {
+  const copy = metadata.clone();
+  return contextLength > spec.contextLength
+    ? copy.set(`${spec.architecture}.context_length`, "uint32", contextLength)
+    : copy;
+}
+
 export function vocabularySize({ metadata, spec }: Model): number {
   return metadata.array("tokenizer.ggml.tokens")?.length ?? spec.vocabularySize;
 }
@@ -110,10 +121,7 @@ export async function prepareData(engine: Engine, request: TrainJobInput, { spec
     validationSequences: validation.length,
     threads: request.threads ?? physicalCores(),
   });
-  const targetsMax = [...sequences, ...validation].reduce(
-    (most, sequence) => Math.max(most, countedTargets(sequence)),
-    0,
-  );
+  const targetsMax = targetsMaxOf([...sequences, ...validation], batch.microBatch);
   return { data, validation, settings, targetsMax, hashes: hashOf([documents.train, documents.validation]) };
 }
 
@@ -160,7 +168,7 @@ export async function takeBest(path: string, step: TrainingStep): Promise<void> 
 
 /** Targets that a validation looks at. */
 export function validationTargets(validation: readonly Sequence[]): number {
-  return validation.reduce((sum, sequence) => sum + countedTargets(sequence), 0);
+  return validation.reduce((sum, sequence) => sum + countingTargets(sequence), 0);
 }
 
 export function outputOf(

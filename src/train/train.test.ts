@@ -47,6 +47,18 @@ test("train() goes on from a model, and its loss falls", async () => {
   expect(readdirSync(folder.path("out.gguf.run"))).toEqual(["metrics.jsonl"]);
 });
 
+test("train() on longer sequences than the model was for writes a model for those", async () => {
+  using folder = temporaryFolder();
+  const lengths: number[] = [];
+  for (const contextLength of [16, 300]) {
+    const output = folder.path(`${contextLength}.gguf`);
+    await train({ ...BASE, model, texts: [text], output, steps: 1, batch: 1, contextLength });
+    await using written = await openModel(output);
+    lengths.push(written.spec.contextLength);
+  }
+  expect(lengths).toEqual([256, 300]);
+});
+
 test.each(["llama", "qwen2", "qwen3"] as const)(
   "train() makes a new %s that llama.cpp runs with the same loss",
   async (architecture) => {

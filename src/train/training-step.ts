@@ -29,7 +29,7 @@ export interface StepSettings {
   optimizerSettings: OptimizerSettings;
   /** The largest norm of all gradients together; larger ones are scaled down to it. */
   clipNorm: number;
-  /** Targets of a sequence that count, at most; logits are computed for so many. By default all. */
+  /** Targets that count in a micro-batch at most: where they are few, as with labels, logits are computed for them alone. */
   targetsMax?: number | undefined;
   /** The graph's parameters, and which of them learn; by default all that the shape has, all trained. */
   parameters?: ParameterPlan | undefined;
@@ -100,12 +100,7 @@ export class TrainingStep implements Disposable {
       settings.parameters,
     );
     this.#trained = [...this.parameters.values()].filter(({ gradient }) => gradient);
-    this.#inputs = declareBatch(this.store, {
-      sequences: microBatch,
-      length: contextLength,
-      targetsMax,
-      ...shape,
-    });
+    this.#inputs = declareBatch(this.store, { sequences: microBatch, length: contextLength, ...shape, targetsMax });
     this.#objective = objectiveOf(this.store, this.#inputs);
     this.optimizer = makeOptimizer(settings.optimizer, this.store, this.parameters, settings.optimizerSettings);
     const graph = (): Graph => Graph.create(backend, { products });

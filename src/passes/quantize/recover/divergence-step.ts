@@ -49,8 +49,8 @@ export class DivergenceStep implements Disposable {
       { isTrained: () => false },
     );
     this.rounded = declareLearned(this.store, shape, settings);
-    this.#inputs = declareBatch(this.store, { sequences, length, targetsMax, ...shape });
     const rows = sequences * targetsMax;
+    this.#inputs = declareBatch(this.store, { sequences, length, ...shape, targetsMax: rows });
     const probabilities = this.store.declare("original probabilities", "f32", [shape.vocabulary, rows]);
     this.#teacher = Graph.create(backend);
     this.#student = Graph.create(backend, { products });
