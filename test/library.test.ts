@@ -19,7 +19,6 @@ test("the library exports the verbs, the files' readers and writers, and the err
     "calibrate",
     "compare",
     "chat",
-    "compare",
     "complete",
     "convert",
     "cost",

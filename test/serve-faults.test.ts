@@ -184,7 +184,9 @@ describe("keys", () => {
         Array.from({ length: count }, async () => (await post(guarded, "/v1/completions", SHORT, as(key))).status),
       );
     expect((await statuses("sk-bob-000002", 4)).sort()).toEqual([200, 200, 429, 429]);
-    expect((await statuses("sk-carol-0003", 3)).sort()).toEqual([200, 429, 429]);
+    const streaming = await post(guarded, "/v1/completions", { ...LONG, stream: true }, as("sk-carol-0003"));
+    expect(await statuses("sk-carol-0003", 2)).toEqual([429, 429]);
+    expect(await streaming.text()).toMatch(/"usage"|\[DONE\]/);
     expect(await statuses("sk-carol-0003", 1)).toEqual([200]);
     expect(await statuses("sk-alice-0001", 4)).toEqual([200, 200, 200, 200]);
   });
