@@ -15,6 +15,7 @@ interface ServeFlags {
   fast?: boolean;
   exact?: boolean;
   cascade?: string[];
+  route?: string;
   draft?: string[];
   apiKeyFile?: string;
   cors?: string[];
@@ -40,6 +41,7 @@ export function describeServe(program: Command): void {
         repeatable: true,
       }),
     )
+    .addOption(option("--route <file>", "YAML file that says which model answers which task", { completes: "file" }))
     .addOption(
       option(
         "--draft <file>",
@@ -80,17 +82,19 @@ export function describeServe(program: Command): void {
     "pare serve model.gguf",
     "pare serve small=model-q4.gguf large=model-f16.gguf --port 9000",
     "pare serve model.gguf --host 0.0.0.0 --api-key-file keys.txt",
+    "pare serve commands=small.gguf writing=large.gguf --route routes.yaml",
     "pare serve --cascade pare-out/cascade.json",
   ]);
 }
 
 async function serveUntilStopped(invocation: Invocation, flags: ServeFlags, models: string[]): Promise<void> {
   const { serve } = await import("../serve/serve.js");
-  const { context, cascade, draft, maxBody, maxTime, maxWaiting, ...rest } = flags;
+  const { context, cascade, route, draft, maxBody, maxTime, maxWaiting, ...rest } = flags;
   await using server = await serve({
     ...rest,
     models,
     cascades: cascade,
+    routes: route,
     drafts: draft,
     contextLength: context,
     bodyBytes: maxBody,

@@ -60,7 +60,7 @@ export function createApp(options: AppOptions): Hono<ServeEnv> {
     c.text(options.metrics.text(models), 200, { "content-type": "text/plain; version=0.0.4" }),
   );
   app.get("/v1/models", (c) => c.json(listModels(models)));
-  app.get("/v1/models/:name{.+}", (c) => c.json(describeModel(models.find(c.req.param("name")))));
+  app.get("/v1/models/:name{.+}", (c) => c.json(describeModel(models.describe(c.req.param("name")))));
   app.get("/api/version", (c) => c.json({ version: options.version }));
   app.get("/api/tags", (c) => ollamaTags(c, options));
   app.get("/api/ps", (c) => ollamaTags(c, options));
@@ -116,7 +116,19 @@ function observe({ log, metrics }: AppOptions) {
 
 function entryOf(c: ServeContext, record: RequestRecord): LogEntry {
   const { draftTokens, draftAccepted } = record;
-  const { model, answeredBy, error, body, promptTokens, cachedTokens, answerTokens, firstTextAt, startedAt } = record;
+  const {
+    task,
+    routedBy,
+    model,
+    answeredBy,
+    error,
+    body,
+    promptTokens,
+    cachedTokens,
+    answerTokens,
+    firstTextAt,
+    startedAt,
+  } = record;
   const isForeseen = error === undefined || failureOf(error).status < 500;
   const milliseconds = (from: number, to: number): number => Math.round((to - from) * 10) / 10;
   return {
@@ -128,6 +140,7 @@ function entryOf(c: ServeContext, record: RequestRecord): LogEntry {
     status: c.req.raw.signal.aborted ? 499 : c.res.status,
     milliseconds: milliseconds(startedAt, performance.now()),
     ...(model === undefined ? {} : { model, promptTokens, cachedTokens, answerTokens }),
+    ...(task === undefined ? {} : { task, routedBy }),
     ...(draftTokens === 0 ? {} : { draftTokens, draftAccepted }),
     ...(answeredBy.length === 0 ? {} : { answeredBy: answeredBy.join(" ") }),
     ...(firstTextAt === undefined ? {} : { firstTokenMilliseconds: milliseconds(startedAt, firstTextAt) }),

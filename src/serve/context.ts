@@ -1,11 +1,12 @@
 // What every route of the server is handed.
 import type { Context } from "hono";
 
-import type { ModelSet } from "./model-set.js";
+import type { ModelSet, ServedModel } from "./model-set.js";
 import type { Scope } from "./answer.js";
 import { RequestError } from "./failure.js";
 import type { Client } from "./guard/api-keys.js";
 import type { RequestRecord } from "./observe/request-record.js";
+import type { Asked, Router } from "./route/router.js";
 
 export interface ServeEnv {
   Variables: { record: RequestRecord; client: Client };
@@ -16,6 +17,8 @@ export type ServeContext = Context<ServeEnv>;
 /** What the server was started with, as routes need it. */
 export interface Surroundings {
   models: ModelSet;
+  /** Where a file says which model answers which task. */
+  router?: Router | undefined;
   /** Bytes of a request's body at most. */
   bodyBytes: number;
   /** A request's time at most. */
@@ -26,16 +29,13 @@ export interface Surroundings {
 }
 
 /**
- * The scope of a request for a model.
+ * The scope of a request, with the model that is to answer it.
  *
- * @throws {RequestError} 404 for an unknown model, 503 when too many wait for it
+ * @throws {RequestError} 404 for an unknown model or task, 503 when too many wait for it
  */
-export function scopeOf(
-  c: ServeContext,
-  { models, requestMs, waitingMax }: Surroundings,
-  name: string | undefined,
-): Scope {
-  const model = models.find(name);
+export function scopeOf(c: ServeContext, around: Surroundings, asked: Omit<Asked, "headerTask">): Scope {
+  const { requestMs, waitingMax } = around;
+  const model = modelOf(c, around, asked);
   const record = c.get("record");
   record.model = model.name;
   if (model.engine.load.waiting >= waitingMax) {
@@ -46,6 +46,24 @@ export function scopeOf(
   }
   const signal = AbortSignal.any([c.req.raw.signal, AbortSignal.timeout(requestMs)]);
   return { model, client: c.get("client").name, signal, record };
+}
+
+/** The model by task, else by name; a task is noted, and told to the client. */
+function modelOf(c: ServeContext, { models, router }: Surroundings, asked: Omit<Asked, "headerTask">): ServedModel {
+  const headerTask = c.req.header("x-pare-task");
+  if (!router && headerTask !== undefined) {
+    throw new RequestError(400, `This server knows no tasks, so none called "${headerTask}"`, {
+      param: "X-Pare-Task",
+      code: "task_not_found",
+      hint: "Start it with --route",
+    });
+  }
+  const route = router?.route({ ...asked, headerTask });
+  if (!route) return models.find(asked.model);
+  const { model, task, by } = route;
+  Object.assign(c.get("record"), { task, routedBy: by });
+  c.header("x-pare-task", task);
+  return model;
 }
 
 /**

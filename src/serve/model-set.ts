@@ -45,6 +45,7 @@ export function parseModel(text: string): NamedPath {
 /** Models by name; a request that names none gets the first. */
 export class ModelSet {
   readonly #models = new Map<string, ServedModel>();
+  readonly #aliases = new Map<string, ServedModel>();
 
   /** @throws {UsageError} when two models have one name */
   constructor(models: readonly NamedPath[], start: (model: NamedPath) => Engine) {
@@ -78,6 +79,26 @@ export class ModelSet {
     this.#models.set(name, { ...base, name, cascade });
   }
 
+  /** Models, and names that stand for one of them. */
+  get listed(): ServedModel[] {
+    return [...this, ...this.#aliases.values()];
+  }
+
+  /** Lists a model under a name that stands for it. @throws {UsageError} when there is a model of that name */
+  addAlias(alias: string, name: string): void {
+    if (this.#models.has(alias)) {
+      throw new UsageError(`A model is called "${alias}", which is a name of the routes`, {
+        hint: "Give it another name: NAME=PATH",
+      });
+    }
+    this.#aliases.set(alias, { ...this.#models.get(name)!, name: alias });
+  }
+
+  /** What a listed name stands for. @throws {RequestError} 404 when there is none of that name */
+  describe(name: string | undefined): ServedModel {
+    return this.#aliases.get(name ?? "") ?? this.#aliases.get(name?.replace(/:latest$/, "") ?? "") ?? this.find(name);
+  }
+
   /**
    * The model that a request names. Ollama's clients append `:latest`.
    *
@@ -87,7 +108,7 @@ export class ModelSet {
     const found =
       name === undefined ? [...this][0] : (this.#models.get(name) ?? this.#models.get(name.replace(/:latest$/, "")));
     if (found) return found;
-    const names = [...this.#models.keys()].map((one) => `"${one}"`).join(", ");
+    const names = this.listed.map(({ name: one }) => `"${one}"`).join(", ");
     throw new RequestError(404, `There is no model "${name}"; models here are ${names}`, {
       param: "model",
       code: "model_not_found",

@@ -16,12 +16,16 @@ import { isLoopbackAddress } from "./guard/origin.js";
 import { loadedModel, ModelSet, type NamedPath, parseModel, type ServedModel } from "./model-set.js";
 import { Metrics } from "./observe/metrics.js";
 import type { LogEntry } from "./observe/request-record.js";
+import { readRoutes } from "./route/route-file.js";
+import { Router } from "./route/router.js";
 
 export interface ServeOptions {
   /** GGUF files, each as `path` or `name=path`; none where there are cascades. */
   models: string | readonly string[];
   /** Files of cascades, as `pare fit --cascade` writes them; their models are served, too. */
   cascades?: readonly string[] | undefined;
+  /** YAML file that says which model answers which task. */
+  routes?: string | undefined;
   /** Smaller models that guess tokens ahead, each as `path`, for the first model, or `name=path`. */
   drafts?: readonly string[] | undefined;
   /** Guess also where that was found to be slower: for measuring it. */
@@ -84,6 +88,7 @@ export interface PareServer extends AsyncDisposable {
 export async function serve(options: ServeOptions): Promise<PareServer> {
   options.signal?.throwIfAborted();
   const cascades = await Promise.all((options.cascades ?? []).map(readCascade));
+  const routes = options.routes === undefined ? undefined : await readRoutes(options.routes);
   const named = withCascadeModels(([options.models].flat() as string[]).map(parseModel), cascades);
   if (named.length === 0)
     throw new UsageError("There is no model to serve", { hint: "Name a GGUF file, or a --cascade" });
@@ -97,7 +102,8 @@ export async function serve(options: ServeOptions): Promise<PareServer> {
   let server: PareServer | undefined;
   try {
     for (const cascade of cascades) addCascade(models, cascade);
-    server = await listen(models, keys, { ...options, host, port }); // first: a port that is taken is known before a long load
+    const router = routes && new Router(routes, models);
+    server = await listen(models, keys, { ...options, host, port, router }); // first: a port that is taken is known before a long load
     await untilAborted(Promise.all(models.engines.map(firstLoad)), options.signal);
     return server;
   } catch (error) {
@@ -170,11 +176,12 @@ const CONNECTIONS_MAX = 2048;
 async function listen(
   models: ModelSet,
   keys: ApiKeys,
-  options: ServeOptions & { host: string; port: number },
+  options: ServeOptions & { host: string; port: number; router: Router | undefined },
 ): Promise<PareServer> {
   const { host, port, requestMs = REQUEST_MS } = options;
   const app = createApp({
     models,
+    router: options.router,
     keys,
     limits: new Limits(),
     metrics: new Metrics(),

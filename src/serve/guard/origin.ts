@@ -37,7 +37,7 @@ export function guardOrigin({
     c.header("vary", "origin");
     if (c.req.method !== "OPTIONS") return next();
     c.header("access-control-allow-methods", "GET, POST");
-    c.header("access-control-allow-headers", "authorization, content-type");
+    c.header("access-control-allow-headers", "authorization, content-type, x-pare-task");
     c.header("access-control-max-age", "600");
     return c.body(null, 204);
   };

@@ -9,6 +9,7 @@ export class Metrics {
   readonly #requests = new Map<string, number>();
   readonly #tokens = new Map<string, number>();
   readonly #answeredBy = new Map<string, number>();
+  readonly #routed = new Map<string, number>();
   readonly #duration = new Histogram();
   readonly #firstToken = new Histogram();
 
@@ -23,6 +24,8 @@ export class Metrics {
       add(this.#tokens, labels({ model, kind: "draft" }), entry.draftTokens);
       add(this.#tokens, labels({ model, kind: "draft_accepted" }), entry.draftAccepted ?? 0);
     }
+    const { task, routedBy } = entry;
+    if (task !== undefined && routedBy !== undefined) add(this.#routed, labels({ model, task, by: routedBy }), 1);
     for (const by of entry.answeredBy?.split(" ") ?? []) add(this.#answeredBy, labels({ model, by }), 1);
     this.#duration.add(entry.milliseconds / 1000);
     if (entry.firstTokenMilliseconds !== undefined) this.#firstToken.add(entry.firstTokenMilliseconds / 1000);
@@ -46,6 +49,7 @@ export class Metrics {
         "Answers of cascades by whose answer was taken",
         this.#answeredBy,
       ),
+      family("pare_routed_requests_total", "counter", "Requests by task and what said it", this.#routed),
       this.#duration.text("pare_request_seconds", "Time from a request to the end of its answer"),
       this.#firstToken.text("pare_first_token_seconds", "Time from a request to its answer's first text"),
       family(

@@ -11,6 +11,9 @@ export interface LogEntry {
   status: number;
   milliseconds: number;
   model?: string;
+  /** Where routes are served: the task, and what said it: `header`, `metadata`, `model`, `rule 1` or `default`. */
+  task?: string;
+  routedBy?: string;
   /** Of a cascade: which model's answer it was, or several in the order of a request's answers. */
   answeredBy?: string;
   promptTokens?: number;
@@ -32,6 +35,9 @@ export class RequestRecord {
   readonly startedAt = performance.now();
   client = "";
   model: string | undefined;
+  /** Where a route was taken: the task, and what said it. */
+  task: string | undefined;
+  routedBy: string | undefined;
   /** Of a cascade: whose answers were taken. */
   readonly answeredBy: string[] = [];
   body: unknown;

@@ -4,15 +4,19 @@ import { readJson, scopeOf, type ServeContext, type Surroundings } from "../cont
 import { RequestError } from "../failure.js";
 import { loadedModel } from "../model-set.js";
 import { withToolInstructions } from "../openai/messages.js";
+import { traitsOf } from "../route/choose-task.js";
 import { toolFormatOf } from "../tools/tool-format.js";
 import { questionOf, respond } from "./answers.js";
 import { chatRequest, type ChatRequest } from "./schemas.js";
 
 export async function ollamaChat(c: ServeContext, around: Surroundings): Promise<Response> {
   const request = chatRequest.parse(await readJson(c, around));
-  const scope = scopeOf(c, around, request.model);
-  const { chatTemplate } = await loadedModel(scope.model);
   const { tools = [], messages = [], format } = request;
+  const scope = scopeOf(c, around, {
+    model: request.model,
+    traits: () => traitsOf(messages, { hasTools: tools.length > 0, wantsJson: format !== undefined }),
+  });
+  const { chatTemplate } = await loadedModel(scope.model);
   if (messages.length === 0)
     return c.json({ ...loaded(scope.model.name), message: { role: "assistant", content: "" } });
   if (tools.length > 0 && format !== undefined) {

@@ -9,12 +9,12 @@ import { showRequest } from "./schemas.js";
 
 /** Models in Ollama's shape. */
 export async function ollamaTags(c: ServeContext, { models }: Surroundings): Promise<Response> {
-  return c.json({ models: await Promise.all([...models].map(describe)) });
+  return c.json({ models: await Promise.all(models.listed.map(describe)) });
 }
 
 export async function ollamaShow(c: ServeContext, around: Surroundings): Promise<Response> {
   const { model: name, name: oldName } = showRequest.parse(await readJson(c, around));
-  const served = around.models.find(name ?? oldName);
+  const served = around.models.describe(name ?? oldName);
   const model = await loadedModel(served);
   const { architecture, chatTemplate, contextLength, embeddingLength, parameters } = model;
   return c.json({

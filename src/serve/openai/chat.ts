@@ -7,6 +7,7 @@ import type { LoadedModel, ScoredToken } from "../engine/messages.js";
 import { RequestError } from "../failure.js";
 import { anyObjectGrammar, schemaToGrammar } from "../grammar/schema-to-grammar.js";
 import { loadedModel } from "../model-set.js";
+import { type Traits, traitsOf } from "../route/choose-task.js";
 import { interleave, streamResponse } from "../stream.js";
 import type { ToolCall, ToolDefinition } from "../tools/tool-format.js";
 import { toolFormatOf } from "../tools/tool-format.js";
@@ -21,7 +22,11 @@ import { usageOf } from "./usage.js";
 
 export async function chatCompletions(c: ServeContext, around: Surroundings): Promise<Response> {
   const request = chatRequest.parse(await readJson(c, around));
-  const scope = scopeOf(c, around, request.model);
+  const scope = scopeOf(c, around, {
+    model: request.model,
+    metadataTask: request.metadata?.task,
+    traits: () => traitsOfChat(request),
+  });
   const questions = chatQuestions(request, await loadedModel(scope.model));
   const head = { id: `chatcmpl-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model: scope.model.name };
   if (request.stream) {
@@ -31,6 +36,11 @@ export async function chatCompletions(c: ServeContext, around: Surroundings): Pr
   const answers = await Promise.all(questions.map((question) => askWhole(scope, question)));
   const choices = answers.map((answer, index) => chatChoice(answer, index, request));
   return c.json({ ...head, object: "chat.completion", choices, usage: usageOf(answers) });
+}
+
+function traitsOfChat({ messages, tools = [], tool_choice: choice, response_format: format }: ChatRequest): Traits {
+  const wantsJson = format !== undefined && format.type !== "text";
+  return traitsOf(messages, { hasTools: tools.length > 0 && choice !== "none", wantsJson });
 }
 
 /** What a request asks of the engine, once for each of its answers. */

@@ -6,6 +6,7 @@ import { type AnswerPiece, ask, askWhole, type Question, type Scope, type WholeA
 import { readJson, scopeOf, type ServeContext, type Surroundings } from "../context.js";
 import type { PromptInput } from "../engine/messages.js";
 import { RequestError } from "../failure.js";
+import { traitsOfPrompts } from "../route/choose-task.js";
 import { interleave, streamResponse } from "../stream.js";
 import { sse, sseError } from "./events.js";
 import { completionLikelihoods } from "./likelihoods.js";
@@ -19,7 +20,11 @@ const ANSWERS_MAX = 128;
 
 export async function completions(c: ServeContext, around: Surroundings): Promise<Response> {
   const request = completionRequest.parse(await readJson(c, around));
-  const scope = scopeOf(c, around, request.model);
+  const scope = scopeOf(c, around, {
+    model: request.model,
+    metadataTask: request.metadata?.task,
+    traits: () => traitsOfPrompts(request.prompt),
+  });
   const questions = completionQuestions(request);
   const head = {
     id: `cmpl-${randomUUID()}`,

@@ -5,8 +5,8 @@ import { promptsOf } from "./completions.js";
 import { embeddingRequest } from "./schemas.js";
 
 export async function embeddings(c: ServeContext, around: Surroundings): Promise<Response> {
-  const { input, model, encoding_format: format } = embeddingRequest.parse(await readJson(c, around));
-  const scope = scopeOf(c, around, model);
+  const { input, model, metadata, encoding_format: format } = embeddingRequest.parse(await readJson(c, around));
+  const scope = scopeOf(c, around, { model, metadataTask: metadata?.task });
   const { vectors, tokens } = await embed(scope, promptsOf(input));
   const written = (values: Float32Array): string | number[] =>
     format === "base64" ? base64(values) : Array.from(values);

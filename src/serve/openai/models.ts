@@ -2,7 +2,7 @@
 import type { ModelSet, ServedModel } from "../model-set.js";
 
 export function listModels(models: ModelSet): object {
-  return { object: "list", data: [...models].map(describeModel) };
+  return { object: "list", data: models.listed.map(describeModel) };
 }
 
 export function describeModel({ name, changedAt }: ServedModel): object {

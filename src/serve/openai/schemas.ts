@@ -35,8 +35,12 @@ export const toolSchema = z.object({
   }),
 });
 
+/** Notes of the client's; a task in them says which model answers, where there are routes. */
+const metadata = optional(z.looseObject({ task: optional(z.string()) }));
+
 const sampling = {
   model: optional(z.string()),
+  metadata,
   temperature: optional(z.number().min(0).max(100)),
   top_p: optional(z.number().min(0).max(1)),
   top_k: optional(z.int().min(0)),
@@ -107,6 +111,7 @@ export type CompletionRequest = z.infer<typeof completionRequest>;
 
 export const embeddingRequest = z.object({
   model: optional(z.string()),
+  metadata,
   input: z.union([
     z.string().min(1),
     z.array(z.string().min(1)).min(1).max(2048),
