@@ -36,9 +36,9 @@ code, pre { font-family: var(--mono); font-size: .875em; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; border-radius: 2px; }
 .unseen, .skip:not(:focus) { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 
-.top { display: flex; gap: .4rem 1.4rem; align-items: baseline; flex-wrap: wrap; padding-top: 1.2rem; padding-bottom: .8rem; font-size: .875rem; color: var(--soft); }
+.top { display: flex; gap: .4rem 1.1rem; align-items: baseline; flex-wrap: wrap; padding-top: 1.2rem; padding-bottom: .8rem; font-size: .875rem; color: var(--soft); }
 .top strong { color: var(--ink); font: italic 1.15rem var(--serif); }
-.top nav { display: flex; gap: 1.1rem; flex-wrap: wrap; margin-left: auto; }
+.top nav { display: flex; gap: .2rem .6rem; flex-wrap: wrap; margin-left: auto; }
 .top nav a { color: var(--soft); text-decoration: none; }
 .top nav a:hover { color: var(--ink); text-decoration: underline; }
 button { font: inherit; font-size: .8125rem; color: var(--soft); background: none; border: 1px solid var(--rule); border-radius: 3px; padding: .1rem .6rem; cursor: pointer; }
