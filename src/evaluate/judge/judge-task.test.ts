@@ -31,7 +31,13 @@ const fair = (question: string): string => {
 };
 
 /** Answers as a model gave them, judged. */
-async function judged(judge: object, answers: readonly string[], fields: object = { expect: "plain" }, baseline = "") {
+async function judged(
+  judge: object,
+  answers: readonly string[],
+  fields: object = { expect: "plain" },
+  baseline = "",
+  own: Partial<AskOptions> = {},
+) {
   const lines = answers.map((_, index) => JSON.stringify({ id: `c${index}`, prompt: "Say it", judge, ...fields }));
   const task = parseTask(lines.join("\n"), { path: "t.jsonl" });
   const measured = { tags: [], ended: "end" as const, promptTokens: 1, answerTokens: 1, prefillMs: 1 };
@@ -45,7 +51,7 @@ async function judged(judge: object, answers: readonly string[], fields: object 
   const speed = { seconds: 3, promptTokens: 1, answerTokens: 1, prefillTokensPerSecond: 1, decodeTokensPerSecond: 1 };
   const result = { perCase, speed } as unknown as TaskResult;
   const baselineAnswers = baseline === "" ? {} : Object.fromEntries(perCase.map(({ id }) => [id, baseline]));
-  return judgeTask(result, { model: "m.gguf", task, baselineAnswers }, options);
+  return judgeTask(result, { model: "m.gguf", task, baselineAnswers }, { ...options, ...own });
 }
 
 describe("judgeTask()", () => {
@@ -64,6 +70,23 @@ describe("judgeTask()", () => {
     });
     expect(result.perCase[0]!.judged).toEqual(["One of them is good.\nVerdict: A", "One of them is good.\nVerdict: B"]);
     expect(result.speed.seconds).toBe(3);
+  });
+
+  test("asks a file in one run, and leaves unscored what does not fit it", async () => {
+    const runFile = vi.fn<AskOptions["runFile"]>(async (_model, { cases }) => {
+      const [long, ...short] = cases;
+      const verdict = (text: string): Pick<CaseResult, "answer" | "ended"> => ({ answer: fair(text), ended: "end" });
+      const perCase = short.map(({ id, messages }) => ({ id, ...verdict(messages![0]!.content) }) as CaseResult);
+      return { perCase, excluded: [{ id: long!.id, line: 1, reason: "it needs 900 tokens" }] };
+    });
+    const result = await judged({ model: "/big.gguf", maxTokens: 9 }, ["bad", "good"], undefined, "", { runFile });
+    expect(runFile).toHaveBeenCalledTimes(1);
+    expect(runFile.mock.calls[0]).toMatchObject([
+      "/big.gguf",
+      { cases: Array.from({ length: 4 }, () => ({ maxTokens: 9, stop: [] })) },
+    ]);
+    expect(result.perCase.map(({ score }) => score)).toEqual([null, 1]);
+    expect(result.unscored[0]!.explanation).toBe("the judge gave no answer: it needs 900 tokens");
   });
 
   test("compares with the baseline's answer where nothing is expected", async () => {

@@ -24,8 +24,8 @@ export const SCORERS = {
   chrf,
   constraints,
   code,
-  function: ownFunction,
   judge,
+  function: ownFunction,
 } as const satisfies Record<string, Scorer>;
 
 export type ScorerName = keyof typeof SCORERS;
