@@ -130,6 +130,8 @@ describe("judgeTask()", () => {
     expect(result.perCase.map(({ score }) => score)).toEqual([1, 0.25]);
     expect(result.failures).toMatchObject([{ id: "c1", explanation: "the judge gives grade 2 of 5" }]);
     expect(result.judge!.order).toBeUndefined();
+    const alone = await judged({ endpoint: server.url, model: "big", grades: 5 }, ["bad"], {});
+    expect(alone.score).toMatchObject({ mean: 0.25, low: 0, high: 1 }); // one case tells nothing
   });
 
   test("leaves a case unscored whose question is refused", async () => {
