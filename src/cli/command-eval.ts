@@ -180,7 +180,8 @@ function renderText(result: TextResult): string {
 }
 
 function renderTask(result: TaskResult): string {
-  const { score, baseline, failures, unscored, speed, worstTag, calibration, confusion, repeats, parts } = result;
+  const { score, baseline, failures, unscored, speed, worstTag, calibration, confusion, repeats, parts, judge } =
+    result;
   const halfAnswered = calibration?.abstention.find(({ coverage }) => coverage === 0.5);
   const sections = [
     renderFacts([
@@ -191,6 +192,7 @@ function renderTask(result: TaskResult): string {
         `${formatCount(result.cases)} scored${unscored.length > 0 ? `, ${formatCount(unscored.length)} could not be` : ""}`,
       ],
       ["worst tag", worstTag && `${printable(worstTag.tag)}, ${renderScore(worstTag)}, intervals of all tags at once`],
+      ["judge", judge && renderJudge(judge)],
       ["macro-F1", confusion && percentOf(confusion.macroF1)],
       [
         `right ${repeats?.count} times in a row`,
@@ -214,6 +216,16 @@ function renderTask(result: TaskResult): string {
   if (confusion !== undefined) sections.push(renderConfusion(confusion));
   if (failures.length > 0) sections.push(renderFailures(failures));
   return sections.filter((text) => text !== "").join("\n\n");
+}
+
+/** How far a judge can be trusted. */
+function renderJudge({ judges, unclear, order }: NonNullable<TaskResult["judge"]>): string {
+  const steady =
+    order &&
+    `both orders agree on ${percentOf(order.agreement)} of ${formatCount(order.pairs)}` +
+      (order.kappa === null ? "" : `, kappa ${order.kappa.toFixed(2)}`);
+  const silent = unclear > 0 ? `${formatCount(unclear)} without a verdict` : undefined;
+  return [printable(judges.join(", ")), steady, silent].filter((text) => text !== undefined).join("; ");
 }
 
 /** The parts that are most often wrong. */

@@ -102,6 +102,10 @@ const caseResultSchema = z.object({
   logLikelihoods: z.array(z.number()).optional().describe("for choices: ln p of each, normalized as the case asks"),
   parts: z.record(z.string(), share).optional().describe("fields of an object or constraints, one by one"),
   label: z.string().optional().describe("the label that the answer was read as; empty where it names none"),
+  judged: z
+    .array(z.string())
+    .optional()
+    .describe("what the judge said: of a pair with this answer first and with it second"),
   repeats: z
     .array(z.object({ score: share.nullable(), answer: z.string() }))
     .optional()
@@ -130,6 +134,22 @@ const repeatsSchema = z
   })
   .describe("with repeats: how steady the answers are");
 
+const judgeSchema = z
+  .object({
+    judges: z.array(z.string()).describe("files, or endpoint#model"),
+    cases: z.number().int().describe("answers that were to be judged"),
+    unclear: z.number().int().describe("of them those without a clear verdict, which are not scored"),
+    order: z
+      .object({
+        pairs: z.number().int().describe("with a verdict in both orders"),
+        agreement: share.describe("share of them on which both orders say the same"),
+        kappa: z.number().nullable().describe("the same beyond chance (Cohen); null where all verdicts are one"),
+        firstShare: share.nullable().describe("share of preferred answers that stood first: 0.5 without bias"),
+      })
+      .optional(),
+  })
+  .describe("with the scorer judge: how steady it is");
+
 export const evalTaskSchema = z
   .object({
     model: z.string(),
@@ -150,6 +170,7 @@ export const evalTaskSchema = z
       .optional()
       .describe("with the scorers json and constraints: how often each field or constraint is right"),
     repeats: repeatsSchema.optional(),
+    judge: judgeSchema.optional(),
     failures: z
       .array(z.object({ id: z.string(), expected: z.string(), answer: z.string(), explanation: z.string() }))
       .describe("cases that did not get the full score"),

@@ -13,6 +13,7 @@ export const SCORER_WORDS = [
   "chrf",
   "constraints",
   "code",
+  "judge",
   "function",
 ] as const;
 

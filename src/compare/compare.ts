@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { PareError, UsageError } from "../errors.js";
 import { Endpoint } from "../evaluate/endpoint/endpoint.js";
 import { describeEndpoint, listEndpointModels } from "../evaluate/endpoint/describe-endpoint.js";
+import { refuseJudge } from "../evaluate/judge/judge-task.js";
 import { SCORERS } from "../evaluate/scorers/registry.js";
 import type { Task } from "../evaluate/task.js";
 import { readTask } from "../evaluate/tasks/read-task.js";
@@ -110,6 +111,7 @@ async function taskFor(
 ): Promise<{ task: Task; isAsked: boolean }> {
   const task = await readTask(path, { excludeFaulty });
   const short = { ...task, repeats: 1, cases: task.cases.slice(0, cases) };
+  refuseJudge(short, "a comparison");
   const lacking = short.cases.find((one) => SCORERS[one.scorer].needsBaseline(one));
   if (lacking)
     throw new UsageError(`Cannot compare on "${path}": line ${lacking.line} says not what is right`, {

@@ -13,6 +13,8 @@ import { choose } from "./choose.js";
 import { probabilitiesOf } from "./calibration.js";
 import { ConfidenceMeter, watched } from "./confidence.js";
 import { type GenerateRequest, generate } from "./generate.js";
+import type { AskOptions } from "./judge/ask-judge.js";
+import { isJudged, judgeTask, requireJudges } from "./judge/judge-task.js";
 import { commonPrefix, Lanes } from "./lanes.js";
 import { mergeRepeats, samplerOf } from "./repeats.js";
 import { requireLanguage } from "./run-restricted.js";
@@ -64,12 +66,14 @@ export interface EvaluateTaskRequest extends Omit<TaskRequest, "task">, TaskDefa
   /** Path of the baseline model: cases without `expect` are scored by agreement with its answers. */
   against?: string | undefined;
   backend?: Backend | undefined;
-  /** Called with each case as soon as it is scored; not with those of the baseline. */
+  /** Called with each case as soon as it is answered, and scored unless a judge is to do that; not with those of the baseline. */
   onCase?: (result: CaseResult) => void;
+  /** Milliseconds before a request to a judge is tried again; doubled each time. */
+  waitMs?: number | undefined;
 }
 
 /**
- * Scores a model on a task.
+ * Scores a model on a task. A judge is asked when all answers are there: it is never in memory beside the model.
  *
  * Answers are greedy, unless a case is asked several times, and don't depend on how many cases run at once.
  *
@@ -79,27 +83,32 @@ export interface EvaluateTaskRequest extends Omit<TaskRequest, "task">, TaskDefa
  * const { score } = await evaluateTask({ model: "model.gguf", task: "cases.jsonl" });
  */
 export async function evaluateTask(request: EvaluateTaskRequest, options: RunOptions = {}): Promise<TaskResult> {
-  const { against, backend, scorer, stop, onCase, ...rest } = request;
+  const { against, backend, scorer, stop, onCase, waitMs, ...rest } = request;
   const defaults = { scorer, stop, excludeFaulty: request.excludeFaulty };
   const task = typeof request.task === "string" ? await readTask(request.task, defaults) : request.task;
   const taskRequest: TaskRequest = { ...rest, task };
   requireAllowed(taskRequest);
-  const run = (input: TaskRequest, onCase?: EvaluateTaskRequest["onCase"]): Promise<TaskResult> =>
+  const run = (input: TaskRequest, listener?: EvaluateTaskRequest["onCase"]): Promise<TaskResult> =>
     diagnosing([input.model], () =>
       isolate<TaskRequest, TaskResult>("evaluate/task.job", input, {
         ...options,
         backend,
-        onEvent: (result) => onCase?.(result as CaseResult),
+        onEvent: (result) => listener?.(result as CaseResult),
         what: `running the task on "${input.model}"`,
       }),
     );
-  if (against === undefined) {
-    requireBaseline(taskRequest);
-    return run(taskRequest, onCase);
-  }
-  const baseline = await run({ ...taskRequest, model: against, adapter: undefined, isBaseline: true });
-  const result = await run({ ...taskRequest, baselineAnswers: answersOf(baseline) }, onCase);
-  return { ...result, baseline: { model: against, score: baseline.score, cases: baseline.cases } };
+  const runFile: AskOptions["runFile"] = (file, questions) =>
+    run({ model: file, task: questions, isBaseline: true, excludeFaulty: true, threads: request.threads });
+  const judging: AskOptions = { ...options, waitMs, runFile };
+  if (against === undefined) requireBaseline(taskRequest);
+  await requireJudges(selectCases(taskRequest), request.repeats ?? task.repeats, judging);
+  if (against === undefined) return judgeTask(await run(taskRequest, onCase), taskRequest, judging);
+  const baselineRequest = { ...taskRequest, model: against, adapter: undefined, isBaseline: true };
+  const answered = await run(baselineRequest);
+  const candidateRequest = { ...taskRequest, baselineAnswers: answersOf(answered) };
+  const result = await judgeTask(await run(candidateRequest, onCase), candidateRequest, judging);
+  const { score, cases } = await judgeTask(answered, baselineRequest, judging);
+  return { ...result, baseline: { model: against, score, cases } };
 }
 
 /** Answers by case id, as `baselineAnswers` takes them. */
@@ -144,7 +153,11 @@ export async function evaluateTaskInProcess(
   await runChoices(lanes, plan, request, { ...options, add });
   const decodeMs = await runAnswers(lanes, plan, request, { ...options, add });
   const perCase = cases.map(({ id }) => byId.get(id)!);
-  const summary = summarize(request, cases, perCase, { decodeMs, seconds: (performance.now() - startedAt) / 1000 });
+  const mayLackScores = request.isBaseline || cases.some(isJudged);
+  const summary = summarize({ ...request, isBaseline: mayLackScores }, cases, perCase, {
+    decodeMs,
+    seconds: (performance.now() - startedAt) / 1000,
+  });
   const excluded = [...(request.task.excluded ?? []), ...plan.excluded];
   const { contradictions = [] } = request.task;
   return {

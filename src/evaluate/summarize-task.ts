@@ -59,7 +59,10 @@ export function summarize(
 /** Wilson's interval for right and wrong, Student's where scores lie between. */
 function intervalOf(scored: readonly CaseResult[], confidence = 0.95): Interval {
   const values = scored.map(({ score }) => score!);
-  if (values.some((value) => value !== 0 && value !== 1)) return meanInterval(values, confidence);
+  if (values.some((value) => value !== 0 && value !== 1)) {
+    const interval = meanInterval(values, confidence);
+    return { ...interval, low: Math.max(0, interval.low), high: Math.min(1, interval.high) }; // of one case it is infinite
+  }
   return wilsonInterval(values.filter((value) => value === 1).length, values.length, confidence);
 }
 

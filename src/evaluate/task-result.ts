@@ -3,6 +3,7 @@ import type { CalibrationResult } from "./calibration.js";
 import type { Confusion } from "./confusion.js";
 import type { EndReason } from "./generate.js";
 import type { RepeatResult } from "./repeats.js";
+import type { OrderAgreement } from "./judge/order-agreement.js";
 import type { Interval } from "./statistics.js";
 import type { FaultyCase } from "./task-faults.js";
 
@@ -29,8 +30,22 @@ export interface CaseResult {
   parts?: Record<string, number>;
   /** The label that the answer was read as; "" where it names none. */
   label?: string;
+  /** What the judge said, word for word: of a pair with this answer first and with it second. */
+  judged?: string[];
   /** Where the case was asked several times: each answer; `score` is their mean and `answer` the first that is not right. */
   repeats?: { score: number | null; answer: string }[];
+}
+
+/** What judges came to; see judge/. */
+export interface JudgeResult {
+  /** Files, or `endpoint#model`. */
+  judges: string[];
+  /** Answers that were to be judged. */
+  cases: number;
+  /** Of them those without a clear verdict, which are not scored. */
+  unclear: number;
+  /** Of pairs that were shown in both orders, how far both agree. */
+  order?: OrderAgreement;
 }
 
 export interface TaskFailure {
@@ -58,6 +73,8 @@ export interface TaskResult {
   parts?: Record<string, { mean: number; cases: number }>;
   /** Where cases were asked several times: how steady the answers are. */
   repeats?: RepeatResult;
+  /** Where a model judged: how steady it is. */
+  judge?: JudgeResult;
   failures: TaskFailure[];
   /** Answers that could not be judged; they count neither for nor against. */
   unscored: { id: string; answer: string; explanation: string }[];

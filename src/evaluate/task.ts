@@ -7,6 +7,7 @@ import { z } from "zod";
 import { FormatError, UsageError, messageOf } from "../errors.js";
 import { sha256 } from "../support/files.js";
 import { RESTRICTED_LANGUAGES, type RestrictedLanguage } from "./run-restricted.js";
+import { type JudgeSettings, judgeSchema } from "./judge/judge-settings.js";
 import { type Constraint, constraintSchema } from "./scorers/constraints.js";
 import { isScorerName, SCORER_NAMES, SCORERS, type ScorerName } from "./scorers/registry.js";
 import { type FaultyCase, withoutFaults } from "./task-faults.js";
@@ -50,6 +51,8 @@ export interface TaskCase {
   language?: RestrictedLanguage | undefined;
   /** With function: absolute path of the module that scores. */
   score?: string | undefined;
+  /** With judge: who judges, and by what; a file has its absolute path. */
+  judge?: JudgeSettings | undefined;
   /** Tokens of the answer at most. */
   maxTokens?: number | undefined;
   /** Texts that end the answer; they are no part of it. */
@@ -126,6 +129,7 @@ export const taskCaseSchema = z.strictObject({
   test: z.string().optional().describe("with code: what stands behind it and fails if it is wrong"),
   language: z.enum(RESTRICTED_LANGUAGES).optional().describe("with code: javascript unless given"),
   score: z.string().optional().describe("with function: path of a module that exports score(answer, taskCase)"),
+  judge: judgeSchema.optional().describe("with judge: who judges the answer, and by what"),
   maxTokens: z.number().int().min(1).max(1_000_000).optional().describe("tokens of the answer at most"),
   stop: texts.optional().describe("texts that end the answer"),
   metadata: z.unknown().optional().describe("anything; ignored"),
@@ -220,10 +224,16 @@ function parseCase({ line, value }: TaskRow, options: TaskDefaults & { path: str
     stop: [raw.stop ?? options.stop ?? []].flat(),
     without: raw.without === undefined ? undefined : [raw.without].flat(),
     score: raw.score === undefined ? undefined : resolve(dirname(path), raw.score),
+    judge: raw.judge && besideTask(raw.judge, path),
   };
   const problem = problemOfPrompt(taskCase) ?? SCORERS[scorer].check(taskCase);
   if (problem !== undefined) throw lineError(path, line, problem);
   return taskCase;
+}
+
+/** A judge that is a file stands beside the task. */
+function besideTask(judge: JudgeSettings, path: string): JudgeSettings {
+  return judge.endpoint === undefined ? { ...judge, model: resolve(dirname(path), judge.model) } : judge;
 }
 
 /** Fields that only one scorer reads name that scorer. */
@@ -236,6 +246,7 @@ const SCORER_OF = {
   constraints: "constraints",
   test: "code",
   score: "function",
+  judge: "judge",
 } as const satisfies Partial<Record<keyof TaskCase, ScorerName>>;
 
 function scorerFor(raw: z.infer<typeof taskCaseSchema>): ScorerName | undefined {
@@ -253,7 +264,7 @@ function problemOfPrompt({ prompt, messages, stop }: TaskCase): string | undefin
 function problemOf(value: unknown, error: z.ZodError): string {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return "it is not a JSON object";
   const issue = error.issues[0]!;
-  if (issue.code === "unrecognized_keys") {
+  if (issue.code === "unrecognized_keys" && issue.path.length === 0) {
     const known = Object.keys(taskCaseSchema.shape).join(", ");
     return `the field "${issue.keys[0]}" is unknown: there are ${known}`;
   }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 
 import { ChatTemplate } from "../evaluate/chat-template.js";
 import { Contention } from "../evaluate/contention.js";
+import { refuseJudge } from "../evaluate/judge/judge-task.js";
 import { runPairedTrial } from "../evaluate/paired-trial.js";
 import { MAX_TOKENS_DEFAULT } from "../evaluate/task-plan.js";
 import type { Task, TaskCase } from "../evaluate/task.js";
@@ -48,6 +49,7 @@ export async function createTaskYardstick(
   options: RunOptions,
 ): Promise<Yardstick> {
   const task = await readTask(request.task!, { scorer: request.scorer, excludeFaulty: request.excludeFaulty });
+  refuseJudge(task, "a fit");
   const base = bases[0]!;
   const parts = splitCases(task.cases, ({ prompt, messages }) => prompt ?? JSON.stringify(messages), request.seed);
   const answerTokens = Math.max(...task.cases.map(({ maxTokens }) => maxTokens ?? MAX_TOKENS_DEFAULT));

@@ -7,6 +7,7 @@ import { contains } from "./contains.js";
 import { exact } from "./exact.js";
 import { ownFunction } from "./function.js";
 import { json } from "./json.js";
+import { judge } from "./judge.js";
 import { label } from "./label.js";
 import { numeric } from "./numeric.js";
 import { regex } from "./regex.js";
@@ -23,6 +24,7 @@ export const SCORERS = {
   chrf,
   constraints,
   code,
+  judge,
   function: ownFunction,
 } as const satisfies Record<string, Scorer>;
 

@@ -19,6 +19,8 @@ export interface Scorer {
   readonly summary: string;
   /** True when it runs code that comes with the task, which has to be allowed. */
   readonly runsCode?: boolean;
+  /** True when another model scores, once all answers are there; see judge/. */
+  readonly asksModel?: boolean;
   /** What the case lacks for this scorer, as a phrase, or undefined when it is complete. Called once, while the task is read. */
   check(taskCase: TaskCase): string | undefined;
   /** True when the case can be scored only against an answer of the baseline. */

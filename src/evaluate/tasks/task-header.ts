@@ -59,7 +59,7 @@ export function parseHeader(yaml: Record<string, unknown>, path: string): TaskHe
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
     const problem =
-      issue.code === "unrecognized_keys"
+      issue.code === "unrecognized_keys" && issue.path.length === 0
         ? `the field "${issue.keys[0]}" is unknown: there are ${Object.keys(taskHeaderSchema.shape).join(", ")}`
         : `"${issue.path.join(".")}": ${issue.message}`;
     throw new FormatError(path, `Cannot read task "${path}": ${problem}`);

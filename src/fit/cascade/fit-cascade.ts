@@ -4,6 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { join, relative } from "node:path";
 
 import { PareError, UsageError } from "../../errors.js";
+import { refuseJudge } from "../../evaluate/judge/judge-task.js";
 import { evaluateTask, type CaseResult } from "../../evaluate/run-task.js";
 import type { Task } from "../../evaluate/task.js";
 import { readTask } from "../../evaluate/tasks/read-task.js";
@@ -48,6 +49,7 @@ export async function fitCascade(request: FitCascadeRequest, options: RunOptions
     throw new UsageError(`A cascade has two models, the small one first, and ${models.length} are given`);
   }
   const task = await readTask(request.task, { scorer, excludeFaulty });
+  refuseJudge(task, "a cascade");
   const run = (model: string): Promise<readonly CaseResult[]> =>
     runOn(model, task, { threads, excludeFaulty }, options);
   const results = { small: byId(await run(small)), large: byId(await run(large)) };
