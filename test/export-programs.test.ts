@@ -78,7 +78,7 @@ test("exportDocker() writes an image's files: Pare without its sources, the mode
   expect(compose.services[name]!.ports).toEqual(["127.0.0.1:8080:8080"]);
   const copied = readdirSync(join(output, "pare"), { recursive: true, encoding: "utf8" });
   expect(copied.filter((file) => /\.(map|ts)$/.test(file))).toEqual([]);
-  // What the image does after `npm install`: the copied Pare starts, and serves.
+  // What the image does after `npm install`: the copied Pare starts.
   symlinkSync(join(ROOT, "node_modules"), join(output, "pare/node_modules"));
   const main = join(output, "pare/dist/cli/main.js");
   const inspected = spawnSync(process.execPath, [main, "inspect", join(output, "model.gguf"), "--json"], {

@@ -69,7 +69,7 @@ function gptq(quantization: Config): Layout {
         rows,
         columns,
         code: (row, column) => codes.at(Math.floor(column / perWord) * rows + row, column % perWord),
-        groupOf: order ? (column) => order[column]! : (column) => Math.floor((column * groups) / columns),
+        groupOf: order ? (column) => order[column]! : evenGroups(tensors, columns, groups),
         scale: (row, group) => scales[group * rows + row]!,
         zero: (row, group) =>
           (zeros.at(group * (rows / perWord) + Math.floor(row / perWord), row % perWord) + zeroOffset) & mask,
@@ -106,7 +106,7 @@ function awq(quantization: Config): Layout {
         rows,
         columns,
         code: (row, column) => codes.at(column * words + (row >> 3), AWQ_PLACES[row & 7]!),
-        groupOf: (column) => Math.floor((column * groups) / columns),
+        groupOf: evenGroups(tensors, columns, groups),
         scale: (row, group) => scales[group * rows + row]!,
         zero: (row, group) => zeros.at(group * words + (row >> 3), AWQ_PLACES[row & 7]!),
       };
@@ -164,7 +164,7 @@ function packQuantized(bits: number): Layout {
         rows,
         columns,
         code: (row, column) => codes.at(row * words + Math.floor(column / perWord), column % perWord),
-        groupOf: isOrdered ? (column) => order[column]! : (column) => Math.floor((column * groups) / columns),
+        groupOf: isOrdered ? (column) => order[column]! : evenGroups(tensors, columns, groups),
         scale: (row, group) => scales[row * groups + group]!,
         zero: (row, group) => zeros?.at(Math.floor(row / perWord) * groups + group, row % perWord) ?? 2 ** (bits - 1),
       };
@@ -196,7 +196,7 @@ function intQuantized(): Layout {
         rows,
         columns,
         code: (row, column) => codes[row * columns + column]! + 128,
-        groupOf: (column) => Math.floor((column * groups) / columns),
+        groupOf: evenGroups(tensors, columns, groups),
         scale: (row, group) => scales[row * groups + group]!,
         zero: (row, group) => (zeros?.[row * groups + group] ?? 0) + 128,
       };
@@ -239,6 +239,15 @@ function requireShape(tensors: LayerTensors, suffix: string, wanted: readonly (n
 function requireGroups(weight: Weight, order: Int32Array | undefined, groups: number): void {
   const stranger = order?.find((group) => !(group >= 0 && group < groups));
   if (stranger !== undefined) throw misfit(weight, `has a column of group ${stranger}, and there are ${groups}`);
+}
+
+/** Which group a column is of, where none is listed. @throws {FormatError} when groups are not of one size */
+function evenGroups(tensors: LayerTensors, columns: number, groups: number): (column: number) => number {
+  const size = columns / groups;
+  const [codes] = tensors.values();
+  if (!Number.isInteger(size))
+    throw misfit(codes!, `has ${columns} columns, which are no ${groups} groups of one size`);
+  return (column) => Math.floor(column / size);
 }
 
 function misfit({ name, file }: Weight, what: string): FormatError {

@@ -36,10 +36,12 @@ export async function ollamaParity(request: OllamaParityRequest, options: RunOpt
   }
 }
 
-/** Where Ollama's own programs look for it. */
-function serverUrl(): string {
-  const host = process.env["OLLAMA_HOST"] || "127.0.0.1:11434";
-  return host.includes("://") ? host.replace(/\/+$/, "") : `http://${host}`;
+/** Where Ollama's own programs look for it: without a scheme its own port, and this machine for "all addresses". */
+export function serverUrl(setting = process.env["OLLAMA_HOST"] ?? ""): string {
+  const host = setting.trim().replace(/\/+$/, "");
+  if (host.includes("://")) return host;
+  const [, name = "", port = "11434"] = /^(\[.*\]|[^:]*)(?::(\d+))?$/.exec(host) ?? [undefined, host];
+  return `http://${["", "0.0.0.0", "[::]"].includes(name) ? "127.0.0.1" : name}:${port}`;
 }
 
 /** Positions whose text stands by itself, and whose likeliest token is text, are asked for, evenly spread. */

@@ -24,3 +24,11 @@ test("compareTop() takes an answer that is missing, or a token that is far from 
   expect(compareTop(reference(2), [7], "x")).toMatchObject({ status: "failed", same: 1, different: 1 });
   expect(compareTop(reference(1), [4], "x")).toMatchObject({ status: "failed", same: 0, different: 1 });
 });
+
+test.each([
+  ["no position", reference(0), []],
+  ["near ties alone", reference(100), Array.from({ length: 100 }, () => 8)],
+  ["logits that are no numbers", { tokens: [1], top: [{ tokens: [7], logits: [Number.NaN] }] }, [7]],
+])("compareTop() does not pass %s", (_, wanted, found) => {
+  expect(compareTop(wanted, found, "x").status).toBe("failed");
+});

@@ -78,9 +78,9 @@ export async function readApiKeys(path: string, keys: ApiKeys): Promise<void> {
   if (!keys.areNeeded) throw new FormatError(path, `Cannot read "${path}": there is no key in it`);
 }
 
-/** Adds the keys of `PARE_API_KEY`, separated by commas. */
+/** Adds the keys of `PARE_API_KEY`, separated by commas; blank, as compose files leave it, there are none. */
 export function addKeysOfEnvironment(keys: ApiKeys, value = process.env["PARE_API_KEY"]): void {
-  if (value === undefined) return;
+  if (value === undefined || value.trim() === "") return;
   const listed = value.split(",").map((key) => key.trim());
   if (listed.some((key) => key.length < KEY_LENGTH_MIN)) {
     throw new UsageError(`PARE_API_KEY has a key shorter than ${KEY_LENGTH_MIN} characters`);

@@ -58,3 +58,12 @@ test("chooseTask() takes the first rule that holds, and without one the default"
   expect(choose(traitsOf([{ role: "user", content: "Hello" }]))).toEqual({ task: "any", by: "rule 3" });
   expect(choose(traitsOf([], { hasTools: true }))).toEqual({ task: "other", by: "default" });
 });
+
+test("expressions see the ends of a long text alone", () => {
+  const long = (middle: string): string => `begins ${"a".repeat(1e6)}${middle}${"a".repeat(1e6)} ends`;
+  const rule = (user: RegExp): RouteRule[] => [{ task: "found", user }];
+  const traits = (text: string) => traitsOf([{ role: "user", content: text }]);
+  expect(byOf(rule(/begins/), traits(long("")))).toBe("rule 1");
+  expect(byOf(rule(/ends$/), traits(long("")))).toBe("rule 1");
+  expect(byOf(rule(/needle/), traits(long("needle")))).toBe("default");
+});

@@ -28,10 +28,17 @@ export function chooseTask(
   return index < 0 ? { task: otherwise, by: "default" } : { task: rules[index]!.task, by: `rule ${index + 1}` };
 }
 
+/** Characters at either end of a text that expressions look at: what clients send must not keep the server. */
+const LOOKED_AT = 4096;
+
+function ends(text: string): string {
+  return text.length <= 2 * LOOKED_AT ? text : `${text.slice(0, LOOKED_AT)}\n${text.slice(-LOOKED_AT)}`;
+}
+
 function holds(rule: RouteRule, { system, user, characters, hasTools, wantsJson }: Traits): boolean {
   return (
-    (rule.system?.test(system) ?? true) &&
-    (rule.user?.test(user) ?? true) &&
+    (rule.system?.test(ends(system)) ?? true) &&
+    (rule.user?.test(ends(user)) ?? true) &&
     (rule.tools ?? hasTools) === hasTools &&
     (rule.json ?? wantsJson) === wantsJson &&
     characters >= (rule.minCharacters ?? 0) &&
