@@ -19,8 +19,15 @@ const KEPT = new Set([...SHELL, ...${JSON.stringify(others)}].map((path) => new 
 addEventListener("install", (event) => event.waitUntil(install()));
 addEventListener("activate", (event) => event.waitUntil(activate()));
 addEventListener("fetch", (event) => {
-  if (event.request.method === "GET" && event.request.url.startsWith(registration.scope)) event.respondWith(answer(event.request));
+  const place = placeOf(event.request);
+  if (event.request.method === "GET" && KEPT.has(place)) event.respondWith(answer(event.request, place));
 });
+
+/** The file that is asked for; whatever else lies on the same host is none of ours. */
+function placeOf({ url }) {
+  const file = url.split(/[?#]/)[0];
+  return file === registration.scope + "index.html" ? registration.scope : file;
+}
 
 async function install() {
   const cache = await caches.open(CACHE);
@@ -35,15 +42,14 @@ async function activate() {
   await clients.claim();
 }
 
-async function answer(request) {
+async function answer(request, place) {
   const cache = await caches.open(CACHE);
-  const isPage = request.url.split(/[?#]/)[0] === registration.scope + "index.html";
-  const kept = await cache.match(isPage ? "./" : request, { ignoreSearch: true });
-  return isolated(kept ?? (await fetch(request)));
+  return isolated((await cache.match(place)) ?? (await fetch(request)));
 }
 
 /** With these two headers browsers allow threads, also where the host can't be told to send them. */
 function isolated(response) {
+  if (response.status === 0) return response; // a redirect, which browsers follow by themselves
   const headers = new Headers(response.headers);
   headers.set("cross-origin-opener-policy", "same-origin");
   headers.set("cross-origin-embedder-policy", "require-corp");
