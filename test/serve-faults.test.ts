@@ -213,7 +213,7 @@ describe("browsers", () => {
     const preflight = await fetch(`${open.url}/v1/completions`, { method: "OPTIONS", ...from("https://example.com") });
     expect([preflight.status, preflight.headers.get("access-control-allow-headers")]).toEqual([
       204,
-      "authorization, content-type",
+      "authorization, content-type, x-pare-task",
     ]);
   });
 
