@@ -7,7 +7,7 @@ import type { Metadata } from "../formats/gguf/metadata.js";
 import { llamaShape } from "../graph/llama.js";
 import { readParameters, writtenParameters } from "../graph/parameters.js";
 import type { Sequence } from "../graph/token-batch.js";
-import { type Model, elementCount } from "../model/model.js";
+import type { Model } from "../model/model.js";
 import { openModel } from "../model/open.js";
 import { saveModel } from "../model/save.js";
 import { physicalCores } from "../native/cores.js";
@@ -30,15 +30,21 @@ import { DivergedError, type TrainingStep } from "./training-step.js";
 /** What the child is asked to do: the request with its folder named. */
 export type TrainJobInput = TrainRequest & { run: string };
 
-/** What the child did. */
-export interface TrainJobOutput extends Omit<RunOutcome, "lines"> {
+/** The model that came of a run. */
+export interface LearnedModel {
   settings: TrainSettings;
   architecture: string;
   parameters: number;
+  /** Of weights, gradients, optimizer states and intermediate results. */
   memoryBytes: number;
+  /** Of the file, as is the hash. */
   sizeBytes: number;
   sha256: string;
   stepsPerEpoch: number;
+}
+
+/** What the child did. */
+export interface TrainJobOutput extends Omit<RunOutcome, "lines">, LearnedModel {
   validationTargets: number;
   lossFirst?: number | undefined;
   lossLast?: number | undefined;
@@ -88,7 +94,7 @@ export async function run(request: TrainJobInput, context: JobContext): Promise<
     ...file,
     settings,
     architecture: shape.architecture,
-    parameters: [...step.parameters.values()].reduce((sum, tensor) => sum + elementCount(tensor.shape), 0),
+    parameters: step.parameterCount,
     memoryBytes: step.memoryBytesTaken,
     stepsPerEpoch: data.stepsPerEpoch,
     validationTargets: validationTargets(validation),

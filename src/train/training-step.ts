@@ -128,6 +128,11 @@ export class TrainingStep implements Disposable {
     });
   }
 
+  /** Weights of the model, trained or not. */
+  get parameterCount(): number {
+    return [...this.parameters.values()].reduce((sum, tensor) => sum + elementCount(tensor.shape), 0);
+  }
+
   /** Bytes of weights, gradients, states and intermediate results. */
   get memoryBytes(): number {
     this.store.reserve(); // the allocator leaves out what has an address

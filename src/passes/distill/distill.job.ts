@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { GgmlType } from "../../formats/gguf/ggml-types.js";
 import { type LlamaShape, llamaShape, llamaTensors, outputName } from "../../graph/llama.js";
 import { type ParameterPlan, readParameters, writtenParameters } from "../../graph/parameters.js";
-import { type Model, elementCount } from "../../model/model.js";
+import type { Model } from "../../model/model.js";
 import { openModel } from "../../model/open.js";
 import { saveModel } from "../../model/save.js";
 import { physicalCores } from "../../native/cores.js";
@@ -21,7 +21,14 @@ import { DataOrder } from "../../train/pack.js";
 import { CHECKPOINT_NAME, type RunOutcome } from "../../train/run.js";
 import { type TrainSettings, resolveBatch, resolveSettings } from "../../train/settings.js";
 import { FILE_TYPES } from "../../train/file-types.js";
-import { BEST_NAME, stepSettings, takeBest, trained, vocabularySize } from "../../train/train.job.js";
+import {
+  BEST_NAME,
+  type LearnedModel,
+  stepSettings,
+  takeBest,
+  trained,
+  vocabularySize,
+} from "../../train/train.job.js";
 import { ListedHead } from "./listed-head.js";
 import { STUDENT_NOW } from "./on-policy.js";
 import { processorSeconds } from "./processor-seconds.js";
@@ -41,16 +48,9 @@ export interface DistillJobInput {
   until?: number | undefined;
 }
 
-export interface DistillJobOutput extends RunOutcome {
+export interface DistillJobOutput extends RunOutcome, LearnedModel {
   /** False when it has left off and not written its output. */
   isDone: boolean;
-  settings: TrainSettings;
-  architecture: string;
-  parameters: number;
-  memoryBytes: number;
-  sizeBytes: number;
-  sha256: string;
-  stepsPerEpoch: number;
   processorSeconds: number;
 }
 
@@ -117,7 +117,7 @@ export async function run(input: DistillJobInput, context: JobContext): Promise<
     lines: outcome.lines,
     settings,
     architecture: shape.architecture,
-    parameters: [...step.parameters.values()].reduce((sum, tensor) => sum + elementCount(tensor.shape), 0),
+    parameters: step.parameterCount,
     memoryBytes: step.memoryBytesTaken,
     stepsPerEpoch: data.stepsPerEpoch,
     processorSeconds: processorSeconds(),
