@@ -1,4 +1,5 @@
-// The large model of a cascade on another server that speaks OpenAI's API. What only our own engine can do is refused.
+// The large model of a cascade on another server that speaks OpenAI's API. It is asked for plain answers; grammars, tools, scored texts
+// and log-probabilities are refused, and sampling settings beyond those below are left out.
 import { z } from "zod";
 
 import { isAbortError } from "../../errors.js";
