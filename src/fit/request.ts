@@ -101,7 +101,7 @@ function orIssue<T>(parse: (text: string) => T): (text: string, context: z.Refin
     try {
       return parse(text);
     } catch (error) {
-      context.addIssue({ code: "custom", message: (error as Error).message });
+      context.addIssue({ code: "custom", message: (error as Error).message, continue: true }); // a union then tells this and not "Invalid input"
       return z.NEVER;
     }
   };
