@@ -13,13 +13,16 @@ import { ALPHA, qualitiesOf } from "../../dist/fit/statistic.js";
 import { Random } from "../../dist/support/random.js";
 
 const SEEDS = 20;
-const recorded = JSON.parse(readFileSync(new URL("home-commands-scores.json", import.meta.url), "utf8"));
+const homeCommands = recordedTask("home-commands-scores.json");
+const banking77 = recordedTask("banking77-scores.json");
 
 console.log("| task | bar | winner of all calls | same winner | calls, median | most | order |");
 console.log("| --- | --- | --- | --- | --- | --- | --- |");
 for (const [task, keep] of [
-  [recordedTask(), 0.95],
-  [recordedTask(), 0.97],
+  [homeCommands, 0.95],
+  [homeCommands, 0.97],
+  [banking77, 0.95],
+  [banking77, 0.97],
   [simulatedTask(), 0.95],
   [simulatedTask(), 0.9],
 ]) {
@@ -107,15 +110,15 @@ function unlearned() {
   return contention;
 }
 
-function recordedTask() {
-  const candidates = recorded.models.filter(({ name }) => name !== "f16");
-  const baseline = recorded.models.find(({ name }) => name === "f16");
-  const cases = recorded.cases.split(" ").map((tags, index) => ({
+/** The largest file is the original. */
+function recordedTask(file) {
+  const recorded = JSON.parse(readFileSync(new URL(file, import.meta.url), "utf8"));
+  const bySize = recorded.models.toSorted((a, b) => a.sizeBytes - b.sizeBytes);
+  const cases = Array.from(bySize[0].scores, (_, index) => ({
     id: index,
-    tags: [...tags].map((tag) => recorded.tags[Number.parseInt(tag, 36)]),
-    scores: [...candidates, baseline].map(({ scores }) => Number(scores[index])),
+    scores: bySize.map(({ scores }) => Number(scores[index])),
   }));
-  return { name: "home commands, recorded", cases, candidates };
+  return { name: `${recorded.name}, recorded`, cases, candidates: bySize.slice(0, -1) };
 }
 
 /**
