@@ -46,8 +46,11 @@ function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.name === "TimeoutError";
 }
 
-/** Runs generators side by side and passes on their pieces as they come. */
-export async function* interleave<T>(generators: readonly AsyncGenerator<T>[]): AsyncGenerator<T> {
+/** Runs generators side by side and passes on their pieces as they come; when one fails, `abort` is to end the others. */
+export async function* interleave<T>(
+  generators: readonly AsyncGenerator<T>[],
+  abort: (reason: unknown) => void,
+): AsyncGenerator<T> {
   const pending = new Map(generators.map((generator) => [generator, advance(generator)]));
   try {
     while (pending.size > 0) {
@@ -58,6 +61,9 @@ export async function* interleave<T>(generators: readonly AsyncGenerator<T>[]): 
         yield result.value;
       }
     }
+  } catch (error) {
+    abort(error);
+    throw error;
   } finally {
     await Promise.allSettled([...pending.keys()].map((generator) => generator.return(undefined)));
   }

@@ -71,4 +71,11 @@ export class RequestRecord {
     this.draftTokens += taken.draftTokens ?? 0;
     this.draftAccepted += taken.draftAccepted ?? 0;
   }
+
+  /** Counts what was gathered apart, whose text is shown only now. */
+  take(other: RequestRecord): void {
+    this.noteStarted(other.promptTokens, other.cachedTokens);
+    if (other.firstTextAt !== undefined) this.noteText();
+    this.noteEnded(other);
+  }
 }

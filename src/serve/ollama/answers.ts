@@ -8,6 +8,7 @@ import { anyObjectGrammar, schemaToGrammar } from "../grammar/schema-to-grammar.
 import { samplingOf, stopsOf } from "../sampling.js";
 import { streamResponse } from "../stream.js";
 import type { ToolCall } from "../tools/tool-format.js";
+import { openaiFields } from "./openai-fields.js";
 import type { Common } from "./schemas.js";
 
 type Options = Partial<NonNullable<Common["options"]>>;
@@ -61,10 +62,12 @@ function ending({ record }: Scope, reason: "stop" | "length" | "tool_calls"): ob
 }
 
 /** What chat and generate have in common. */
-export function questionOf({ options: given, format, stream }: Common): Omit<Question, "prompt"> {
+export function questionOf(request: Common): Omit<Question, "prompt"> {
+  const { options: given, format, stream } = request;
   const options: Options = given ?? {};
   const { num_predict: predicted } = options;
   return {
+    asked: openaiFields(request),
     maxTokens: predicted === undefined || predicted < 0 ? undefined : predicted,
     stop: stopsOf(options),
     sampling: samplingOf(options),
