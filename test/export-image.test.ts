@@ -103,7 +103,7 @@ function readImage(output: string): Image {
     const [, word = "", rest = ""] = /^(\S+) (.*)$/.exec(line) ?? [];
     if (word === "WORKDIR") image.folder = rest;
     else if (word === "ENV") Object.assign(image.environment, Object.fromEntries([rest.split("=")]));
-    else if (word === "COPY") image.copies.push(copyOf(output, rest.split(" ")));
+    else if (word === "COPY") image.copies.push(copyOf(output, rest.replace("--chown=node:node ", "").split(" ")));
     else if (word === "RUN") image.run = rest.split(" && ")[0]!; // what is behind empties npm's cache
     else if (word === "HEALTHCHECK") image.healthCheck = listed(rest.slice(rest.indexOf("[")));
     else if (word === "ENTRYPOINT" || word === "CMD") image.command.push(...listed(rest));

@@ -1,7 +1,7 @@
 // A cascade whose large model is on another server: what that is asked, what is refused before anybody is asked, and how it fails.
 import { writeFileSync } from "node:fs";
 
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 
 import type { LogEntry } from "../src/serve/observe/request-record.js";
 import type { PareServer } from "../src/serve/serve.js";
@@ -21,8 +21,9 @@ let onDeath = (): void => undefined;
 
 /** Two cascades: the small model of `sure` is always taken, that of `unsure` never. */
 beforeAll(async () => {
+  vi.stubEnv("PARE_BIG_KEY", "sk-big-0001");
   endpoint = await EndpointServer.start();
-  const large = { url: endpoint.url, model: "big", takes: ["top_k"] };
+  const large = { url: endpoint.url, model: "big", takes: ["top_k"], apiKeyVariable: "PARE_BIG_KEY" };
   const cascades = Object.entries({ sure: 0, unsure: 1.5 }).map(([name, threshold]) => {
     const path = folder.path(`${name}.json`);
     writeFileSync(path, JSON.stringify({ version: 1, name, small: BUNDLED, large, of: "answers", threshold }));
@@ -35,6 +36,7 @@ afterAll(async () => {
   await server.close();
   await endpoint[Symbol.asyncDispose]();
   folder[Symbol.dispose]();
+  vi.unstubAllEnvs();
 });
 beforeEach(() => {
   endpoint.behave = (_, response) => json(response, 200, ANSWER);
@@ -57,9 +59,10 @@ test("the endpoint is asked what the client wrote, with none of this server's de
   const { choices, usage } = (await response.json()) as { choices: unknown[]; usage: object };
   expect(choices).toHaveLength(2);
   expect(usage).toMatchObject({ prompt_tokens: 9, completion_tokens: 6 });
-  expect(endpoint.seen.map(({ path, body }) => ({ path, body }))).toEqual([
-    { path: CHAT, body: { ...fields, model: "big" } },
-    { path: CHAT, body: { ...fields, model: "big", seed: 8 } },
+  const seen = { path: CHAT, authorization: "Bearer sk-big-0001" };
+  expect(endpoint.seen).toEqual([
+    { ...seen, body: { ...fields, model: "big" } },
+    { ...seen, body: { ...fields, model: "big", seed: 8 } },
   ]);
 });
 

@@ -1,8 +1,10 @@
 // A response that grows. The first piece is waited for, so that a request that can't be served is answered with its status.
 import type { Scope } from "./answer.js";
+import type { ServeContext } from "./context.js";
 
 /** Turns pieces of text into a response; what fails on the way is told by `onError` as a last piece. */
 export async function streamResponse(
+  c: ServeContext,
   { record, signal }: Scope,
   pieces: AsyncGenerator<string>,
   { contentType, onError }: { contentType: string; onError: (error: unknown) => string },
@@ -37,9 +39,7 @@ export async function streamResponse(
     },
   });
   signal.addEventListener("abort", finish, { once: true }); // a reader that has gone pulls no more
-  return new Response(body, {
-    headers: { "content-type": contentType, "cache-control": "no-store", "x-accel-buffering": "no" },
-  });
+  return c.body(body, 200, { "content-type": contentType, "cache-control": "no-store", "x-accel-buffering": "no" });
 }
 
 function isTimeout(error: unknown): boolean {

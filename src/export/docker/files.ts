@@ -13,7 +13,7 @@ ENV NODE_ENV=production
 WORKDIR /pare
 COPY package.json package-lock.json *.tgz ./
 RUN npm ci --no-audit --no-fund && npm cache clean --force
-COPY model.gguf /models/model.gguf
+COPY --chown=node:node model.gguf /models/model.gguf
 USER node
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["node", "-e", "fetch('http://127.0.0.1:8080/health').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]

@@ -63,6 +63,7 @@ export async function embedAtEndpoint(
   inputs: readonly PromptInput[],
   signal: AbortSignal,
 ): Promise<{ vectors: Float32Array[]; tokens: number }> {
+  if (inputs.length === 0) return { vectors: [], tokens: 0 };
   const input = inputs.map((one) => (one.kind === "tokens" ? one.tokens : one.kind === "text" ? one.text : ""));
   const answer = vectorsSchema.refine(({ data }) => data.length === inputs.length, "is not one vector for each input");
   const { data, usage } = await callEndpoint(endpoint, { path: "/embeddings", body: { input }, answer, signal });

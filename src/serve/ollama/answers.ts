@@ -26,7 +26,7 @@ export async function respond(
 ): Promise<Response> {
   if (stream) {
     const onError = (error: unknown): string => line({ error: failureOf(error).message });
-    return streamResponse(scope, lines(scope, question, wrap), { contentType: "application/x-ndjson", onError });
+    return streamResponse(c, scope, lines(scope, question, wrap), { contentType: "application/x-ndjson", onError });
   }
   const answer = await askWhole(scope, question);
   return c.json({ ...head(scope), ...wrap(answer.text, answer.calls), ...ending(scope, answer.reason) });

@@ -32,7 +32,7 @@ export async function chatCompletions(c: ServeContext, around: Surroundings): Pr
   const head = { id: `chatcmpl-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model: scope.model.name };
   if (request.stream) {
     const pieces = chatChunks(scope, request, questions, head);
-    return streamResponse(scope, pieces, { contentType: "text/event-stream", onError: sseError });
+    return streamResponse(c, scope, pieces, { contentType: "text/event-stream", onError: sseError });
   }
   const answers = await askAll(scope, questions);
   const choices = answers.map((answer, index) => chatChoice(answer, index, request));

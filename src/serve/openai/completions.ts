@@ -35,7 +35,7 @@ export async function completions(c: ServeContext, around: Surroundings): Promis
   };
   if (request.stream) {
     const pieces = completionChunks(scope, request, questions, head);
-    return streamResponse(scope, pieces, { contentType: "text/event-stream", onError: sseError });
+    return streamResponse(c, scope, pieces, { contentType: "text/event-stream", onError: sseError });
   }
   const answers = await askAll(scope, questions);
   const choices = answers.map((answer, index) => choiceOf(answer, index, request));
