@@ -2,7 +2,7 @@
 // very words of the files that were written. Docker's own part – the base image, users, the container's borders – is left out.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 
 import { afterAll, expect, test } from "vitest";
 import { parse } from "yaml";
@@ -44,11 +44,18 @@ test("exportNode()'s program is installed and answers as the command line does, 
   const { stdout, stderr } = spawnSync(process.execPath, [path, QUESTION], { encoding: "utf8" });
   const { text } = await complete({ model: BUNDLED, prompt: QUESTION, greedy: true }).result;
   expect([stdout, stderr]).toEqual([`${text}\n`, ""]);
+
+  // The Pare that was installed exports itself in turn.
+  const main = join(output, "node_modules/pare/dist/cli/main.js");
+  const again = folder.path("again");
+  expect(spawnSync(process.execPath, [main, "export", "node", join(output, "model.gguf"), again]).status).toBe(0);
+  const packed = readdirSync(output).find((name) => name.endsWith(".tgz"))!;
+  expect(readFileSync(join(again, packed)).equals(readFileSync(join(output, packed)))).toBe(true);
 });
 
 test("exportDocker()'s image serves its model, to those with the compose file's key", async (context) => {
   const output = folder.path("image");
-  const { name } = await exportDocker({ model: BUNDLED, output, contextLength: 256 });
+  const { name } = await exportDocker({ model: BUNDLED, output: relative(".", output), contextLength: 256 });
   const files = readdirSync(output).map((one) => one.replace(VERSION, ""));
   expect(files.sort()).toEqual([
     "Dockerfile",

@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readFile, readdir, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve as resolvePath } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { PareError } from "../errors.js";
@@ -96,7 +96,7 @@ async function packInto(
 
 /** The destination goes by the environment, as Windows starts npm through a shell, where a path would have to be quoted. */
 function runNpmPack(destination: string, { signal }: RunOptions): Promise<void> {
-  const env = { ...process.env, npm_config_pack_destination: destination };
+  const env = { ...process.env, npm_config_pack_destination: resolvePath(destination) };
   const options = { cwd: OWN_FOLDER, env, stdio: ["ignore", "ignore", "pipe"] as ["ignore", "ignore", "pipe"] };
   return new Promise((resolve, reject) => {
     const child = spawn("npm", ["pack", "--ignore-scripts", "--loglevel=error"], {
@@ -109,10 +109,18 @@ function runNpmPack(destination: string, { signal }: RunOptions): Promise<void> 
     const fail = (reason: string): void =>
       reject(new PareError(`Cannot pack Pare: ${reason}`, { hint: "npm, which comes with Node, must be in the PATH" }));
     child.once("error", (error) => (signal?.aborted ? reject(signal.reason as Error) : fail(error.message)));
-    child.once("close", (code) =>
-      code === 0 ? resolve() : fail(said.trim().split("\n")[0] || `npm ended with ${code}`),
-    );
+    child.once("close", (code) => (code === 0 ? resolve() : fail(reasonIn(said) || `npm ended with ${code}`)));
   });
+}
+
+/** npm says a code first, and then what it is. */
+function reasonIn(said: string): string {
+  return said
+    .replaceAll(/^npm error /gm, "")
+    .trim()
+    .split("\n")
+    .slice(0, 4)
+    .join("; ");
 }
 
 function writeJson(path: string, document: object): Promise<void> {

@@ -34,9 +34,15 @@ export async function callEndpoint<T>(
     return answer.parse(await response.json());
   } catch (error) {
     if (error instanceof RequestError || isAbortError(error)) throw error;
-    const isNoAnswer = error instanceof z.ZodError || error instanceof SyntaxError;
-    throw upstreamFailure(502, model, isNoAnswer ? "gave no answer" : "can't be reached");
+    throw upstreamFailure(502, model, whyNone(error));
   }
+}
+
+/** Node waits five minutes for a response's head, which comes with the whole answer. */
+function whyNone(error: unknown): string {
+  if (error instanceof z.ZodError || error instanceof SyntaxError) return "gave no answer";
+  const { code } = ((error as Error).cause ?? {}) as { code?: string };
+  return code?.startsWith("UND_ERR_") && code.endsWith("_TIMEOUT") ? "took too long" : "can't be reached";
 }
 
 /** A body that nobody reads would hold its connection. */
