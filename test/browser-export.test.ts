@@ -1,7 +1,8 @@
 // The browser export as visitors meet it: on a plain static server, in Chromium, and then without any server.
-import { readdirSync, readFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
+import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { complete } from "../src/evaluate/chat.js";
@@ -12,6 +13,16 @@ import { temporaryFolder } from "./command.js";
 import { BUNDLED } from "./serve-fixture.js";
 
 const PROMPT = "turn the kitchen light on";
+/** Settles when a newer service worker has all its files and waits. */
+const UPDATE_WAITS = `(async () => {
+  const registration = await navigator.serviceWorker.ready;
+  await registration.update();
+  const worker = registration.installing;
+  while (registration.waiting === null) await new Promise((resolve) => (worker.onstatechange = resolve));
+})()`;
+const KEPT_FILES = `caches.open("pare " + location.href)
+  .then((cache) => cache.keys())
+  .then((requests) => requests.map(({ url }) => url.slice(location.href.length)))`;
 const ISOLATED = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
 
 const folder = temporaryFolder();
@@ -73,6 +84,36 @@ describe.skipIf(CHROMIUM === undefined)("in Chromium", () => {
     expect(complaints).toEqual([]);
   });
 
+  test("a newer export waits for the pages of the older one, and has all that it needs when it opens", async () => {
+    const host = folder.path("host");
+    cpSync(site, host, { recursive: true });
+    const [oldPiece] = (JSON.parse(readFileSync(join(host, "model.json"), "utf8")) as BrowserManifest).chunks;
+    await using browser = await launchBrowser();
+    await using context = await browser.newContext();
+    await using server = await serveFolder(host);
+    const first = await openKept(context, server.url);
+    await exportBrowser({ model: BUNDLED, output: host, contextLength: 500, parity: false });
+    const second = await openKept(context, server.url); // the browser notices
+    await second.evaluate(UPDATE_WAITS);
+    await second.reload();
+    await second.locator('html[data-state="offline"]').waitFor();
+    expect(await contextLengthOf(second)).not.toBe(500);
+    const status = await first.evaluate(`fetch(${JSON.stringify(oldPiece!.path)}).then(({ status }) => status)`);
+    expect(status).toBe(200); // which the server has no more
+    await first.getByLabel("Greedy").check();
+    expect(await ask(first, PROMPT)).toBe(wanted);
+
+    await first.close();
+    await server[Symbol.asyncDispose]();
+    await second.reload();
+    await second.locator('html[data-state="offline"]').waitFor();
+    expect(await contextLengthOf(second)).toBe(500);
+    await second.getByLabel("Greedy").check();
+    expect(await ask(second, PROMPT)).toBe(wanted);
+    expect(await second.evaluate(KEPT_FILES)).not.toContain(oldPiece!.path);
+    expect(await second.evaluate("caches.keys().then(({ length }) => length)")).toBe(2);
+  });
+
   test("a damaged piece of the model is told and not kept, and a new chat forgets", async () => {
     await using browser = await launchBrowser();
     await using context = await browser.newContext();
@@ -90,3 +131,15 @@ describe.skipIf(CHROMIUM === undefined)("in Chromium", () => {
     expect(await page.locator(".turn").count()).toBe(0);
   });
 });
+
+/** A page of the exported folder that has all it needs to open again. */
+async function openKept(context: BrowserContext, url: string): Promise<Page> {
+  const { page } = await newPage(context);
+  await page.goto(url);
+  await page.locator('html[data-state="offline"]').waitFor();
+  return page;
+}
+
+function contextLengthOf(page: Page): Promise<unknown> {
+  return page.evaluate('fetch("model.json").then((response) => response.json()).then((model) => model.contextLength)');
+}

@@ -1,18 +1,13 @@
 // Exports that are run by something else: Ollama (in whose place Pare's own server answers here, which speaks its API), Docker,
-// and Node.
-import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+// and Node. What is in the last two is started in export-image.test.ts.
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 import { afterAll, afterEach, expect, test, vi } from "vitest";
-import { parse } from "yaml";
 
-import { complete } from "../src/evaluate/chat.js";
-import { exportDocker } from "../src/export/docker/export-docker.js";
 import { exportNode } from "../src/export/node/export-node.js";
 import { exportOllama } from "../src/export/ollama/export-ollama.js";
 import { temporaryFolder } from "./command.js";
-import { ROOT } from "./markdown.js";
 import { BUNDLED, startServer } from "./serve-fixture.js";
 import { writeSyntheticModel } from "./synthetic-model.js";
 
@@ -66,43 +61,9 @@ test("exportOllama() compares nothing where no Ollama answers", async () => {
   expect(parity).toMatchObject({ status: "skipped", detail: "no Ollama answers at http://127.0.0.1:9" });
 });
 
-test("exportDocker() writes an image's files: Pare without its sources, the model, and a server that this machine alone reaches", async () => {
-  const output = folder.path("image");
-  const { name, path } = await exportDocker({ model: BUNDLED, output, contextLength: 256 });
-  expect(readdirSync(output).sort()).toEqual(["Dockerfile", "compose.yaml", "model.gguf", "pare"]);
-  const lines = readFileSync(path, "utf8").split("\n");
-  expect(lines.at(-2)).toBe(`CMD ["${name}=/models/model.gguf","--host","0.0.0.0","--port","8080","--context","256"]`);
-  const compose = parse(readFileSync(join(output, "compose.yaml"), "utf8")) as {
-    services: Record<string, { ports: string[] }>;
-  };
-  expect(compose.services[name]!.ports).toEqual(["127.0.0.1:8080:8080"]);
-  const copied = readdirSync(join(output, "pare"), { recursive: true, encoding: "utf8" });
-  expect(copied.filter((file) => /\.(map|ts)$/.test(file))).toEqual([]);
-  // What the image does after `npm install`: the copied Pare starts.
-  symlinkSync(join(ROOT, "node_modules"), join(output, "pare/node_modules"));
-  const main = join(output, "pare/dist/cli/main.js");
-  const inspected = spawnSync(process.execPath, [main, "inspect", join(output, "model.gguf"), "--json"], {
-    encoding: "utf8",
-  });
-  expect(JSON.parse(inspected.stdout)).toMatchObject({ architecture: "llama" });
-});
-
-test("exportNode() writes a program of ten lines that answers as the command line does", async () => {
-  const output = folder.path("program");
-  const { path, commands } = await exportNode({ model: BUNDLED, output });
-  expect(commands[0]).toBe(`npm install --prefix ${output}`);
-  const code = readFileSync(path, "utf8")
-    .split("\n")
-    .filter((line) => line !== "" && !line.startsWith("//"));
-  expect(code.length).toBeLessThanOrEqual(10);
-  expect(JSON.parse(readFileSync(join(output, "package.json"), "utf8")).dependencies).toEqual({
-    pare: `file:${ROOT}`,
-  });
-  mkdirSync(join(output, "node_modules"));
-  symlinkSync(ROOT, join(output, "node_modules/pare"));
-  expect(existsSync(join(output, "model.gguf"))).toBe(true);
-  const questions = ["turn the kitchen light on", "open the blinds in the bedroom"];
-  const { stdout, stderr } = spawnSync(process.execPath, [path, ...questions], { encoding: "utf8" });
-  const { text } = await complete({ model: BUNDLED, prompt: questions[0]!, greedy: true }).result;
-  expect([stdout.split("\n")[0], stdout.split("\n").length, stderr]).toEqual([text, 3, ""]);
+test("exports that carry Pare along say so where there is no npm", async () => {
+  vi.stubEnv("PATH", folder.path("nowhere"));
+  await expect(exportNode({ model: BUNDLED, output: folder.path("without") })).rejects.toThrow(
+    "Cannot pack Pare: spawn npm ENOENT",
+  );
 });

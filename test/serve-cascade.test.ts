@@ -45,7 +45,7 @@ test("the small model answers from the threshold on, the large one below it", as
   const sure = await startCascade({ threshold: 0 });
   await using server = sure.server;
   expect(await answer(server, "both")).toBe(await answer(server, "small"));
-  expect(sure.entries[0]).toMatchObject({ model: "both", answeredBy: "small" });
+  expect(sure.entries[0]).toMatchObject({ model: "both", answeredBy: ["small"] });
   expect(await (await fetch(`${server.url}/metrics`)).text()).toContain(
     'pare_cascade_answers_total{model="both",by="small"} 1',
   );
@@ -53,7 +53,7 @@ test("the small model answers from the threshold on, the large one below it", as
   const unsure = await startCascade({ threshold: 1.5 });
   await using other = unsure.server;
   expect(await answer(other, "both")).toBe(await answer(other, "home"));
-  expect(unsure.entries[0]).toMatchObject({ model: "both", answeredBy: "home" });
+  expect(unsure.entries[0]).toMatchObject({ model: "both", answeredBy: ["home"] });
   expect(await answer(other, "both")).not.toBe(await answer(other, "small"));
 });
 
@@ -62,7 +62,10 @@ test("an answer that does not match the pattern, or is cut off, is not taken", a
   await using _ = server;
   expect(await answer(server, "both")).toBe(await answer(server, "home"));
   await post(server, "/v1/chat/completions", { ...QUESTION, model: "both", max_tokens: 1 });
-  expect(entries.filter(({ model }) => model === "both").map(({ answeredBy }) => answeredBy)).toEqual(["home", "home"]);
+  expect(entries.filter(({ model }) => model === "both").map(({ answeredBy }) => answeredBy)).toEqual([
+    ["home"],
+    ["home"],
+  ]);
 });
 
 test("a stream holds one model's words alone", async () => {
@@ -83,7 +86,7 @@ test("another server can be the large model, and is a clear error where it can't
   const { server, entries } = await startCascade({ threshold: 1.5, large });
   await using _ = server;
   expect(await answer(server, "both")).toBe(await answer(upstream, "home"));
-  expect(entries[0]).toMatchObject({ answeredBy: "home", status: 200 });
+  expect(entries[0]).toMatchObject({ answeredBy: ["home"], status: 200 });
   await upstream.close();
   const response = await post(server, "/v1/chat/completions", { ...QUESTION, model: "both" });
   expect(response.status).toBe(502);

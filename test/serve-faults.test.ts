@@ -207,14 +207,20 @@ describe("browsers", () => {
     expect((await post(server, "/v1/completions", SHORT, from("https://example.com"))).status).toBe(403);
     expect((await post(server, "/v1/completions", SHORT, from(server.url))).status).toBe(200);
     await using open = await startServer({ models: endless, cors: ["https://example.com"] });
-    const allowed = await post(open, "/v1/completions", SHORT, from("https://example.com"));
-    expect(allowed.headers.get("access-control-allow-origin")).toBe("https://example.com");
+    for (const stream of [false, true]) {
+      const { headers } = await post(open, "/v1/completions", { ...SHORT, stream }, from("https://example.com"));
+      expect(headers.get("access-control-allow-origin")).toBe("https://example.com");
+      expect(headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/);
+    }
     expect((await post(open, "/v1/completions", SHORT, from("https://example.org"))).status).toBe(403);
-    const preflight = await fetch(`${open.url}/v1/completions`, { method: "OPTIONS", ...from("https://example.com") });
-    expect([preflight.status, preflight.headers.get("access-control-allow-headers")]).toEqual([
-      204,
-      "authorization, content-type, x-pare-task",
-    ]);
+    const preflight = async (headers: Record<string, string> = {}): Promise<unknown[]> => {
+      const init = { method: "OPTIONS", headers: { origin: "https://example.com", ...headers } };
+      const response = await fetch(`${open.url}/v1/completions`, init);
+      return [response.status, response.headers.get("access-control-allow-headers")];
+    };
+    expect(await preflight()).toEqual([204, "authorization, content-type, x-pare-task"]);
+    const ofClient = "authorization, x-stainless-os";
+    expect(await preflight({ "access-control-request-headers": ofClient })).toEqual([204, ofClient]);
   });
 
   test("the page is one file that may only ask this server", async () => {

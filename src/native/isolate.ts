@@ -129,7 +129,8 @@ function attend<Output>(
       reject(new EngineError(`Cannot send work to a process for ${options.what}`, { cause: error }));
   });
   options.onStart?.((message) => {
-    if (child.connected) child.send({ kind: "message", message } satisfies ToJob);
+    // Without a callback, a child that has just died would be one that "can't be started"; "close" says why it did.
+    if (child.connected) child.send({ kind: "message", message } satisfies ToJob, () => undefined);
   });
 }
 

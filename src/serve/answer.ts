@@ -22,6 +22,8 @@ export interface Scope {
 export interface Question extends Omit<GenerateJob, "kind" | "id" | "client"> {
   /** Tools whose calls are looked for. */
   tools?: { format: ToolFormat; names: readonly string[] } | undefined;
+  /** The client's request, in the names of OpenAI's API: what another server is asked. */
+  asked: Readonly<Record<string, unknown>>;
 }
 
 /** A part of an answer. */
@@ -52,7 +54,7 @@ export function ask(scope: Scope, question: Question): AsyncGenerator<AnswerPiec
 
 /** Asks the model's engine and passes on what comes. */
 export async function* askEngine(scope: Scope, question: Question): AsyncGenerator<AnswerPiece> {
-  const { tools, ...job } = question;
+  const { tools, asked: _, ...job } = question;
   const watcher = tools && new ToolCallWatcher(tools.format, tools.names);
   const { record } = scope;
   const events = scope.model.engine.run({ ...job, kind: "generate", client: scope.client }, scope.signal);
@@ -115,6 +117,24 @@ export async function askWhole(scope: Scope, question: Question): Promise<WholeA
     }
   }
   return whole;
+}
+
+/** Asks all questions of one request side by side; when one fails, nobody waits for the others. */
+export async function askAll(scope: Scope, questions: readonly Question[]): Promise<WholeAnswer[]> {
+  const { shared, abort } = withSiblings(scope);
+  try {
+    return await Promise.all(questions.map((question) => askWhole(shared, question)));
+  } catch (error) {
+    abort(error);
+    throw error;
+  }
+}
+
+/** The scope of answers that end together. */
+export function withSiblings(scope: Scope): { shared: Scope; abort: (reason: unknown) => void } {
+  const siblings = new AbortController();
+  const signal = AbortSignal.any([scope.signal, siblings.signal]);
+  return { shared: { ...scope, signal }, abort: (reason) => siblings.abort(reason) };
 }
 
 function finishReason(reason: EndReason): "stop" | "length" {

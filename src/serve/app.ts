@@ -142,7 +142,7 @@ function entryOf(c: ServeContext, record: RequestRecord): LogEntry {
     ...(model === undefined ? {} : { model, promptTokens, cachedTokens, answerTokens }),
     ...(task === undefined ? {} : { task, routedBy }),
     ...(draftTokens === 0 ? {} : { draftTokens, draftAccepted }),
-    ...(answeredBy.length === 0 ? {} : { answeredBy: answeredBy.join(" ") }),
+    ...(answeredBy.length === 0 ? {} : { answeredBy }),
     ...(firstTextAt === undefined ? {} : { firstTokenMilliseconds: milliseconds(startedAt, firstTextAt) }),
     ...(error === undefined ? {} : { error: isForeseen ? failureOf(error).message : messageOf(error) }),
     ...(body === undefined ? {} : { body }),

@@ -38,7 +38,8 @@ export function scopeOf(c: ServeContext, around: Surroundings, asked: Omit<Asked
   const model = modelOf(c, around, asked);
   const record = c.get("record");
   record.model = model.name;
-  if (model.engine.load.waiting >= waitingMax) {
+  const first = model.cascade?.small ?? model;
+  if ([first, model].some(({ engine }) => engine.load.waiting >= waitingMax)) {
     throw new RequestError(503, `${waitingMax} requests wait for "${model.name}" already`, {
       code: "overloaded",
       retryAfterSeconds: 5,

@@ -36,13 +36,16 @@ export interface Failure {
   retryAfterSeconds?: number | undefined;
 }
 
+const RESTART_SECONDS = 1; // an engine that died once is started at once, and a small model loads in less
+
 /** Describes anything thrown. What was not foreseen keeps its message to the log. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof RequestError) {
     const { status, retryAfterSeconds, param = null, code = null } = error;
     return { status, message: sentence(error), type: typeOf(status), param, code, retryAfterSeconds };
   }
-  if (error instanceof EngineUnavailable) return failure(503, sentence(error), "engine_unavailable");
+  if (error instanceof EngineUnavailable)
+    return { ...failure(503, sentence(error), "engine_unavailable"), retryAfterSeconds: RESTART_SECONDS };
   if (error instanceof ZodError) return zodFailure(error);
   if (error instanceof PareError) return failure(400, sentence(error), null); // raised about the request
   if (isAbortError(error)) return failure(504, "The request took longer than this server allows", "timeout");

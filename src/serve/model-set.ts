@@ -116,7 +116,7 @@ export class ModelSet {
   }
 }
 
-/** What is known of a model once it is loaded. @throws {EngineUnavailable} when it can't be */
+/** What is known of a model once it was loaded, also while its engine is started again. @throws {EngineUnavailable} when it can't be */
 export function loadedModel({ engine }: ServedModel): Promise<LoadedModel> {
-  return engine.model ? Promise.resolve(engine.model) : engine.ready;
+  return engine.known ? Promise.resolve(engine.known) : engine.ready;
 }

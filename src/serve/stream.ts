@@ -1,8 +1,10 @@
 // A response that grows. The first piece is waited for, so that a request that can't be served is answered with its status.
 import type { Scope } from "./answer.js";
+import type { ServeContext } from "./context.js";
 
 /** Turns pieces of text into a response; what fails on the way is told by `onError` as a last piece. */
 export async function streamResponse(
+  c: ServeContext,
   { record, signal }: Scope,
   pieces: AsyncGenerator<string>,
   { contentType, onError }: { contentType: string; onError: (error: unknown) => string },
@@ -37,17 +39,18 @@ export async function streamResponse(
     },
   });
   signal.addEventListener("abort", finish, { once: true }); // a reader that has gone pulls no more
-  return new Response(body, {
-    headers: { "content-type": contentType, "cache-control": "no-store", "x-accel-buffering": "no" },
-  });
+  return c.body(body, 200, { "content-type": contentType, "cache-control": "no-store", "x-accel-buffering": "no" });
 }
 
 function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.name === "TimeoutError";
 }
 
-/** Runs generators side by side and passes on their pieces as they come. */
-export async function* interleave<T>(generators: readonly AsyncGenerator<T>[]): AsyncGenerator<T> {
+/** Runs generators side by side and passes on their pieces as they come; when one fails, `abort` is to end the others. */
+export async function* interleave<T>(
+  generators: readonly AsyncGenerator<T>[],
+  abort: (reason: unknown) => void,
+): AsyncGenerator<T> {
   const pending = new Map(generators.map((generator) => [generator, advance(generator)]));
   try {
     while (pending.size > 0) {
@@ -58,6 +61,9 @@ export async function* interleave<T>(generators: readonly AsyncGenerator<T>[]): 
         yield result.value;
       }
     }
+  } catch (error) {
+    abort(error);
+    throw error;
   } finally {
     await Promise.allSettled([...pending.keys()].map((generator) => generator.return(undefined)));
   }

@@ -14,8 +14,8 @@ export interface Layout {
   readonly codes: string;
   /** All that may follow, the codes among it. */
   readonly suffixes: readonly string[];
-  /** Outputs and inputs of the layer. @throws {FormatError} when its tensors do not fit each other */
-  shape(tensors: LayerTensors): [rows: number, columns: number];
+  /** @throws {FormatError} when a layer's tensors do not fit each other */
+  requireFit(tensors: LayerTensors): void;
   /** The bits of a code. */
   readonly bits: number;
   open(tensors: LayerTensors): Promise<PackedMatrix>;
@@ -44,17 +44,16 @@ function gptq(quantization: Config): Layout {
   const zeroOffset = format === "gptq" ? 1 : 0; // the first format stores zero points less one
   const mask = 2 ** bits - 1;
   const perWord = 32 / bits;
+  const size = quantization.optionalNumber("group_size");
   return {
     codes: ".qweight",
     suffixes: [".qweight", ".qzeros", ".scales", ".g_idx"],
     bits,
-    shape: (tensors) => {
+    requireFit: (tensors) => {
       const [words, rows] = matrixShape(tensors.get(".qweight")!);
-      const columns = words * perWord;
       const [groups] = requireShape(tensors, ".scales", [undefined, rows]);
       requireShape(tensors, ".qzeros", [groups, rows / perWord]);
-      if (tensors.has(".g_idx")) requireShape(tensors, ".g_idx", [columns]);
-      return [rows, columns];
+      if (tensors.has(".g_idx")) requireShape(tensors, ".g_idx", [words * perWord]);
     },
     async open(tensors) {
       const [words, rows] = matrixShape(tensors.get(".qweight")!);
@@ -69,7 +68,7 @@ function gptq(quantization: Config): Layout {
         rows,
         columns,
         code: (row, column) => codes.at(Math.floor(column / perWord) * rows + row, column % perWord),
-        groupOf: order ? (column) => order[column]! : evenGroups(tensors, columns, groups),
+        groupOf: order ? (column) => order[column]! : consecutiveGroups(tensors, columns, { groups, size }),
         scale: (row, group) => scales[group * rows + row]!,
         zero: (row, group) =>
           (zeros.at(group * (rows / perWord) + Math.floor(row / perWord), row % perWord) + zeroOffset) & mask,
@@ -85,15 +84,15 @@ function awq(quantization: Config): Layout {
   const bits = quantization.optionalCount("bits") ?? quantization.count("w_bit");
   const version = (quantization.text("version") ?? "gemm").toLowerCase();
   if (bits !== 4 || version !== "gemm") throw unread(quantization, `awq of ${bits} bits, ${version}`);
+  const size = quantization.optionalNumber("group_size") ?? quantization.optionalNumber("q_group_size");
   return {
     codes: ".qweight",
     suffixes: [".qweight", ".qzeros", ".scales"],
     bits,
-    shape: (tensors) => {
-      const [columns, words] = matrixShape(tensors.get(".qweight")!);
+    requireFit: (tensors) => {
+      const [, words] = matrixShape(tensors.get(".qweight")!);
       const [groups] = requireShape(tensors, ".scales", [undefined, words * 8]);
       requireShape(tensors, ".qzeros", [groups, words]);
-      return [words * 8, columns];
     },
     async open(tensors) {
       const [columns, words] = matrixShape(tensors.get(".qweight")!);
@@ -106,7 +105,7 @@ function awq(quantization: Config): Layout {
         rows,
         columns,
         code: (row, column) => codes.at(column * words + (row >> 3), AWQ_PLACES[row & 7]!),
-        groupOf: evenGroups(tensors, columns, groups),
+        groupOf: consecutiveGroups(tensors, columns, { groups, size }),
         scale: (row, group) => scales[group * rows + row]!,
         zero: (row, group) => zeros.at(group * words + (row >> 3), AWQ_PLACES[row & 7]!),
       };
@@ -117,17 +116,24 @@ function awq(quantization: Config): Layout {
 function compressedTensors(quantization: Config): Layout {
   const format = quantization.text("format") ?? "unknown";
   const groups = Object.values(quantization.section("config_groups")?.values ?? {});
-  const weights = (groups[0] as { weights?: { num_bits?: number; type?: string } } | undefined)?.weights;
+  const weights = (groups[0] as { weights?: PackedWeights } | undefined)?.weights;
   const bits = weights?.num_bits ?? 0;
   const isRead = weights?.type === "int" && (bits === 4 || bits === 8) && groups.length === 1;
   if (!isRead || !(format === "pack-quantized" || format === "int-quantized")) {
     throw unread(quantization, `compressed-tensors as ${format}${groups.length > 1 ? " in several groups" : ""}`);
   }
-  return format === "pack-quantized" ? packQuantized(bits) : intQuantized();
+  const size = weights.group_size ?? undefined;
+  return format === "pack-quantized" ? packQuantized(bits, size) : intQuantized(size);
+}
+
+interface PackedWeights {
+  num_bits?: number;
+  type?: string;
+  group_size?: number | null;
 }
 
 /** Rows of words; codes and zero points lie 2^(bits - 1) above the numbers that they stand for. */
-function packQuantized(bits: number): Layout {
+function packQuantized(bits: number, size: number | undefined): Layout {
   const perWord = 32 / bits;
   const columnsOf = async (tensors: LayerTensors): Promise<number> => {
     const shape = tensors.get(".weight_shape");
@@ -139,18 +145,17 @@ function packQuantized(bits: number): Layout {
     codes: ".weight_packed",
     suffixes: [".weight_packed", ".weight_scale", ".weight_zero_point", ".weight_shape", ".weight_g_idx"],
     bits,
-    shape: (tensors) => {
-      const [rows, words] = matrixShape(tensors.get(".weight_packed")!);
+    requireFit: (tensors) => {
+      const [rows] = matrixShape(tensors.get(".weight_packed")!);
       const [, groups] = requireShape(tensors, ".weight_scale", [rows, undefined]);
       if (tensors.has(".weight_zero_point"))
         requireShape(tensors, ".weight_zero_point", [Math.ceil(rows / perWord), groups]);
-      return [rows, words * perWord];
     },
     async open(tensors) {
       const [rows, words] = matrixShape(tensors.get(".weight_packed")!);
       const columns = await columnsOf(tensors);
-      if (columns !== words * perWord)
-        throw misfit(tensors.get(".weight_packed")!, "has columns that fill no whole words");
+      if (Math.ceil(columns / perWord) !== words)
+        throw misfit(tensors.get(".weight_packed")!, `has ${words} words in a row for ${columns} columns`);
       const scales = await floats(tensors.get(".weight_scale")!);
       const groups = scales.length / rows;
       const codes = new Words(await bytesOf(tensors.get(".weight_packed")!), bits);
@@ -164,7 +169,7 @@ function packQuantized(bits: number): Layout {
         rows,
         columns,
         code: (row, column) => codes.at(row * words + Math.floor(column / perWord), column % perWord),
-        groupOf: isOrdered ? (column) => order[column]! : evenGroups(tensors, columns, groups),
+        groupOf: isOrdered ? (column) => order[column]! : consecutiveGroups(tensors, columns, { groups, size }),
         scale: (row, group) => scales[row * groups + group]!,
         zero: (row, group) => zeros?.at(Math.floor(row / perWord) * groups + group, row % perWord) ?? 2 ** (bits - 1),
       };
@@ -173,16 +178,15 @@ function packQuantized(bits: number): Layout {
 }
 
 /** Signed bytes. */
-function intQuantized(): Layout {
+function intQuantized(size: number | undefined): Layout {
   return {
     codes: ".weight",
     suffixes: [".weight", ".weight_scale", ".weight_zero_point"],
     bits: 8,
-    shape: (tensors) => {
-      const [rows, columns] = matrixShape(tensors.get(".weight")!);
+    requireFit: (tensors) => {
+      const [rows] = matrixShape(tensors.get(".weight")!);
       const [, groups] = requireShape(tensors, ".weight_scale", [rows, undefined]);
       if (tensors.has(".weight_zero_point")) requireShape(tensors, ".weight_zero_point", [rows, groups]);
-      return [rows, columns];
     },
     async open(tensors) {
       const [rows, columns] = matrixShape(tensors.get(".weight")!);
@@ -196,7 +200,7 @@ function intQuantized(): Layout {
         rows,
         columns,
         code: (row, column) => codes[row * columns + column]! + 128,
-        groupOf: evenGroups(tensors, columns, groups),
+        groupOf: consecutiveGroups(tensors, columns, { groups, size }),
         scale: (row, group) => scales[row * groups + group]!,
         zero: (row, group) => (zeros?.[row * groups + group] ?? 0) + 128,
       };
@@ -241,12 +245,24 @@ function requireGroups(weight: Weight, order: Int32Array | undefined, groups: nu
   if (stranger !== undefined) throw misfit(weight, `has a column of group ${stranger}, and there are ${groups}`);
 }
 
-/** Which group a column is of, where none is listed. @throws {FormatError} when groups are not of one size */
-function evenGroups(tensors: LayerTensors, columns: number, groups: number): (column: number) => number {
-  const size = columns / groups;
+/**
+ * Which group a column is of, where none is listed: groups follow each other, of the size that the config states, the last one perhaps
+ * shorter. Where that is another layer's size, or none is stated, all are of one size.
+ *
+ * @throws {FormatError} when neither fits
+ */
+function consecutiveGroups(
+  tensors: LayerTensors,
+  columns: number,
+  { groups, size: stated = 0 }: { groups: number; size: number | undefined },
+): (column: number) => number {
+  const isStated = Number.isSafeInteger(stated) && stated > 0 && Math.ceil(columns / stated) === groups;
+  const size = isStated ? stated : columns / groups;
   const [codes] = tensors.values();
-  if (!Number.isInteger(size))
-    throw misfit(codes!, `has ${columns} columns, which are no ${groups} groups of one size`);
+  if (!Number.isInteger(size)) {
+    const wanted = stated > 0 ? `groups of ${stated}, nor ${groups} of one size` : `${groups} groups of one size`;
+    throw misfit(codes!, `has ${columns} columns and ${groups} groups, which are no ${wanted}`);
+  }
   return (column) => Math.floor(column / size);
 }
 

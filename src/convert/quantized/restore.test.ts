@@ -93,9 +93,51 @@ test("weights that are not quantized stay what they are", async () => {
   expect(weights.get("layer.norm.weight")!.dtype).toBe("F32");
 });
 
+/** A layer's values by row and column, as floats. */
+async function valuesOf(golden: Pick<Golden, "tensors" | "config">): Promise<Float32Array> {
+  const weight = (await restore(golden)).get("layer.weight")!;
+  const bytes = await weight.read(0, weight.sizeBytes);
+  if (weight.dtype === "F32") return new Float32Array(bytes.buffer);
+  return dequantize(loadGgml(), weight.dtype.toLowerCase() as "q4_0", bytes, weight.shape[0]! * weight.shape[1]!);
+}
+
+// 64 columns in two groups, of 48 and 16: the second half's first columns have the first group's scale and zero point.
+test.each(["GPTQ, 4 bits, symmetric", "AWQ", "compressed-tensors, 4 bits, with zero points"])(
+  "%s: a last group that is shorter begins where the config's group_size says",
+  async (name) => {
+    const golden = structuredClone(named(name));
+    delete golden.tensors["g_idx"];
+    const even = await valuesOf(golden);
+    const { config_groups: groups } = golden.config as { config_groups?: { group_0: { weights: object } } };
+    Object.assign(groups?.group_0.weights ?? golden.config, { group_size: 48 });
+    const uneven = await valuesOf(golden);
+    const isSame = Array.from({ length: 64 }, (_, column) =>
+      Array.from({ length: 16 }, (__, row) => row * 64 + column).every((at) => even[at] === uneven[at]),
+    );
+    expect(isSame).toEqual(Array.from({ length: 64 }, (_, column) => column < 32 || column >= 48));
+  },
+);
+
+test("an order of activation is gone by, whatever size of groups is stated", async () => {
+  const golden = structuredClone(named("GPTQ, 4 bits, symmetric"));
+  const order = Int32Array.from({ length: 64 }, (_, column) => Math.floor(column / 48));
+  const listed = { dtype: "I32", shape: [64], data: Buffer.from(order.buffer).toString("base64") };
+  delete golden.tensors["g_idx"];
+  const stated = await valuesOf({ ...golden, config: { ...golden.config, group_size: 48 } });
+  const tensors = { ...golden.tensors, g_idx: listed };
+  expect(await valuesOf({ config: { ...golden.config, group_size: 7 }, tensors })).toEqual(stated);
+});
+
 const gptq = named("GPTQ, 4 bits, symmetric");
 const without = (suffix: string): Record<string, StoredTensor> =>
   Object.fromEntries(Object.entries(gptq.tensors).filter(([name]) => name !== suffix));
+
+/** As many scales as three groups have, and no order. */
+const threeGroups: Record<string, StoredTensor> = {
+  ...without("g_idx"),
+  scales: { dtype: "F16", shape: [3, 16], data: Buffer.alloc(3 * 16 * 2).toString("base64") },
+  qzeros: { dtype: "I32", shape: [3, 2], data: Buffer.alloc(3 * 2 * 4).toString("base64") },
+};
 
 test.each<[what: string, config: JsonObject, tensors: Record<string, StoredTensor>, reason: string]>([
   ["3 bits", { ...gptq.config, bits: 3 }, gptq.tensors, "gptq of 3 bits"],
@@ -108,6 +150,12 @@ test.each<[what: string, config: JsonObject, tensors: Record<string, StoredTenso
     gptq.config,
     { ...gptq.tensors, scales: { ...gptq.tensors["scales"]!, shape: [4, 8] } },
     "has shape [4, 8]",
+  ],
+  [
+    "a size of groups that does not fit",
+    { ...gptq.config, group_size: 40 },
+    threeGroups,
+    "no groups of 40, nor 3 of one size",
   ],
   [
     "a column of a group that is not there",

@@ -59,9 +59,11 @@ async function restoredWeight(
       return weight ? [[suffix, weight] as const] : [];
     }),
   );
-  const [rows, columns] = layout.shape(tensors);
+  layout.requireFit(tensors);
   const open = (): Promise<PackedMatrix> => slot.get(layer, () => layout.open(tensors));
-  const block = blockOf(await open(), layout.bits);
+  const opened = await open();
+  const { rows, columns } = opened;
+  const block = blockOf(opened, layout.bits);
   const { file } = tensors.get(layout.codes)!;
   const rowBytes = block ? (columns / BLOCK) * block.bytes : columns * 4;
   return {

@@ -217,7 +217,7 @@ function requireStream(response: Response): void {
 }
 
 /** What a server says of its failure, in one line. */
-function saidIn(text: string): string {
+export function saidIn(text: string): string {
   const type = text.trimStart();
   if (type.startsWith("<")) return "a web page (HTML)";
   try {

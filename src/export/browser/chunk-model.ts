@@ -8,7 +8,8 @@ import { requireDisk, sha256, writeFailure, writeFileAtomic } from "../../suppor
 import type { RunOptions } from "../../support/progress.js";
 
 const CHUNK_BYTES = 24 * 2 ** 20;
-const CHUNK_NAME = /^[0-9a-f]{16}\.bin$/;
+/** Pieces of the model, and builds of the engine. */
+const PIECE_NAME = /^(model\/[0-9a-f]{16}\.bin|(single|multi)-[0-9a-f]{16}\.wasm)$/;
 
 /** A piece of the model's file. */
 export interface Chunk {
@@ -18,7 +19,7 @@ export interface Chunk {
   readonly sha256: string;
 }
 
-/** Writes the pieces into `model/` of the folder, and removes those of another model. */
+/** Writes the pieces into `model/` of the folder. */
 export async function chunkModel(
   file: string,
   folder: string,
@@ -38,10 +39,15 @@ export async function chunkModel(
     done += (bytes as Buffer).byteLength;
     options.onProgress?.({ stage: "writing", done, total: size, unit: "bytes" });
   }
-  const kept = new Set(chunks.map(({ path }) => path));
-  const others = (await readdir(into)).filter((name) => CHUNK_NAME.test(name) && !kept.has(`model/${name}`));
-  for (const name of others) await rm(join(into, name));
   return chunks;
+}
+
+/** Removes pieces of other exports: last, so that a folder whose export was cut off is still the older one's. */
+export async function removeOtherPieces(folder: string, kept: ReadonlySet<string>): Promise<void> {
+  const pieces = (await readdir(join(folder, "model"))).map((name) => `model/${name}`);
+  for (const path of [...pieces, ...(await readdir(folder))]) {
+    if (PIECE_NAME.test(path) && !kept.has(path)) await rm(join(folder, path));
+  }
 }
 
 async function writeChunk(folder: string, bytes: Buffer): Promise<Chunk> {

@@ -6,7 +6,7 @@ import { LoggerWithoutDebug, Wllama } from "./wllama.js";
 /** Fetches all that is needed, or takes it from where it was kept, and loads it. onProgress is told bytes. */
 export async function openModel(onProgress = () => {}) {
   const store = await openStore();
-  const manifest = JSON.parse(await (await store.file("model.json")).text());
+  const manifest = JSON.parse(await (await download("model.json")).text()); // the service worker has this page's own
   const chunks = [];
   let done = 0;
   for (const { path, sizeBytes, sha256 } of manifest.chunks) {
@@ -99,7 +99,7 @@ class Model {
   }
 }
 
-/** Files from the browser's store where it has them. It exists on https and localhost alone; elsewhere all is fetched anew. */
+/** Files that are named by their content, from the browser's store where it has them. It exists on https and localhost alone; elsewhere all is fetched anew. */
 async function openStore() {
   const cache = await globalThis.caches?.open("pare " + new URL("./", location.href).href).catch(() => undefined);
   const store = {
@@ -121,7 +121,7 @@ async function openStore() {
 
 async function download(path, onBytes = () => {}) {
   const response = await fetch(path);
-  if (!response.ok) throw new Error(path + " is missing on the server (status " + response.status + ")");
+  if (!response.ok) throw new Error(path + " is missing on the server (status " + response.status + "). Reload, as there may be a newer export.");
   const parts = [];
   let bytes = 0;
   for (const reader = response.body.getReader(); ; ) {

@@ -17,7 +17,7 @@ import { onlyFile } from "../model-file.js";
 import type { Parity } from "../parity/compare.js";
 import { statedSampling, tokenText } from "../model-facts.js";
 import { APP_SCRIPT } from "./app-script.js";
-import { type Chunk, chunkModel } from "./chunk-model.js";
+import { type Chunk, chunkModel, removeOtherPieces } from "./chunk-model.js";
 import { ENGINE_SCRIPT } from "./engine-script.js";
 import { BROWSER_STYLE, ICON, browserPage, webManifest } from "./page.js";
 import { browserParity } from "./browser-parity.js";
@@ -99,6 +99,7 @@ export async function exportBrowser(
   const manifest = manifestOf(model, { template, chunks, libraries, contextLength: request.contextLength });
   const files = new Map([...libraries.files, ...pageFiles(manifest, libraries)]);
   for (const [name, data] of files) await writeFileAtomic(join(output, name), data);
+  await removeOtherPieces(output, new Set([...files.keys(), ...chunks.map(({ path }) => path)]));
   const parity = await browserParity({ ...request, folder: output }, options);
   return {
     path: output,

@@ -11,14 +11,13 @@ export function dockerfile({ name, contextLength }: { name: string; contextLengt
 FROM node:22-bookworm-slim
 ENV NODE_ENV=production
 WORKDIR /pare
-COPY pare/package.json ./
-RUN npm install --omit=dev --no-audit --no-fund && npm cache clean --force
-COPY pare/ ./
-COPY model.gguf /models/model.gguf
+COPY package.json package-lock.json *.tgz ./
+RUN npm ci --no-audit --no-fund && npm cache clean --force
+COPY --chown=node:node model.gguf /models/model.gguf
 USER node
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["node", "-e", "fetch('http://127.0.0.1:8080/health').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "dist/cli/main.js", "serve"]
+ENTRYPOINT ["node", "node_modules/pare/dist/cli/main.js", "serve"]
 CMD ${JSON.stringify(words)}
 `;
 }

@@ -1,7 +1,5 @@
 // `export node`: a program of ten lines that talks to the model, to begin one's own with.
-import { readFile } from "node:fs/promises";
-import { join, sep } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 
 import { openModel } from "../../model/open.js";
 import { writeFileAtomic } from "../../support/files.js";
@@ -9,6 +7,7 @@ import type { RunOptions } from "../../support/progress.js";
 import { shellQuote } from "../../support/shell-quote.js";
 import { modelLabel } from "../model-facts.js";
 import { onlyFile, placeModel } from "../model-file.js";
+import { placeOwnPackage } from "../own-package.js";
 
 /** What to export. */
 export interface NodeExportRequest {
@@ -41,32 +40,18 @@ for (const question of process.argv.slice(2)) {
 await session.close();
 `;
 
-/** @throws {FormatError} when the file is no sound model */
+/** @throws {FormatError} when the file is no sound model; {PareError} when Pare can't be packed */
 export async function exportNode(request: NodeExportRequest, options: RunOptions = {}): Promise<NodeExportResult> {
   const { output } = request;
   await using model = await openModel(request.model, { signal: options.signal });
   await placeModel(onlyFile(model), join(output, "model.gguf"), options.signal);
   const path = join(output, "chat.mjs");
   await writeFileAtomic(path, PROGRAM);
-  const manifest = {
-    name: modelLabel(model),
-    private: true,
-    type: "module",
-    dependencies: { pare: await ownVersion() },
-  };
-  await writeFileAtomic(join(output, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+  await placeOwnPackage(output, modelLabel(model), options);
   const quoted = shellQuote(output);
   return {
     path,
     commands: [`npm install --prefix ${quoted}`, `node ${shellQuote(path)} "Good morning!"`],
     warnings: [],
   };
-}
-
-/** The version that runs; out of a checkout, which is on no registry, its folder. */
-async function ownVersion(): Promise<string> {
-  const folder = fileURLToPath(new URL("../../..", import.meta.url));
-  if (!folder.includes(`${sep}node_modules${sep}`)) return `file:${folder}`;
-  const text = await readFile(join(folder, "package.json"), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
 }

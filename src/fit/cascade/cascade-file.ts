@@ -21,6 +21,10 @@ const endpointSchema = z.strictObject({
   url: z.url({ protocol: /^https?$/ }).describe("up to and with `/v1`"),
   model: z.string().describe("what the model is called there"),
   apiKeyVariable: z.string().optional().describe("environment variable that holds the key"),
+  takes: z
+    .array(z.enum(["top_k", "min_p", "repeat_penalty", "repeat_last_n", "chat_template_kwargs"]))
+    .optional()
+    .describe("fields it knows that are not OpenAI's; requests with others of these are refused"),
 });
 
 export const cascadeSchema = z

@@ -27,6 +27,12 @@ export function addCascade(models: ModelSet, { name, small, large, threshold, of
       },
     );
   }
+  const variable = typeof large === "string" ? undefined : large.apiKeyVariable;
+  if (variable !== undefined && !process.env[variable]) {
+    throw new UsageError(
+      `The cascade "${name}" has its key in the environment variable "${variable}", which is not set`,
+    );
+  }
   models.addCascade(name, {
     small: modelAt(models, small),
     large: typeof large === "string" ? { name: modelAt(models, large).name } : { name: large.model, endpoint: large },

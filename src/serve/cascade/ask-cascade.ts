@@ -3,41 +3,59 @@
 import { PareError } from "../../errors.js";
 import { type AnswerPiece, askEngine, type Question, type Scope } from "../answer.js";
 import type { ServedCascade } from "../model-set.js";
+import { RequestRecord } from "../observe/request-record.js";
 import { askEndpoint } from "./ask-endpoint.js";
+import { endpointRequest } from "./endpoint-request.js";
 
-/** Asks the small model, and the large one if need be. */
+/** Asks the small model, and the large one if need be. @throws {RequestError} 400 for what a large model elsewhere is not asked for */
 export async function* askCascade(
   scope: Scope,
   cascade: ServedCascade,
   question: Question,
 ): AsyncGenerator<AnswerPiece> {
   const { small, large } = cascade;
-  const answer = isForSmall(question) ? await tryWhole({ ...scope, model: small }, question) : undefined;
-  if (answer && isTaken(answer, cascade)) {
-    scope.record.answeredBy.push(small.name);
-    yield* answer;
-    return;
+  const askLarge =
+    "endpoint" in large ? endpointAsker(large.endpoint, scope, question) : () => askEngine(scope, question);
+  const answer = isForSmall(question) ? await trySmall(scope, cascade, question) : undefined;
+  let by: string | undefined = answer ? small.name : large.name;
+  for await (const piece of answer ?? askLarge()) {
+    if (by !== undefined) scope.record.answeredBy.push(by); // only now is there an answer
+    by = undefined;
+    yield piece;
   }
-  scope.record.answeredBy.push(large.name);
-  yield* "endpoint" in large ? askEndpoint(large.endpoint, scope, question) : askEngine(scope, question);
+}
+
+/** Composes the request at once, and sends it when it is called. */
+function endpointAsker(
+  endpoint: Parameters<typeof askEndpoint>[0],
+  scope: Scope,
+  question: Question,
+): () => AsyncGenerator<AnswerPiece> {
+  const request = endpointRequest(endpoint, question);
+  return () => askEndpoint(endpoint, scope, request);
 }
 
 /** Tokens are those of one vocabulary, calls those of one template, and a text that is scored is the large model's to score. */
-function isForSmall({ prompt, tools, echo }: Question): boolean {
-  return prompt.kind !== "tokens" && tools === undefined && !echo;
+function isForSmall({ prompt, tools, echo, sampling }: Question): boolean {
+  return prompt.kind !== "tokens" && tools === undefined && !echo && sampling.logitBias.length === 0;
 }
 
-/** @returns undefined where the small model can't answer at all: its context is shorter, or its engine has died */
-async function tryWhole(scope: Scope, question: Question): Promise<AnswerPiece[] | undefined> {
+/** @returns undefined where its answer is not taken, or it can't answer: its context is shorter, or its engine has died */
+async function trySmall(scope: Scope, cascade: ServedCascade, question: Question): Promise<AnswerPiece[] | undefined> {
+  const { small } = cascade;
+  if (!small.engine.model) return undefined; // it is started again, which takes longer than asking the other
+  const record = new RequestRecord(scope.record.id); // what is not taken does not count
   const pieces: AnswerPiece[] = [];
   try {
-    for await (const piece of askEngine(scope, { ...question, streams: false, tellsConfidence: true }))
-      pieces.push(piece);
-    return pieces;
+    const silent = { ...question, streams: false, tellsConfidence: true };
+    for await (const piece of askEngine({ ...scope, model: small, record }, silent)) pieces.push(piece);
   } catch (error) {
     if (error instanceof PareError) return undefined;
     throw error;
   }
+  if (!isTaken(pieces, cascade)) return undefined;
+  scope.record.take(record);
+  return pieces;
 }
 
 function isTaken(pieces: readonly AnswerPiece[], { threshold, pattern }: ServedCascade): boolean {

@@ -1,83 +1,72 @@
-// The large model of a cascade on another server that speaks OpenAI's API. It is asked for plain answers; grammars, tools, scored texts
-// and log-probabilities are refused, and sampling settings beyond those below are left out.
+// The large model of a cascade on another server: answers and vectors in the shapes that the server's own models give.
 import { z } from "zod";
 
-import { isAbortError } from "../../errors.js";
 import type { Endpoint } from "../../fit/cascade/cascade-file.js";
-import type { AnswerPiece, Question, Scope } from "../answer.js";
-import { RequestError } from "../failure.js";
+import type { AnswerPiece, Scope } from "../answer.js";
+import type { PromptInput } from "../engine/messages.js";
+import type { ToolCall } from "../tools/tool-format.js";
+import { callEndpoint } from "./call-endpoint.js";
+import type { EndpointRequest } from "./endpoint-request.js";
+
+const callSchema = z.looseObject({
+  function: z.looseObject({
+    name: z.string(),
+    arguments: z
+      .string()
+      .transform((text) => JSON.parse(text || "{}") as unknown)
+      .pipe(z.record(z.string(), z.unknown())),
+  }),
+});
 
 const answerSchema = z.looseObject({
   choices: z
     .array(
       z.looseObject({
         finish_reason: z.string().nullish(),
-        message: z.looseObject({ content: z.string().nullable() }).optional(),
+        message: z.looseObject({ content: z.string().nullish(), tool_calls: z.array(callSchema).nullish() }).optional(),
         text: z.string().optional(),
       }),
     )
     .min(1),
-  usage: z.looseObject({ prompt_tokens: z.number(), completion_tokens: z.number() }).optional(),
+  usage: z.looseObject({ prompt_tokens: z.number(), completion_tokens: z.number() }).nullish(),
 });
 
-/** Asks the endpoint for a whole answer. @throws {RequestError} 502 when it has none; 400 for what can't be passed on */
-export async function* askEndpoint(endpoint: Endpoint, scope: Scope, question: Question): AsyncGenerator<AnswerPiece> {
-  const { choices, usage } = await send(endpoint, scope.signal, question);
+const vectorsSchema = z.looseObject({
+  data: z.array(z.looseObject({ index: z.int(), embedding: z.array(z.number()).min(1) })),
+  usage: z.looseObject({ prompt_tokens: z.number() }).nullish(),
+});
+
+/** Asks the endpoint for a whole answer. @throws {RequestError} as `callEndpoint` does, before the first piece */
+export async function* askEndpoint(
+  endpoint: Endpoint,
+  scope: Scope,
+  request: EndpointRequest,
+): AsyncGenerator<AnswerPiece> {
+  const { choices, usage } = await callEndpoint(endpoint, { ...request, answer: answerSchema, signal: scope.signal });
   const { finish_reason: reason, message, text } = choices[0]!;
+  const calls = (message?.tool_calls ?? []).map((call): ToolCall => call.function);
   const [promptTokens, answerTokens] = [usage?.prompt_tokens ?? 0, usage?.completion_tokens ?? 0];
   scope.record.noteStarted(promptTokens, 0);
   scope.record.noteText();
   scope.record.noteEnded({ answerTokens });
   yield { kind: "started", promptTokens, cachedTokens: 0 };
-  yield { kind: "text", text: message?.content ?? text ?? "", tokens: [] };
-  yield { kind: "ended", reason: reason === "length" ? "length" : "stop", answerTokens };
+  const said = message?.content ?? text ?? "";
+  if (said !== "") yield { kind: "text", text: said, tokens: [] };
+  if (calls.length > 0) yield { kind: "calls", calls };
+  const ending = calls.length > 0 ? "tool_calls" : "stop";
+  yield { kind: "ended", reason: reason === "length" ? "length" : ending, answerTokens };
 }
 
-async function send(
-  { url, model, apiKeyVariable }: Endpoint,
+/** Asks the endpoint for a vector of each input. @throws {RequestError} as `callEndpoint` does */
+export async function embedAtEndpoint(
+  endpoint: Endpoint,
+  inputs: readonly PromptInput[],
   signal: AbortSignal,
-  question: Question,
-): Promise<z.infer<typeof answerSchema>> {
-  const { path, body } = requestOf(question);
-  const key = apiKeyVariable === undefined ? undefined : process.env[apiKeyVariable];
-  const failure = (what: string): RequestError =>
-    new RequestError(502, `The cascade's large model "${model}" ${what}`, { code: "upstream_failed" });
-  try {
-    const response = await fetch(`${url.replace(/\/$/, "")}${path}`, {
-      method: "POST",
-      headers: { "content-type": "application/json", ...(key ? { authorization: `Bearer ${key}` } : {}) },
-      body: JSON.stringify({ ...body, model }),
-      signal,
-    });
-    if (!response.ok) throw failure(`answered with status ${response.status}`);
-    return answerSchema.parse(await response.json());
-  } catch (error) {
-    if (error instanceof RequestError || isAbortError(error)) throw error;
-    throw failure(error instanceof z.ZodError || error instanceof SyntaxError ? "gave no answer" : "can't be reached");
-  }
-}
-
-function requestOf({ prompt, maxTokens, stop, sampling, grammar, tools, echo, logProbabilities }: Question): {
-  path: string;
-  body: object;
-} {
-  const isPlain = !grammar && !tools && !echo && logProbabilities === undefined && prompt.kind !== "tokens";
-  if (!isPlain) {
-    throw new RequestError(
-      400,
-      "This cascade's large model is on another server, which is asked for plain answers only",
-    );
-  }
-  const common = {
-    ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
-    ...(stop.length > 0 ? { stop } : {}),
-    temperature: sampling.temperature,
-    top_p: sampling.topP,
-    frequency_penalty: sampling.frequencyPenalty,
-    presence_penalty: sampling.presencePenalty,
-    seed: sampling.seed,
-  };
-  return prompt.kind === "text"
-    ? { path: "/completions", body: { ...common, prompt: prompt.text } }
-    : { path: "/chat/completions", body: { ...common, messages: prompt.conversation.messages } };
+): Promise<{ vectors: Float32Array[]; tokens: number }> {
+  if (inputs.length === 0) return { vectors: [], tokens: 0 };
+  const input = inputs.map((one) => (one.kind === "tokens" ? one.tokens : one.kind === "text" ? one.text : ""));
+  const answer = vectorsSchema.refine(({ data }) => data.length === inputs.length, "is not one vector for each input");
+  const { data, usage } = await callEndpoint(endpoint, { path: "/embeddings", body: { input }, answer, signal });
+  const sorted = data.sort((a, b) => a.index - b.index);
+  return { vectors: sorted.map(({ embedding }) => Float32Array.from(embedding)), tokens: usage?.prompt_tokens ?? 0 };
 }

@@ -47,6 +47,7 @@ export class Engine {
   readonly #requests = new Map<number, Inbox>();
   #process: EngineProcess;
   #nextId = 1;
+  #known: LoadedModel | undefined;
   #deaths = 0;
   #deathsInRow = 0;
   #load: EngineLoad = { running: 0, waiting: 0, cacheTokens: 0 };
@@ -60,6 +61,11 @@ export class Engine {
   /** Resolves when the model is loaded, in the process that is there now. */
   get ready(): Promise<LoadedModel> {
     return this.#process.ready;
+  }
+
+  /** What is known of the model since it was first loaded, whatever has become of the process. */
+  get known(): LoadedModel | undefined {
+    return this.#known;
   }
 
   /** What is known of the model, if its process is ready. */
@@ -112,7 +118,10 @@ export class Engine {
 
   #start(): EngineProcess {
     const process = new EngineProcess(this.#options, this.#closing.signal, {
-      onReady: (model) => this.#options.onReady?.(model),
+      onReady: (model) => {
+        this.#known = model;
+        this.#options.onReady?.(model);
+      },
       onEvents: (events, load) => this.#deliver(events, load),
     });
     process.ended = process.ended.then((error) => this.#onDeath(error));

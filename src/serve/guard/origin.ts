@@ -5,6 +5,8 @@ import type { MiddlewareHandler } from "hono";
 import type { ServeEnv } from "../context.js";
 import { RequestError } from "../failure.js";
 
+const USUAL_HEADERS = "authorization, content-type, x-pare-task"; // clients add their own, such as OpenAI's x-stainless-os
+
 /**
  * Lets in what comes from this server's own page, from programs, and from sites that are allowed.
  *
@@ -35,9 +37,10 @@ export function guardOrigin({
     if (!isAllowed) return next();
     c.header("access-control-allow-origin", origin);
     c.header("vary", "origin");
+    c.header("access-control-expose-headers", "retry-after, x-pare-task, x-request-id");
     if (c.req.method !== "OPTIONS") return next();
     c.header("access-control-allow-methods", "GET, POST");
-    c.header("access-control-allow-headers", "authorization, content-type, x-pare-task");
+    c.header("access-control-allow-headers", c.req.header("access-control-request-headers") ?? USUAL_HEADERS);
     c.header("access-control-max-age", "600");
     return c.body(null, 204);
   };

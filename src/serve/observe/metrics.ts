@@ -26,7 +26,7 @@ export class Metrics {
     }
     const { task, routedBy } = entry;
     if (task !== undefined && routedBy !== undefined) add(this.#routed, labels({ model, task, by: routedBy }), 1);
-    for (const by of entry.answeredBy?.split(" ") ?? []) add(this.#answeredBy, labels({ model, by }), 1);
+    for (const by of entry.answeredBy ?? []) add(this.#answeredBy, labels({ model, by }), 1);
     this.#duration.add(entry.milliseconds / 1000);
     if (entry.firstTokenMilliseconds !== undefined) this.#firstToken.add(entry.firstTokenMilliseconds / 1000);
   }

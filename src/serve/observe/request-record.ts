@@ -14,8 +14,8 @@ export interface LogEntry {
   /** Where routes are served: the task, and what said it: `header`, `metadata`, `model`, `rule 1` or `default`. */
   task?: string;
   routedBy?: string;
-  /** Of a cascade: which model's answer it was, or several in the order of a request's answers. */
-  answeredBy?: string;
+  /** Of a cascade: which model's answer each of a request's answers was. */
+  answeredBy?: string[];
   promptTokens?: number;
   /** Of the prompt's tokens, those that were in the cache. */
   cachedTokens?: number;
@@ -70,5 +70,12 @@ export class RequestRecord {
     this.answerTokens += taken.answerTokens;
     this.draftTokens += taken.draftTokens ?? 0;
     this.draftAccepted += taken.draftAccepted ?? 0;
+  }
+
+  /** Counts what was gathered apart, whose text is shown only now. */
+  take(other: RequestRecord): void {
+    this.noteStarted(other.promptTokens, other.cachedTokens);
+    if (other.firstTextAt !== undefined) this.noteText();
+    this.noteEnded(other);
   }
 }

@@ -8,6 +8,7 @@ import { anyObjectGrammar, schemaToGrammar } from "../grammar/schema-to-grammar.
 import { samplingOf, stopsOf } from "../sampling.js";
 import { streamResponse } from "../stream.js";
 import type { ToolCall } from "../tools/tool-format.js";
+import { openaiFields } from "./openai-fields.js";
 import type { Common } from "./schemas.js";
 
 type Options = Partial<NonNullable<Common["options"]>>;
@@ -25,7 +26,7 @@ export async function respond(
 ): Promise<Response> {
   if (stream) {
     const onError = (error: unknown): string => line({ error: failureOf(error).message });
-    return streamResponse(scope, lines(scope, question, wrap), { contentType: "application/x-ndjson", onError });
+    return streamResponse(c, scope, lines(scope, question, wrap), { contentType: "application/x-ndjson", onError });
   }
   const answer = await askWhole(scope, question);
   return c.json({ ...head(scope), ...wrap(answer.text, answer.calls), ...ending(scope, answer.reason) });
@@ -61,10 +62,12 @@ function ending({ record }: Scope, reason: "stop" | "length" | "tool_calls"): ob
 }
 
 /** What chat and generate have in common. */
-export function questionOf({ options: given, format, stream }: Common): Omit<Question, "prompt"> {
+export function questionOf(request: Common): Omit<Question, "prompt"> {
+  const { options: given, format, stream } = request;
   const options: Options = given ?? {};
   const { num_predict: predicted } = options;
   return {
+    asked: openaiFields(request),
     maxTokens: predicted === undefined || predicted < 0 ? undefined : predicted,
     stop: stopsOf(options),
     sampling: samplingOf(options),

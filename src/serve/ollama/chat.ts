@@ -7,6 +7,7 @@ import { withToolInstructions } from "../openai/messages.js";
 import { traitsOf } from "../route/choose-task.js";
 import { toolFormatOf } from "../tools/tool-format.js";
 import { questionOf, respond } from "./answers.js";
+import { openaiMessages } from "./openai-fields.js";
 import { chatRequest, type ChatRequest } from "./schemas.js";
 
 export async function ollamaChat(c: ServeContext, around: Surroundings): Promise<Response> {
@@ -23,8 +24,10 @@ export async function ollamaChat(c: ServeContext, around: Surroundings): Promise
     throw new RequestError(400, "An answer can't be held to a format while it may be a tool call", { param: "format" });
   }
   const conversation = { messages: withToolInstructions(messages.map(templateMessage), tools, chatTemplate), tools };
+  const common = questionOf(request);
   const question = {
-    ...questionOf(request),
+    ...common,
+    asked: { ...common.asked, messages: openaiMessages(messages), ...(tools.length > 0 ? { tools } : {}) },
     prompt: { kind: "conversation" as const, conversation },
     showsControl: tools.length > 0,
     tools:

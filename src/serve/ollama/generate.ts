@@ -12,7 +12,11 @@ export async function ollamaGenerate(c: ServeContext, around: Surroundings): Pro
   const scope = scopeOf(c, around, { model: request.model, traits: () => traitsOfGenerate(request) });
   const { chatTemplate } = await loadedModel(scope.model);
   if (!request.prompt) return c.json({ ...loaded(scope.model.name), response: "" });
-  const question = { ...questionOf(request), prompt: promptOf(request, chatTemplate !== undefined) };
+  const prompt = promptOf(request, chatTemplate !== undefined);
+  const common = questionOf(request);
+  const asked =
+    prompt.kind === "conversation" ? { ...common.asked, messages: prompt.conversation.messages } : common.asked;
+  const question = { ...common, asked, prompt };
   return respond(c, scope, question, request.stream ?? true, (response) => ({ response }));
 }
 

@@ -1,7 +1,7 @@
 // POST /v1/chat/completions: https://platform.openai.com/docs/api-reference/chat
 import { randomUUID } from "node:crypto";
 
-import { type AnswerPiece, ask, askWhole, type Question, type Scope, type WholeAnswer } from "../answer.js";
+import { type AnswerPiece, ask, askAll, type Question, type Scope, type WholeAnswer, withSiblings } from "../answer.js";
 import { readJson, scopeOf, type ServeContext, type Surroundings } from "../context.js";
 import type { LoadedModel, ScoredToken } from "../engine/messages.js";
 import { RequestError } from "../failure.js";
@@ -21,19 +21,20 @@ import { chatRequest, type ChatRequest } from "./schemas.js";
 import { usageOf } from "./usage.js";
 
 export async function chatCompletions(c: ServeContext, around: Surroundings): Promise<Response> {
-  const request = chatRequest.parse(await readJson(c, around));
+  const asked = (await readJson(c, around)) as Record<string, unknown>;
+  const request = chatRequest.parse(asked);
   const scope = scopeOf(c, around, {
     model: request.model,
     metadataTask: request.metadata?.task,
     traits: () => traitsOfChat(request),
   });
-  const questions = chatQuestions(request, await loadedModel(scope.model));
+  const questions = chatQuestions({ request, asked }, await loadedModel(scope.model));
   const head = { id: `chatcmpl-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model: scope.model.name };
   if (request.stream) {
     const pieces = chatChunks(scope, request, questions, head);
-    return streamResponse(scope, pieces, { contentType: "text/event-stream", onError: sseError });
+    return streamResponse(c, scope, pieces, { contentType: "text/event-stream", onError: sseError });
   }
-  const answers = await Promise.all(questions.map((question) => askWhole(scope, question)));
+  const answers = await askAll(scope, questions);
   const choices = answers.map((answer, index) => chatChoice(answer, index, request));
   return c.json({ ...head, object: "chat.completion", choices, usage: usageOf(answers) });
 }
@@ -44,13 +45,17 @@ function traitsOfChat({ messages, tools = [], tool_choice: choice, response_form
 }
 
 /** What a request asks of the engine, once for each of its answers. */
-export function chatQuestions(request: ChatRequest, model: LoadedModel): Question[] {
+function chatQuestions(
+  { request, asked }: { request: ChatRequest; asked: Question["asked"] },
+  model: LoadedModel,
+): Question[] {
   const tools = chosenTools(request);
   const format = toolFormatOf(model.chatTemplate);
   const messages = withToolInstructions(templateMessages(request.messages), tools, model.chatTemplate);
   const conversation = { messages, tools, variables: request.chat_template_kwargs };
   const grammar = grammarOf(request, tools, model);
   return Array.from({ length: request.n ?? 1 }, (_, choice) => ({
+    asked,
     prompt: { kind: "conversation" as const, conversation },
     maxTokens: request.max_completion_tokens ?? request.max_tokens,
     stop: stopsOf(request),
@@ -118,6 +123,7 @@ async function* chatChunks(
     const choice = { index, delta, logprobs, finish_reason: more.reason ?? null };
     return sse({ ...head, object: "chat.completion.chunk", choices: [choice] });
   };
+  const { shared, abort } = withSiblings(scope);
   const chunksOf = (piece: AnswerPiece, index: number): string => {
     if (piece.kind === "started") {
       usage.promptTokens = piece.promptTokens;
@@ -133,10 +139,9 @@ async function* chatChunks(
     return chunk(index, {}, { reason: piece.reason });
   };
   async function* choice(question: Question, index: number): AsyncGenerator<string> {
-    for await (const piece of ask(scope, question)) yield chunksOf(piece, index);
+    for await (const piece of ask(shared, question)) yield chunksOf(piece, index);
   }
-  const choices = questions.map(choice);
-  yield* choices.length === 1 ? choices[0]! : interleave(choices);
+  yield* interleave(questions.map(choice), abort);
   if (request.stream_options?.include_usage) {
     yield sse({ ...head, object: "chat.completion.chunk", choices: [], usage: usageOf([usage]) });
   }

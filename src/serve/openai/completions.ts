@@ -2,7 +2,7 @@
 // With `echo`, `logprobs` and `max_tokens: 0`, it scores texts.
 import { randomUUID } from "node:crypto";
 
-import { type AnswerPiece, ask, askWhole, type Question, type Scope, type WholeAnswer } from "../answer.js";
+import { type AnswerPiece, ask, askAll, type Question, type Scope, type WholeAnswer, withSiblings } from "../answer.js";
 import { readJson, scopeOf, type ServeContext, type Surroundings } from "../context.js";
 import type { PromptInput } from "../engine/messages.js";
 import { RequestError } from "../failure.js";
@@ -19,13 +19,14 @@ const MAX_TOKENS = 16; // OpenAI's default
 const ANSWERS_MAX = 128;
 
 export async function completions(c: ServeContext, around: Surroundings): Promise<Response> {
-  const request = completionRequest.parse(await readJson(c, around));
+  const asked = (await readJson(c, around)) as Record<string, unknown>;
+  const request = completionRequest.parse(asked);
   const scope = scopeOf(c, around, {
     model: request.model,
     metadataTask: request.metadata?.task,
     traits: () => traitsOfPrompts(request.prompt),
   });
-  const questions = completionQuestions(request);
+  const questions = completionQuestions(request, asked);
   const head = {
     id: `cmpl-${randomUUID()}`,
     object: "text_completion",
@@ -34,9 +35,9 @@ export async function completions(c: ServeContext, around: Surroundings): Promis
   };
   if (request.stream) {
     const pieces = completionChunks(scope, request, questions, head);
-    return streamResponse(scope, pieces, { contentType: "text/event-stream", onError: sseError });
+    return streamResponse(c, scope, pieces, { contentType: "text/event-stream", onError: sseError });
   }
-  const answers = await Promise.all(questions.map((question) => askWhole(scope, question)));
+  const answers = await askAll(scope, questions);
   const choices = answers.map((answer, index) => choiceOf(answer, index, request));
   const perPrompt = answers.filter((_, i) => i % (request.n ?? 1) === 0);
   const total = (of: (answer: WholeAnswer) => number, list: WholeAnswer[]): number =>
@@ -53,7 +54,7 @@ export async function completions(c: ServeContext, around: Surroundings): Promis
   return c.json({ ...head, choices, usage });
 }
 
-function completionQuestions(request: CompletionRequest): Question[] {
+function completionQuestions(request: CompletionRequest, asked: Question["asked"]): Question[] {
   const prompts = promptsOf(request.prompt);
   const n = request.n ?? 1;
   if (prompts.length * n > ANSWERS_MAX) {
@@ -63,6 +64,7 @@ function completionQuestions(request: CompletionRequest): Question[] {
   }
   return prompts.flatMap((prompt) =>
     Array.from({ length: n }, (_, choice) => ({
+      asked,
       prompt,
       maxTokens: request.max_tokens ?? MAX_TOKENS,
       stop: stopsOf(request),
@@ -97,6 +99,7 @@ async function* completionChunks(
 ): AsyncGenerator<string> {
   const usage = { promptTokens: 0, cachedTokens: 0, answerTokens: 0, draftTokens: 0, draftAccepted: 0 };
   const n = request.n ?? 1;
+  const { shared, abort } = withSiblings(scope);
   async function* choice(question: Question, index: number): AsyncGenerator<string> {
     let offset = 0;
     const chunk = (
@@ -124,10 +127,9 @@ async function* completionChunks(
       usage.draftAccepted += piece.draftAccepted ?? 0;
       return chunk("", [], piece.reason);
     };
-    for await (const piece of ask(scope, question)) yield chunksOf(piece);
+    for await (const piece of ask(shared, question)) yield chunksOf(piece);
   }
-  const choices = questions.map(choice);
-  yield* choices.length === 1 ? choices[0]! : interleave(choices);
+  yield* interleave(questions.map(choice), abort);
   if (request.stream_options?.include_usage) yield sse({ ...head, choices: [], usage: usageOf([usage]) });
   yield "data: [DONE]\n\n";
 }
