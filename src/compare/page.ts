@@ -125,6 +125,8 @@ export function comparisonRows(contenders: readonly ComparedContender[]): string
     ["score", ({ score }) => `${percent(score.mean)} (${range(score)})`],
     ["difference to the first", ({ difference }) => (difference ? signed(difference) : NONE)],
     ["worst tag", ({ worstTag }) => (worstTag ? `${worstTag.tag}, ${percent(worstTag.mean)}` : NONE)],
+    ["judged by", ({ judge }) => judge?.judges.join(", ") ?? NONE],
+    ["both orders agree", ({ judge }) => (judge?.order ? percent(judge.order.agreement) : NONE)],
     ["cases scored", ({ cases }) => grouped(cases)],
     ["latency, median", ({ latencyMs }) => (latencyMs ? milliseconds(latencyMs.median) : NONE)],
     ["latency, 95th percentile", ({ latencyMs }) => (latencyMs ? milliseconds(latencyMs.p95) : NONE)],
