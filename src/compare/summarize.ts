@@ -145,7 +145,9 @@ function notesOf(
   volume: number | undefined,
   reference: number | null,
 ): string[] {
+  const judges = [...new Set(contenders.flatMap(({ judge }) => judge?.judges ?? []))];
   return [
+    ...(judges.length > 0 ? [`Answers were scored by a model: ${judges.join(", ")}`] : []),
     ...contenders
       .filter(({ unscored }) => unscored > 0)
       .map(({ name, unscored }) => `${unscored} answers of ${name} could not be scored and count for neither side`),
