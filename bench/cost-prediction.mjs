@@ -4,9 +4,9 @@
 //
 // Decode is timed with one thread in processor time, which other work on the machine disturbs little; files and the matrix products
 // that the prediction rests on are measured in turn, round by round, and the lower decile of all rounds stands. A few tokens at a time:
-// the tenth token of an answer, not the thousandth. Weights are read from the pages in which the system keeps the file, and where it put
-// them changes the speed of some files by more than a tenth, for as long as they stay there. So several fresh copies of each are
-// measured, and the median copy stands.
+// the tenth token of an answer, not the thousandth. Weights are read from the pages in which the system
+// keeps the file, and copies of one file differ in speed, old ones from fresh ones by more than a tenth: where the pages lie is the likely
+// reason. So several fresh copies of each are measured, and the median copy stands.
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
