@@ -128,6 +128,62 @@ test("compare asks choices with letters where an endpoint takes part", async () 
   expect(result.notes[0]).toMatch(/asked with letters/);
 });
 
+describe("a judge", () => {
+  const verdicts = (question: string): string => {
+    if (question.includes("TO GRADE")) return /GRADE\]\ngood/u.test(question) ? "Grade: 3" : "Grade: 1";
+    const [, a = ""] = /ANSWER A\]\n(.*?)\n\[END/su.exec(question) ?? [];
+    return `Verdict: ${a.includes("good") ? "A" : "B"}`;
+  };
+  const cases = (...ids: string[]) => ids.map((id) => ({ id, prompt: `Say ${id}`, maxTokens: 8 }));
+  const asks = (server: EndpointServer) => server.questions.filter(({ body }) => body.model === "big");
+
+  test("compares answers with the first contender's, and is asked nothing twice", async () => {
+    await using server = await EndpointServer.start((request, response, count) => {
+      const { model: name = "" } = request.body;
+      answering(name === "big" ? verdicts : () => (name === "fine" ? "good" : "plain"))(request, response, count);
+    });
+    using folder = temporaryFolder();
+    const judge = { endpoint: server.url, model: "big" };
+    const path = folder.path("task.jsonl");
+    writeFileSync(
+      path,
+      cases("one", "two")
+        .map((one) => `${JSON.stringify({ ...one, judge })}\n`)
+        .join(""),
+    );
+    const contenders = [`first=${server.url}#poor`, `second=${server.url}#fine`, `third=${server.url}#poor`];
+    const request = { contenders, task: path, out: folder.path("out"), waitMs: 1 };
+    const result = await compare(request);
+    expect(result.contenders.map(({ score }) => score.mean)).toEqual([0.5, 1, 0.5]);
+    expect(result.contenders[1]).toMatchObject({
+      judge: { judges: [`${server.url}#big`], cases: 2, unclear: 0, order: { pairs: 2, agreement: 1 } },
+      difference: { mean: 0.5 },
+    });
+    const asked = asks(server).length;
+    await compare(request);
+    expect(asks(server).length - asked).toBe(1); // whether it is there
+    expect(asked).toBe(1 + 2 * 2);
+  });
+
+  test("grades each answer, under the cap of the comparison", async () => {
+    await using server = await EndpointServer.start((request, response, count) =>
+      answering(request.body.model === "big" ? verdicts : () => "good")(request, response, count),
+    );
+    using folder = temporaryFolder();
+    const path = folder.path("task.jsonl");
+    const judge = { endpoint: server.url, model: "big", grades: 3 };
+    writeFileSync(path, cases("one").map((one) => JSON.stringify({ ...one, judge }))[0]!);
+    const args = ["compare", `a=${server.url}#tiny`, "--task", path, "--out", folder.path("out"), "--json"];
+    const unpriced = await pare([...args, "--price", "a=1/2", "--cost-cap", "1"]);
+    expect(failureOf(unpriced).message).toBe("A cost cap needs the price of the judge");
+    const low = await pare([...args, "--price", "a=1/2", "--judge-price", "10/30", "--cost-cap", "0.01"]);
+    expect(failureOf(low).message).toMatch(/may cost up to \$0\.02, the cap is \$0\.01/u);
+    expect(server.questions).toEqual([]);
+    const outcome = await pare([...args, "--price", "a=1/2", "--judge-price", "10/30", "--cost-cap", "0.03"]);
+    expect(documentOf("compare", outcome).contenders[0]).toMatchObject({ score: { mean: 1 }, judge: { cases: 1 } });
+  });
+});
+
 test.each<[string, string[], number, RegExp]>([
   ["no task", ["MODEL"], 2, /No task is given/],
   ["two of one name", ["a=MODEL", "a=URL#tiny", "--task", task], 2, /Two contenders are called "a"/],

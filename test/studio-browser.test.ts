@@ -5,7 +5,9 @@ import { join } from "node:path";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
+import { LOCK } from "../src/fit/workspace.js";
 import { type Studio, openStudio } from "../src/studio/studio.js";
+import { FolderLock } from "../src/support/folder-lock.js";
 import { SCREENS, chromiumPath, launchBrowser, seriousFindings } from "./browser.js";
 import { temporaryFolder } from "./command.js";
 import { sharedModel } from "./shared.js";
@@ -37,6 +39,7 @@ const draw = (id: string, baseline: number, candidate: number) => ({
   baseline,
   candidate,
 });
+const command = `pare fit model.gguf --task ${"a-long-name-".repeat(8)}.jsonl`;
 const kept = { mean: 0.5, low: 0.4, high: 0.6 };
 
 /** A fit in the middle of its work: one candidate screened, one selected. */
@@ -47,7 +50,15 @@ function beginRun(): void {
     task,
     `{"id":"a","prompt":"1+1=","expect":"2","scorer":"exact"}\n{"id":"b","prompt":"2+2=","expect":"4","scorer":"exact"}\n`,
   );
-  step("plan", { baseline: model ?? "model.gguf", task, keep: 0.9, minimize: "size", device: "board", candidates });
+  step("plan", {
+    command,
+    baseline: model ?? "model.gguf",
+    task,
+    keep: 0.9,
+    minimize: "size",
+    device: "board",
+    candidates,
+  });
   step("measure:c0:screening:4", { value: { mean: 0.2, standardError: 0.01, tokens: 100 } });
   step("cases:c1:selection:candidate:0", [
     { score: 1, shown: "2" },
@@ -112,6 +123,18 @@ describe.skipIf(!chromiumPath)("the studio in Chromium", () => {
       await row.getByText("confirmed").waitFor();
       expect(await row.textContent()).toContain("50.0 %");
       expect(await page.locator("#headline").textContent()).toBe("Confirmed q4_0");
+    });
+  });
+
+  test("a run whose process is gone is interrupted, with the command that goes on", async () => {
+    await opened({ ...SCREENS.phone, colorScheme: "dark" }, async (page) => {
+      expect(await page.locator("#stamp").textContent()).toBe("Interrupted");
+      expect(await page.locator("#reason code").textContent()).toBe(command);
+      const [content, width] = await page.evaluate<number[]>("[document.documentElement.scrollWidth, innerWidth]");
+      expect(content!).toBeLessThanOrEqual(width!);
+      await using lock = await FolderLock.acquire(join(out, LOCK), out);
+      await lock.tell("run");
+      await page.getByText("Running", { exact: true }).waitFor();
     });
   });
 

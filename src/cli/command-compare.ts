@@ -5,6 +5,7 @@ import { UsageError } from "../errors.js";
 import type { Comparison } from "../compare/summarize.js";
 import { addExamples } from "./examples.js";
 import { perform } from "./invocation.js";
+import { JUDGE_PRICE, judgePrices } from "./judge-options.js";
 import { argument, number, option, wholeNumber } from "./options.js";
 import { printable, renderTable } from "./table.js";
 import { SUITE_WORDS, taskPath } from "./task-options.js";
@@ -17,6 +18,7 @@ interface CompareOptions {
   maxTokens?: number;
   key?: string[];
   price?: string[];
+  judgePrice?: string;
   costCap?: number;
   requestsPerMinute?: number;
   parallel?: number;
@@ -52,7 +54,10 @@ export function describeCompare(program: Command): void {
         repeatable: true,
       }),
     )
-    .addOption(option("--cost-cap <dollars>", "what endpoints may cost at most", { parse: number(0, 1e9) }))
+    .addOption(option(...JUDGE_PRICE))
+    .addOption(
+      option("--cost-cap <dollars>", "what endpoints may cost at most, judges among them", { parse: number(0, 1e9) }),
+    )
     .addOption(option("--requests-per-minute <count>", "to each endpoint, at most", { parse: number(0.01, 1e6) }))
     .addOption(
       option("--parallel <count>", "requests to an endpoint at once (default: 4)", { parse: wholeNumber(1, 256) }),
@@ -62,13 +67,15 @@ export function describeCompare(program: Command): void {
     .option("--allow-code", "run the code that answers or the task's own scorers are")
     .option("--exclude-faulty", "leave out cases that contradict each other or exceed a file's context")
     .action(
-      perform(async (invocation, { key, price, ...options }: CompareOptions, contenders: string[]) => {
+      perform(async (invocation, { key, price, judgePrice, ...options }: CompareOptions, contenders: string[]) => {
         const task = taskPath(options);
         if (task === undefined)
           throw new UsageError("No task is given", { hint: "Add --task cases.jsonl or --suite extraction" });
         const { compare } = await import("../compare/compare.js");
         const { suite: _, ...rest } = options;
-        const request = { ...rest, contenders, task, keys: key, prices: price, threads: invocation.threads };
+        const judged = { judgePrices: await judgePrices(judgePrice) };
+        const { threads } = invocation;
+        const request = { ...rest, ...judged, contenders, task, keys: key, prices: price, threads };
         const comparison = await compare(request, invocation.runOptions);
         const { comparisonRows } = await import("../compare/page.js");
         invocation.print(comparison, () =>

@@ -2,13 +2,16 @@
 import type { Command } from "commander";
 
 import { UsageError } from "../errors.js";
+import type { JudgeSpending } from "../evaluate/judge/judge-cost.js";
 import type { TaskResult } from "../evaluate/run-task.js";
 import type { TextResult } from "../evaluate/text.js";
+import type { Journal } from "../fit/journal.js";
 import { refuseReplacing } from "../support/files.js";
 import { readText } from "../support/read-text.js";
 import { formatCount, formatDuration } from "../support/units.js";
 import { addExamples } from "./examples.js";
 import { type Invocation, perform } from "./invocation.js";
+import { JUDGE_PRICE, judgePrices } from "./judge-options.js";
 import { argument, number, option, wholeNumber } from "./options.js";
 import { printable, renderFacts, renderTable } from "./table.js";
 import { SCORER_WORDS, SUITE_WORDS, taskPath } from "./task-options.js";
@@ -31,6 +34,9 @@ interface EvalOptions {
   repeats?: number;
   temperature?: number;
   allowCode?: boolean;
+  judgeJournal?: string;
+  judgePrice?: string;
+  costCap?: number;
 }
 
 const FAILURES_SHOWN = 10;
@@ -79,6 +85,13 @@ export function describeEval(program: Command): void {
     .addOption(option("--temperature <number>", "with --repeats (default: 0.7)", { parse: number(0, 10) }))
     .option("--allow-code", "with --task: run the code that answers or the task's own scorers are")
     .addOption(option("--parallel <count>", "with --task: cases run side by side", { parse: wholeNumber(1, 256) }))
+    .addOption(
+      option("--judge-journal <file>", "keep what judges say there, and don't ask the same again", {
+        completes: "file",
+      }),
+    )
+    .addOption(option(...JUDGE_PRICE))
+    .addOption(option("--cost-cap <dollars>", "what judges at endpoints may cost at most", { parse: number(0, 1e9) }))
     .action(
       perform(async (invocation, options: EvalOptions, model: string, furtherTexts: string[]) => {
         if (options.text) return evalText(invocation, options, model, [...options.text, ...furtherTexts]);
@@ -110,6 +123,9 @@ async function evalText(invocation: Invocation, options: EvalOptions, model: str
     "--repeats": options.repeats,
     "--temperature": options.temperature,
     "--allow-code": options.allowCode,
+    "--judge-journal": options.judgeJournal,
+    "--judge-price": options.judgePrice,
+    "--cost-cap": options.costCap,
   });
   if (options.saveBaseline !== undefined) await refuseReplacing(options.saveBaseline, paths);
   const { evaluateText } = await import("../evaluate/text.js");
@@ -131,6 +147,8 @@ async function evalText(invocation: Invocation, options: EvalOptions, model: str
 async function evalTask(invocation: Invocation, options: EvalOptions, model: string, path: string): Promise<void> {
   refuseOptions("--task", { "--windows": options.windows, "--save-baseline": options.saveBaseline });
   const { evaluateTask } = await import("../evaluate/run-task.js");
+  if (options.judgeJournal !== undefined) await refuseReplacing(options.judgeJournal, [model, path]);
+  await using journal = await openJudgeJournal(options);
   const request = {
     model,
     adapter: options.adapter,
@@ -147,11 +165,22 @@ async function evalTask(invocation: Invocation, options: EvalOptions, model: str
     allowCode: options.allowCode,
     repack: options.repack,
     threads: invocation.threads,
+    judging: { memory: journal, spending: await judgeSpending(options) },
   };
   const result = await evaluateTask(request, invocation.runOptions);
   for (const { line, reason } of result.contradictions ?? []) invocation.remark(`Line ${line}: ${reason}`);
   for (const { line, reason } of result.excluded ?? []) invocation.remark(`Left out line ${line}: ${reason}`);
   invocation.print(result, () => renderTask(result));
+}
+
+async function openJudgeJournal({ judgeJournal }: EvalOptions): Promise<Journal | undefined> {
+  return judgeJournal === undefined ? undefined : (await import("../fit/journal.js")).Journal.open(judgeJournal);
+}
+
+async function judgeSpending({ costCap, judgePrice }: EvalOptions): Promise<JudgeSpending> {
+  const { JudgeSpending } = await import("../evaluate/judge/judge-cost.js");
+  const { CostCap } = await import("../evaluate/endpoint/cost-cap.js");
+  return new JudgeSpending(new CostCap(costCap), await judgePrices(judgePrice));
 }
 
 /** An option that would be ignored is a misunderstanding. */

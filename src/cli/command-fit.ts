@@ -6,7 +6,8 @@ import { formatBytes, formatCount, formatDuration } from "../support/units.js";
 import { addExamples } from "./examples.js";
 import type { FitOptions } from "./fit-request.js";
 import { perform } from "./invocation.js";
-import { argument, bytes, durationMs, oneOf, option, share, wholeNumber } from "./options.js";
+import { JUDGE_PRICE } from "./judge-options.js";
+import { argument, bytes, durationMs, number, oneOf, option, share, wholeNumber } from "./options.js";
 import { printable, renderFacts, renderTable } from "./table.js";
 import { SUITE_WORDS } from "./task-options.js";
 
@@ -71,6 +72,8 @@ export function describeFit(program: Command): void {
     .addOption(option("--utilisation <share>", "share of the paid hours in which it works (default: 50%)"))
     .addOption(option("--grid <region>", "CO2 of the electricity: a region, or grams per kWh (default: world)"))
     .addOption(option("--endpoint <usd>", "a paid endpoint to compare with: USD per million tokens, as 0.15/0.60"))
+    .addOption(option(...JUDGE_PRICE))
+    .addOption(option("--cost-cap <dollars>", "what judges at endpoints may cost at most", { parse: number(0, 1e9) }))
     .addOption(option("--seed <number>", "seed of every random choice", { parse: wholeNumber(0, 2 ** 32 - 1) }))
     .addOption(option("--sign <file>", "private Ed25519 key, PEM, to sign the certificate with", { completes: "file" }))
     .addOption(option("--config <file>", "YAML file with the request; options go before it", { completes: "file" }))

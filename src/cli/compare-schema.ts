@@ -1,6 +1,8 @@
 // The document of `pare compare`.
 import { z } from "zod";
 
+import { judgeSchema } from "./eval-schemas.js";
+
 const interval = z.object({ mean: z.number(), low: z.number(), high: z.number() });
 
 export const compareSchema = z
@@ -26,6 +28,7 @@ export const compareSchema = z
             .optional()
             .describe("score minus the first contender's on the same cases, with its 95 % interval"),
           worstTag: z.object({ tag: z.string(), mean: z.number() }).optional(),
+          judge: judgeSchema.optional(),
           latencyMs: z.object({ median: z.number(), p95: z.number() }).nullable(),
           firstTextMs: z.number().nullable().describe("median time to the first text"),
           promptTokens: z.number().describe("mean per request"),

@@ -134,7 +134,7 @@ const repeatsSchema = z
   })
   .describe("with repeats: how steady the answers are");
 
-const judgeSchema = z
+export const judgeSchema = z
   .object({
     judges: z.array(z.string()).describe("files, or endpoint#model"),
     cases: z.number().int().describe("answers that were to be judged"),

@@ -142,7 +142,8 @@ export async function answerByFile(
   if (missing.length > 0) {
     const onCase = (result: CaseResult): void =>
       void writing.push(journal.step(`${key} ${result.id}`, async () => timed(result)));
-    const run = { model: path, task, cases: missing, parallel: 1, isBaseline: true, repack: true };
+    const judging = { state: "later" } as const;
+    const run = { model: path, task, cases: missing, parallel: 1, isBaseline: true, repack: true, judging };
     const { excluded = [] } = await evaluateTask(
       { ...run, maxTokens, allowCode, excludeFaulty, threads, onCase },
       options,

@@ -5,11 +5,15 @@ import { join } from "node:path";
 import { PareError, UsageError } from "../errors.js";
 import { Endpoint } from "../evaluate/endpoint/endpoint.js";
 import { describeEndpoint, listEndpointModels } from "../evaluate/endpoint/describe-endpoint.js";
-import { refuseJudge } from "../evaluate/judge/judge-task.js";
+import { CostCap } from "../evaluate/endpoint/cost-cap.js";
+import { JudgeSpending } from "../evaluate/judge/judge-cost.js";
+import { isJudged, requireJudges } from "../evaluate/judge/judge-task.js";
+import { askingJudges } from "../evaluate/run-task.js";
 import { SCORERS } from "../evaluate/scorers/registry.js";
 import type { Task } from "../evaluate/task.js";
 import { readTask } from "../evaluate/tasks/read-task.js";
 import { Journal } from "../fit/journal.js";
+import type { EndpointPrices } from "../cost/money.js";
 import { diagnosing } from "../model/diagnose.js";
 import { sha256, sha256File, writeFileAtomic } from "../support/files.js";
 import { FolderLock } from "../support/folder-lock.js";
@@ -18,8 +22,9 @@ import type { RunOptions } from "../support/progress.js";
 import { answerByEndpoint, answerByFile, type AnswerRequest, type ComparedCase } from "./answer-cases.js";
 import { withAskedChoices } from "./asked-choices.js";
 import { type Contender, readContenders } from "./contender.js";
-import { CostCap } from "./cost-cap.js";
+import { type AskingPlan, plansCostAtMost } from "./cost-cap.js";
 import { describeFile } from "./describe-file.js";
+import { judgeContenders, judgesCostAtMost } from "./judge-contenders.js";
 import { type Tariff, costOf, readTariffs } from "./money.js";
 import { comparisonPage } from "./page.js";
 import { type Answered, type Comparison, summarizeComparison } from "./summarize.js";
@@ -37,7 +42,9 @@ export interface CompareRequest {
   keys?: readonly string[] | undefined;
   /** Prices, as `name=0.15/0.60` per million tokens in and out, or `name=0.20/h`; in dollars. */
   prices?: readonly string[] | undefined;
-  /** Dollars that endpoints may cost at most. */
+  /** Dollars per million tokens of what judges at endpoints read and say. */
+  judgePrices?: EndpointPrices | undefined;
+  /** Dollars that endpoints, those of judges among them, may cost at most. */
   costCap?: number | undefined;
   requestsPerMinute?: number | undefined;
   /** Requests to an endpoint at once. */
@@ -80,7 +87,14 @@ export async function compare(request: CompareRequest, options: RunOptions = {})
     contenders.map((one) => planOf(one, endpoints.get(one.name), { task, isAsked }, request)),
   );
   const cap = new CostCap(request.costCap);
-  cap.requireRoom(unasked(plans, endpoints, tariffs, journal));
+  const spending = new JudgeSpending(cap, request.judgePrices);
+  const { threads, waitMs, maxTokens } = request;
+  const asking = askingJudges({ memory: journal, spending, threads, waitMs }, options);
+  if (cap.dollars !== undefined) {
+    const judges = judgesCostAtMost(task, contenders.length, { spending, maxTokens });
+    cap.requireRoom(plansCostAtMost(unasked(plans, endpoints, tariffs, journal)) + judges);
+  }
+  await requireJudges(task.cases, 1, asking);
   const answered: Answered[] = [];
   for (const [index, contender] of contenders.entries()) {
     const { cases, integration } = await answersOf(
@@ -94,7 +108,9 @@ export async function compare(request: CompareRequest, options: RunOptions = {})
     );
     answered.push({ contender, cases, integration, tariff: tariffs.get(contender.name) });
   }
-  const comparison = summarizeComparison(task, answered, {
+  const judged = await judgeContenders(task, answered, asking);
+  judged.forEach(requireScored);
+  const comparison = summarizeComparison(task, judged, {
     notes: isAsked ? ["Choices were asked with letters, as endpoints seldom tell likelihoods"] : [],
     volume: request.volume,
     investment: request.investment,
@@ -111,8 +127,7 @@ async function taskFor(
 ): Promise<{ task: Task; isAsked: boolean }> {
   const task = await readTask(path, { excludeFaulty });
   const short = { ...task, repeats: 1, cases: task.cases.slice(0, cases) };
-  refuseJudge(short, "a comparison");
-  const lacking = short.cases.find((one) => SCORERS[one.scorer].needsBaseline(one));
+  const lacking = short.cases.find((one) => SCORERS[one.scorer].needsBaseline(one) && !isJudged(one));
   if (lacking)
     throw new UsageError(`Cannot compare on "${path}": line ${lacking.line} says not what is right`, {
       hint: 'Add "expect"',
@@ -183,7 +198,7 @@ function unasked(
   endpoints: ReadonlyMap<string, Endpoint | undefined>,
   tariffs: ReadonlyMap<string, Tariff>,
   journal: Journal,
-): { name: string; tariff: Tariff | undefined; task: Task; maxTokens: number | undefined }[] {
+): AskingPlan[] {
   return plans
     .filter(({ name }) => endpoints.get(name) !== undefined)
     .map(({ name, key, task, maxTokens }) => {
@@ -210,11 +225,13 @@ async function answersOf(
     if (tariff && !("perHour" in tariff)) cap.spend(costOf(tariff, { promptTokens, answerTokens, seconds: 0 }));
   };
   const cases = await answerByEndpoint(endpoint!, plan, journal, onSpent, options);
-  if (cases.every(({ score }) => score === null)) {
-    throw new PareError(
-      `Nothing that "${contender.name}" answered could be scored: ${cases[0]?.explanation ?? "no case was asked"}`,
-    );
-  }
   const integration = await journal.step(`${plan.key} integration`, () => describeEndpoint(endpoint!, options.signal));
   return { cases, integration };
+}
+
+function requireScored({ contender: { name }, cases }: Answered): void {
+  if (cases.some(({ score }) => score !== null)) return;
+  throw new PareError(
+    `Nothing that "${name}" answered could be scored: ${cases[0]?.explanation ?? "no case was asked"}`,
+  );
 }

@@ -9,7 +9,10 @@ const POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; 
 const OWN_STYLE = `
 .scores th[scope="row"] { width: min(14rem, 32%); font-weight: 550; } .scores th small { display: block; font-weight: 400; color: var(--soft); } .scores td { vertical-align: middle; }
 .scores svg { width: 100%; height: 1.1rem; display: block; } .scores rect { fill: var(--accent); opacity: .35; } .scores circle { fill: var(--accent); }
-.scores line { stroke: var(--faint); } .all th[scope="row"] { color: var(--soft); } .all td, .all thead th { min-width: 8rem; overflow-wrap: anywhere; }
+.scores line { stroke: var(--faint); } .all th[scope="row"] { color: var(--soft); } .all :is(td, thead th) { min-width: 8rem; overflow-wrap: anywhere; }
+.all :is(th[scope="row"], thead td) { position: sticky; left: 0; background: var(--paper); min-width: 6.5rem; overflow-wrap: normal; }
+@media (max-width: 40rem) { .all :is(td, thead th) { min-width: 9rem; } .scores tbody tr { display: grid; grid-template-columns: 1fr auto; border-bottom: 1px solid var(--faint); padding: .5rem 0; } .scores tbody :is(th, td) { border: 0; padding: 0; } .scores tbody th[scope="row"] { width: auto; padding-right: 1rem; }
+  .scores tbody td:has(svg) { grid-area: 2 / 1 / 3 / 3; padding-top: .35rem; } }
 `;
 
 /** Renders a comparison; every text in it is escaped. */
@@ -31,8 +34,8 @@ export function comparisonPage(comparison: Comparison): string {
           <section>
             <h2>Quality</h2>
             <p>
-              Mean score of the cases with its 95${"\u202f"}% interval. On the front are those that no other beats in
-              quality and ${frontBy} at once.
+              Mean score of the cases with its 95${"\u202f"}% interval, from 0 to 100${"\u202f"}%. On the front are
+              those that no other beats in quality and ${frontBy} at once.
             </p>
             ${scores(contenders)}
           </section>
@@ -97,11 +100,11 @@ function scores(contenders: readonly ComparedContender[]): Html {
 
 function everything(contenders: readonly ComparedContender[]): Html {
   const rows = comparisonRows(contenders);
-  return html`<div class="scroll">
+  return html`<div class="scroll" tabindex="0" role="region" aria-label="Everything, a column for each contender">
     <table class="all">
       <thead>
         <tr>
-          <th></th>
+          <td></td>
           ${contenders.map(({ name }) => html`<th scope="col">${name}</th>`)}
         </tr>
       </thead>
@@ -125,6 +128,7 @@ export function comparisonRows(contenders: readonly ComparedContender[]): string
     ["score", ({ score }) => `${percent(score.mean)} (${range(score)})`],
     ["difference to the first", ({ difference }) => (difference ? signed(difference) : NONE)],
     ["worst tag", ({ worstTag }) => (worstTag ? `${worstTag.tag}, ${percent(worstTag.mean)}` : NONE)],
+    ["both orders agree", ({ judge }) => (judge?.order ? percent(judge.order.agreement) : NONE)],
     ["cases scored", ({ cases }) => grouped(cases)],
     ["latency, median", ({ latencyMs }) => (latencyMs ? milliseconds(latencyMs.median) : NONE)],
     ["latency, 95th percentile", ({ latencyMs }) => (latencyMs ? milliseconds(latencyMs.p95) : NONE)],
@@ -163,6 +167,7 @@ function milliseconds(value: number): string {
 }
 
 function dollars(value: number): string {
-  const amount = Math.abs(value) >= 100 ? grouped(Math.abs(value)) : significant(Math.abs(value));
-  return `${value < 0 ? "−" : ""}$${amount}`;
+  const amount = Math.abs(value);
+  const text = amount >= 100 ? grouped(amount) : amount >= 0.01 ? amount.toFixed(2) : significant(amount);
+  return `${value < 0 ? "−" : ""}$${text}`;
 }

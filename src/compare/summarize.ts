@@ -1,8 +1,9 @@
 // From the answers of all contenders to one comparison: what each scores, by how much it differs on the same cases, how fast it is, what it
 // costs, and which ones no other beats in everything.
 import type { Integration } from "../evaluate/endpoint/describe-endpoint.js";
-import { type Interval, meanInterval } from "../evaluate/statistics.js";
+import { boundedMeanInterval, type Interval } from "../evaluate/statistics.js";
 import { summarize } from "../evaluate/summarize-task.js";
+import type { JudgeResult } from "../evaluate/task-result.js";
 import type { Task } from "../evaluate/task.js";
 import { optional } from "../support/optional.js";
 import type { ComparedCase } from "./answer-cases.js";
@@ -15,6 +16,8 @@ export interface Answered {
   cases: ComparedCase[];
   integration: Integration & { sizeBytes?: number };
   tariff: Tariff | undefined;
+  /** Where a model judged: how steady it was. */
+  judge?: JudgeResult;
 }
 
 export interface ComparedContender {
@@ -29,6 +32,8 @@ export interface ComparedContender {
   /** Score minus the first contender's, on the cases that both were scored on, with its 95 % interval. */
   difference?: Interval;
   worstTag?: { tag: string; mean: number };
+  /** Where a model judged: how steady it was. */
+  judge?: JudgeResult;
   latencyMs: { median: number; p95: number } | null;
   firstTextMs: number | null;
   /** Means per request. */
@@ -89,7 +94,7 @@ export function summarizeComparison(
 
 function contenderOf(
   task: Task,
-  { contender, cases, integration, tariff }: Answered,
+  { contender, cases, integration, tariff, judge }: Answered,
   first: Answered,
 ): ComparedContender {
   const { name, kind } = contender;
@@ -109,6 +114,7 @@ function contenderOf(
     unscored: result.unscored.length,
     ...(first.contender === contender ? {} : optional("difference", differenceOf(cases, first.cases))),
     ...(result.worstTag ? { worstTag: { tag: result.worstTag.tag, mean: result.worstTag.mean } } : {}),
+    ...optional("judge", judge),
     latencyMs: timed.length === 0 ? null : { median: quantile(timed, 0.5), p95: quantile(timed, 0.95) },
     firstTextMs: begun.length === 0 ? null : quantile(begun, 0.5),
     ...use,
@@ -124,7 +130,7 @@ function differenceOf(ours: readonly ComparedCase[], theirs: readonly ComparedCa
     const other = theirs[index]!.score;
     return score === null || other === null ? [] : [score - other];
   });
-  return differences.length === 0 ? undefined : meanInterval(differences);
+  return differences.length === 0 ? undefined : boundedMeanInterval(differences, { low: -1, high: 1 });
 }
 
 function beats(a: ComparedContender, b: ComparedContender, by: Comparison["frontBy"]): boolean {
@@ -139,7 +145,9 @@ function notesOf(
   volume: number | undefined,
   reference: number | null,
 ): string[] {
+  const judges = [...new Set(contenders.flatMap(({ judge }) => judge?.judges ?? []))];
   return [
+    ...(judges.length > 0 ? [`Answers were scored by a model: ${judges.join(", ")}`] : []),
     ...contenders
       .filter(({ unscored }) => unscored > 0)
       .map(({ name, unscored }) => `${unscored} answers of ${name} could not be scored and count for neither side`),

@@ -14,7 +14,8 @@ import { probabilitiesOf } from "./calibration.js";
 import { ConfidenceMeter, watched } from "./confidence.js";
 import { type GenerateRequest, generate } from "./generate.js";
 import type { AskOptions } from "./judge/ask-judge.js";
-import { isJudged, judgeTask, requireJudges } from "./judge/judge-task.js";
+import { ShortMemory } from "./judge/judge-memory.js";
+import { isJudged, judgeTask, type JudgeTerms, requireJudges } from "./judge/judge-task.js";
 import { commonPrefix, Lanes } from "./lanes.js";
 import { mergeRepeats, samplerOf } from "./repeats.js";
 import { requireLanguage } from "./run-restricted.js";
@@ -70,6 +71,8 @@ export interface EvaluateTaskRequest extends Omit<TaskRequest, "task">, TaskDefa
   onCase?: (result: CaseResult) => void;
   /** Milliseconds before a request to a judge is tried again; doubled each time. */
   waitMs?: number | undefined;
+  /** How judges are asked: with what they said before, and under which cap. */
+  judging?: JudgeTerms | undefined;
 }
 
 /**
@@ -83,7 +86,7 @@ export interface EvaluateTaskRequest extends Omit<TaskRequest, "task">, TaskDefa
  * const { score } = await evaluateTask({ model: "model.gguf", task: "cases.jsonl" });
  */
 export async function evaluateTask(request: EvaluateTaskRequest, options: RunOptions = {}): Promise<TaskResult> {
-  const { against, backend, scorer, stop, onCase, waitMs, ...rest } = request;
+  const { against, backend, scorer, stop, onCase, waitMs, judging: terms = {}, ...rest } = request;
   const defaults = { scorer, stop, excludeFaulty: request.excludeFaulty };
   const task = typeof request.task === "string" ? await readTask(request.task, defaults) : request.task;
   const taskRequest: TaskRequest = { ...rest, task };
@@ -97,18 +100,52 @@ export async function evaluateTask(request: EvaluateTaskRequest, options: RunOpt
         what: `running the task on "${input.model}"`,
       }),
     );
-  const runFile: AskOptions["runFile"] = (file, questions) =>
-    run({ model: file, task: questions, isBaseline: true, excludeFaulty: true, threads: request.threads });
-  const judging: AskOptions = { ...options, waitMs, runFile };
   if (against === undefined) requireBaseline(taskRequest);
-  await requireJudges(selectCases(taskRequest), request.repeats ?? task.repeats, judging);
-  if (against === undefined) return judgeTask(await run(taskRequest, onCase), taskRequest, judging);
+  const judging = askingJudges({ ...terms, threads: request.threads, waitMs }, options);
+  await requireJudging({ ...taskRequest, against }, terms, judging);
+  const judged = (result: TaskResult, asked: TaskRequest): Promise<TaskResult> | TaskResult =>
+    terms.state === "later" ? result : judgeTask(result, asked, judging);
+  if (against === undefined) return judged(await run(taskRequest, onCase), taskRequest);
   const baselineRequest = { ...taskRequest, model: against, adapter: undefined, isBaseline: true };
   const answered = await run(baselineRequest);
   const candidateRequest = { ...taskRequest, baselineAnswers: answersOf(answered) };
-  const result = await judgeTask(await run(candidateRequest, onCase), candidateRequest, judging);
-  const { score, cases } = await judgeTask(answered, baselineRequest, judging);
+  const result = await judged(await run(candidateRequest, onCase), candidateRequest);
+  const { score, cases } = await judged(answered, baselineRequest);
   return { ...result, baseline: { model: against, score, cases } };
+}
+
+/** How judges are asked; one that is a file is run as a baseline. */
+export function askingJudges(
+  {
+    memory = new ShortMemory(),
+    spending,
+    threads,
+    waitMs,
+  }: JudgeTerms & Pick<EvaluateTaskRequest, "threads" | "waitMs">,
+  options: RunOptions,
+): AskOptions {
+  return {
+    ...options,
+    waitMs,
+    memory,
+    onSpent: spending && ((use) => spending.spend(use)),
+    runFile: (model, task, onCase) =>
+      evaluateTask({ model, task, isBaseline: true, excludeFaulty: true, threads, onCase }, options),
+  };
+}
+
+/** Finds out whether judges are there, and what they may cost, before the first answer is made. */
+async function requireJudging(
+  request: TaskRequest & Pick<EvaluateTaskRequest, "against">,
+  { spending, state }: JudgeTerms,
+  asking: AskOptions,
+): Promise<void> {
+  if (state === "later") return;
+  const cases = selectCases(request);
+  const ofBaseline =
+    request.against === undefined ? [] : cases.filter((one) => !SCORERS[one.scorer].needsBaseline(one));
+  spending?.requireRoom(spending.atMost([...cases, ...ofBaseline], request.maxTokens));
+  if (state !== "ready") await requireJudges(cases, request.repeats ?? request.task.repeats, asking);
 }
 
 /** Answers by case id, as `baselineAnswers` takes them. */

@@ -4,6 +4,7 @@ import { Random } from "../support/random.js";
 import {
   bootstrapInterval,
   meanEstimate,
+  boundedMeanInterval,
   meanInterval,
   quantile,
   quantileEstimate,
@@ -35,6 +36,40 @@ test("meanInterval() covers the true mean of normal samples at its confidence", 
   }
   expect(covered / 2000).toBeGreaterThan(0.88);
   expect(covered / 2000).toBeLessThan(0.92);
+});
+
+test("boundedMeanInterval() covers the mean at its confidence where Student's does not: few values, rare ones, all alike", () => {
+  const random = new Random(3);
+  const mixtures = [
+    { usual: 0.9, rare: 0, share: 0.03 },
+    { usual: 0.5, rare: 1, share: 0.05 },
+    { usual: 0.5, rare: 0.6, share: 0.5 },
+    { usual: 0, rare: 1, share: 0.5 },
+  ];
+  const rounds = 1000;
+  for (const size of [3, 10, 100]) {
+    for (const { usual, rare, share } of mixtures) {
+      const mean = (1 - share) * usual + share * rare;
+      let covered = 0;
+      for (let round = 0; round < rounds; round++) {
+        const values = Array.from({ length: size }, () => (random.next() < share ? rare : usual));
+        const { low, high } = boundedMeanInterval(values);
+        if (low <= mean && mean <= high) covered++;
+      }
+      expect(covered / rounds).toBeGreaterThan(0.95 - 3 * Math.sqrt((0.95 * 0.05) / rounds)); // three standard errors
+    }
+  }
+});
+
+test("boundedMeanInterval() of values that are all alike is as wide as what was not seen could make it", () => {
+  const { mean, low, high } = boundedMeanInterval(Array.from({ length: 100 }, () => 0.5));
+  expect(mean).toBe(0.5);
+  expect((high - low) / 2).toBeCloseTo(0.5 * (1 - 0.025 ** (1 / 100)), 2);
+  const two = boundedMeanInterval([0, 0], { low: -1, high: 1 }); // of -1, -1, 0, 0, 1, 1 Student's: t(5) · √(4/5 ÷ 6)
+  expect(two.low).toBeCloseTo(-2.570582 * Math.sqrt(4 / 30), 5);
+  expect(two.high).toBeCloseTo(2.570582 * Math.sqrt(4 / 30), 5);
+  expect(boundedMeanInterval([0.2])).toEqual({ mean: 0.2, low: 0, high: 1 });
+  expect(() => boundedMeanInterval([])).toThrow(RangeError);
 });
 
 test("meanInterval() of one value claims nothing", () => {

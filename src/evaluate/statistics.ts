@@ -64,6 +64,27 @@ export function meanInterval(values: ArrayLike<number>, confidence = 0.95): Inte
 }
 
 /**
+ * The mean of independent values that lie within bounds, and an interval that also holds for few values and for values that are
+ * all alike: Student's interval as if two further values had been seen at each bound. For shares that is what Wilson's interval
+ * amounts to (Agresti and Coull, 1998, "Approximate is better than 'exact' for interval estimation of binomial proportions",
+ * The American Statistician 52); of other values the same is held to by simulation in this function's tests. Of n equal values it
+ * is about as wide as what one that was not seen could change: a share of up to 1 - 0.025^(1/n) may be elsewhere.
+ *
+ * @returns within the bounds; `mean` is that of the values alone
+ * @throws {RangeError} when there is no value
+ */
+export function boundedMeanInterval(
+  values: readonly number[],
+  { low: lowest, high: highest }: { low: number; high: number } = { low: 0, high: 1 },
+  confidence = 0.95,
+): Interval {
+  requireValues(values);
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const { low, high } = meanInterval([...values, lowest, lowest, highest, highest], confidence);
+  return { mean, low: Math.max(lowest, Math.min(low, mean)), high: Math.min(highest, Math.max(high, mean)) };
+}
+
+/**
  * Percentile bootstrap of any statistic (Efron, 1979, "Bootstrap methods: another look at the jackknife"). Resamples with a
  * seed, so that the same values give the same interval. With fewer than some 20 values the interval is too narrow.
  *

@@ -5,7 +5,7 @@ import { type CalibrationResult, calibrationOf, probabilitiesOf } from "./calibr
 import { confusionOf } from "./confusion.js";
 import { repeatsOf } from "./repeats.js";
 import { SCORERS } from "./scorers/registry.js";
-import { type Interval, meanInterval, wilsonInterval } from "./statistics.js";
+import { boundedMeanInterval, type Interval, wilsonInterval } from "./statistics.js";
 import type { CaseResult, TaskFailure, TaskResult } from "./task-result.js";
 import type { Task, TaskCase } from "./task.js";
 
@@ -56,13 +56,10 @@ export function summarize(
   };
 }
 
-/** Wilson's interval for right and wrong, Student's where scores lie between. */
+/** Wilson's interval for right and wrong; where scores lie between, one for values within bounds. */
 function intervalOf(scored: readonly CaseResult[], confidence = 0.95): Interval {
   const values = scored.map(({ score }) => score!);
-  if (values.some((value) => value !== 0 && value !== 1)) {
-    const interval = meanInterval(values, confidence);
-    return { ...interval, low: Math.max(0, interval.low), high: Math.min(1, interval.high) }; // of one case it is infinite
-  }
+  if (values.some((value) => value !== 0 && value !== 1)) return boundedMeanInterval(values, undefined, confidence);
   return wilsonInterval(values.filter((value) => value === 1).length, values.length, confidence);
 }
 

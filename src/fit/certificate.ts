@@ -133,6 +133,33 @@ export const statisticSchema = z
   })
   .describe("what the verdict rests on");
 
+export const judgeRecordSchema = z
+  .object({
+    judges: z.array(
+      z.object({
+        model: z.string().describe("a file, whose hash is among the inputs, or endpoint#model, which has none"),
+        kind: z.enum(["file", "endpoint"]),
+        rubricSha256: z.string().describe("of the text that says what makes an answer good"),
+        grades: z
+          .number()
+          .int()
+          .optional()
+          .describe("answers were graded from 1 to this; else compared in both orders"),
+      }),
+    ),
+    cases: z.number().int().describe("answers that were to be judged"),
+    unclear: z.number().int().describe("of them those without a clear verdict, which count as not done"),
+    order: z
+      .object({
+        pairs: z.number().int().describe("with a verdict in both orders"),
+        agreement: z.number().describe("share of them on which both orders say the same"),
+        kappa: z.number().nullable().describe("the same beyond chance; null where all verdicts are one"),
+        firstShare: z.number().nullable().describe("share of preferred answers that stood first: 0.5 without bias"),
+      })
+      .optional(),
+  })
+  .describe("the models whose opinion the scores rest on, and how steady it was");
+
 export const fileSchema = z.object({
   role: z.string().describe("what it is, such as model, task or evidence"),
   path: z.string().describe("inputs: as the fit was given it; outputs: beside the certificate"),
@@ -198,6 +225,7 @@ export const certificateSchema = z.object({
     selection: z.number().int(),
     confirmation: z.number().int(),
   }),
+  judge: judgeRecordSchema.optional(),
   calibration: z.object({ source: z.string(), tokens: z.number().int() }),
   budget: z.object({
     seconds: z.number(),

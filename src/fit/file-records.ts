@@ -8,6 +8,7 @@ import type { BaseModel } from "./candidates.js";
 import type { fileSchema } from "./certificate.js";
 import { isDeviceFile } from "./device.js";
 import type { FitRequest } from "./request.js";
+import type { Yardstick } from "./yardstick.js";
 
 export type FileRecord = z.infer<typeof fileSchema>;
 
@@ -25,12 +26,12 @@ export async function recordFile(
 /**
  * Every file that the fit of a request reads, the parts of a split model one by one. A shipped device is none.
  *
- * @param task the files that it was read from, none for a built-in suite, and the hash of what they hold
+ * @param task the files that it was read from, none for a built-in suite, the hash of what they hold, and who judges
  */
 export async function recordInputs(
   { text = [], importance, device }: FitRequest,
   bases: readonly BaseModel[],
-  task: { files: readonly string[]; sha256: string },
+  task: Pick<Yardstick, "files" | "sha256" | "judges">,
   signal?: AbortSignal,
 ): Promise<FileRecord[]> {
   const models = bases.flatMap(({ model, sha256 }) => {
@@ -44,6 +45,7 @@ export async function recordInputs(
       path,
       task.files.length === 1 ? task.sha256 : undefined,
     ]),
+    ...judgeFiles(task).map((path): [string, string] => ["judge", path]),
     ...text.map((path): [string, string] => ["text", path]),
     ["importance", importance],
     ["device", isDeviceFile(device) ? device : undefined],
@@ -53,4 +55,9 @@ export async function recordInputs(
     if (path !== undefined) records.push(await recordFile(role, path, signal, known));
   }
   return records;
+}
+
+/** The judges that are files, each once. */
+export function judgeFiles({ judges }: Pick<Yardstick, "judges">): string[] {
+  return [...new Set(judges.flatMap(({ endpoint, model }) => (endpoint === undefined ? [model] : [])))];
 }

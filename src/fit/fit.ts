@@ -5,7 +5,12 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 
 import { readImportance } from "../calibrate/read-imatrix.js";
+import { parseEndpointPrices } from "../cost/money.js";
 import { PareError, UsageError } from "../errors.js";
+import { CostCap } from "../evaluate/endpoint/cost-cap.js";
+import { JudgeSpending } from "../evaluate/judge/judge-cost.js";
+import { type JudgeAnswer, recalling } from "../evaluate/judge/judge-memory.js";
+import type { JudgeTerms } from "../evaluate/judge/judge-task.js";
 import { checkForEngine } from "../model/check.js";
 import { kvCacheBytes } from "../model/memory.js";
 import { openModel } from "../model/open.js";
@@ -15,10 +20,11 @@ import { AtomicFile, refuseReplacing, sha256File } from "../support/files.js";
 import type { RunOptions } from "../support/progress.js";
 import { type BaseModel, type PlannedCandidate, planCandidates } from "./candidates.js";
 import type { Certificate } from "./certificate.js";
+import { commandLine } from "./command-line.js";
 import { type DeviceSpec, deviceSchema, readDevice, usableMemoryBytes } from "./device.js";
 import { type EvidencePlan, planEvidence } from "./evidence-plan.js";
 import { FolderLock } from "../support/folder-lock.js";
-import { recordInputs } from "./file-records.js";
+import { judgeFiles, recordInputs } from "./file-records.js";
 import { Journal } from "./journal.js";
 import { Laboratory } from "./laboratory.js";
 import { certify } from "./outcome.js";
@@ -29,12 +35,14 @@ import type { SearchOutcome } from "./search.js";
 import { createTaskYardstick } from "./task-yardstick.js";
 import { createTextYardstick } from "./text-yardstick.js";
 import { versions } from "./versions.js";
-import { Workspace } from "./workspace.js";
+import { LOCK, Workspace } from "./workspace.js";
 import { type DrawReport, RESULT_FILES, writeResults } from "./write-results.js";
 import type { Yardstick } from "./yardstick.js";
 
 export interface FitOptions extends RunOptions {
   drawReport: DrawReport;
+  /** What judges at endpoints said in an earlier fit: they are not asked that again. */
+  heard?: ReadonlyMap<string, JudgeAnswer>;
 }
 
 /**
@@ -50,13 +58,16 @@ export interface FitOptions extends RunOptions {
  * @example
  * const certificate = await fit({ models: ["model-f16.gguf"], text: "heldout.txt", device: "laptop-8gb", keep: "98%", out: "lean" });
  */
-export async function fit(input: FitRequestInput, { drawReport, ...options }: FitOptions): Promise<Certificate> {
+export async function fit(
+  input: FitRequestInput,
+  { drawReport, heard = new Map(), ...options }: FitOptions,
+): Promise<Certificate> {
   const request = parseFitRequest(input);
   const startedAt = new Date().toISOString();
   // Complains before the models are read; `this` is measured later, once.
   const named = request.device === "this" ? undefined : await readDevice(request.device);
   const key = request.sign === undefined ? undefined : await readPrivateKey(request.sign);
-  await using _lock = await lockWritableFolder(request.out);
+  await using lock = await lockWritableFolder(request.out);
   await using models = await openModels(request.models, options);
   const { bases } = models;
   await refuseReplacingInput(request, bases);
@@ -65,6 +76,7 @@ export async function fit(input: FitRequestInput, { drawReport, ...options }: Fi
   const yardstick = await createYardstick(request, bases, memoryLimit, options);
   const workspace = new Workspace(request.out, await identity(request, bases, yardstick));
   await using journal = await Journal.open(workspace.journalPath);
+  await lock.tell(workspace.name);
 
   const journalled = await journal.step("device", async () => ({
     ...(await readDevice(request.device, options)),
@@ -80,6 +92,7 @@ export async function fit(input: FitRequestInput, { drawReport, ...options }: Fi
   });
   const feasible = candidates.filter(({ misfit }) => misfit === undefined);
   const plan = planFor(request, bases[0]!, yardstick, feasible);
+  await yardstick.openJudges(judgeTerms(request, journal, heard), plan, options);
 
   await journal.step("plan", async () => planRecord(request, device, candidates));
   const laboratory = new Laboratory({ request, bases, yardstick, workspace, journal, plan, contextLength }, options);
@@ -169,6 +182,9 @@ async function identity(request: FitRequest, bases: readonly BaseModel[], yardst
     models: bases.map(({ sha256 }) => sha256),
     task: yardstick.sha256,
     importance: request.importance && (await sha256File(request.importance)),
+    ...(yardstick.judges.length > 0
+      ? { judges: await Promise.all(judgeFiles(yardstick).map((file) => sha256File(file))) }
+      : {}),
     device: request.device === "this" ? "this" : await readDevice(request.device),
     keep,
     claim,
@@ -184,6 +200,19 @@ async function identity(request: FitRequest, bases: readonly BaseModel[], yardst
     threads: request.threads ?? physicalCores(),
     backend: process.env["PARE_BACKEND"],
     versions: versions(),
+  };
+}
+
+function judgeTerms(
+  { costCap, judgePrice }: FitRequest,
+  journal: Journal,
+  heard: ReadonlyMap<string, JudgeAnswer>,
+): JudgeTerms {
+  const prices = judgePrice === undefined ? undefined : parseEndpointPrices(judgePrice);
+  return {
+    memory: recalling(journal, heard),
+    spending: new JudgeSpending(new CostCap(costCap), prices),
+    ...(heard.size > 0 ? { state: "ready" } : {}), // they may be needed no more
   };
 }
 
@@ -230,6 +259,8 @@ const bytesTouchedBy = ({ bytesTouchedPerToken }: PlannedCandidate): number => b
 
 /** What a reader of the journal needs to name what is measured. */
 export interface PlanRecord {
+  /** What asks for the same again. */
+  command: string;
   baseline: string;
   task: string;
   keep: number;
@@ -238,12 +269,10 @@ export interface PlanRecord {
   candidates: Pick<PlannedCandidate, "id" | "name" | "isBaseline" | "sizeBytes" | "memoryBytes" | "misfit">[];
 }
 
-function planRecord(
-  { models, task, text, keep, minimize }: FitRequest,
-  device: DeviceSpec,
-  candidates: readonly PlannedCandidate[],
-): PlanRecord {
+function planRecord(request: FitRequest, device: DeviceSpec, candidates: readonly PlannedCandidate[]): PlanRecord {
+  const { models, task, text, keep, minimize } = request;
   return {
+    command: commandLine(request),
     baseline: models[0]!,
     task: task ?? text!.join(", "),
     keep,
@@ -280,7 +309,7 @@ async function lockWritableFolder(out: string): Promise<FolderLock> {
       hint: "Choose another --out",
     });
   }
-  const lock = await FolderLock.acquire(join(out, ".pare", "lock"), out);
+  const lock = await FolderLock.acquire(join(out, LOCK), out);
   try {
     await using _probe = await AtomicFile.create(join(out, "certificate.json"));
     return lock;

@@ -54,6 +54,11 @@ export class Journal implements AsyncDisposable {
     return this.#entries.has(key);
   }
 
+  /** What steps came to, whose key fulfils something. */
+  *results<T>(isWanted: (key: string) => boolean): Generator<[key: string, value: T]> {
+    for (const [key, { value }] of this.#entries) if (isWanted(key)) yield [key, value as T];
+  }
+
   /** Steps whose key begins so. */
   count(prefix: string): number {
     let count = 0;
@@ -101,14 +106,17 @@ function parse(path: string, bytes: Buffer): { entries: JournalEntry[]; wholeByt
   const wholeBytes = bytes.lastIndexOf(0x0a) + 1;
   const lines = bytes.subarray(0, wholeBytes).toString("utf8").split("\n").slice(0, -1);
   const entries = lines.map((line, index) => {
+    const refuse = (problem: string, cause?: unknown): never => {
+      const hint = "Remove the file to start over, if it is a journal";
+      throw new FormatError(path, `Cannot read journal "${path}": line ${index + 1} ${problem}`, { hint, cause });
+    };
     try {
-      return JSON.parse(line) as JournalEntry;
+      const entry = JSON.parse(line) as Partial<JournalEntry> | null;
+      if (typeof entry?.key === "string" && typeof entry.seconds === "number") return entry as JournalEntry;
     } catch (cause) {
-      throw new FormatError(path, `Cannot read journal "${path}": line ${index + 1} is no JSON`, {
-        hint: "Remove the file to start over",
-        cause,
-      });
+      return refuse("is no JSON", cause);
     }
+    return refuse("is no step of a journal");
   });
   return { entries, wholeBytes };
 }

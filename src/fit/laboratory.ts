@@ -13,6 +13,7 @@ import type { BaseModel, PlannedCandidate } from "./candidates.js";
 import type { Quality } from "./certificate.js";
 import type { EvidencePlan } from "./evidence-plan.js";
 import type { Journal } from "./journal.js";
+import { renderHeard } from "./judge-record.js";
 import { type DecodeMeasurement, type ProductSpeeds, decodeWork, productKey, productsOf } from "./decode-model.js";
 import { measureLoad } from "./measure-load.js";
 import { type SpeedResult, measureSpeed } from "./measure-speed.js";
@@ -79,6 +80,11 @@ export class Laboratory implements Measurements {
 
   get evaluationsUsed(): number {
     return this.#setup.journal.count("measure:");
+  }
+
+  /** What judges at endpoints said, as lines to keep; undefined where there was none. */
+  get heard(): string | undefined {
+    return renderHeard(this.#setup.yardstick.judges, this.#setup.journal);
   }
 
   get secondsUsed(): number {

@@ -12,6 +12,7 @@ import { CandidateCosts } from "./candidate-cost.js";
 import type { DecodeModel } from "./decode-model.js";
 import { type DeviceSpec, usableMemoryBytes } from "./device.js";
 import type { EvidencePlan } from "./evidence-plan.js";
+import { judgeNote, judgeRecord } from "./judge-record.js";
 import type { Laboratory, MeasuredSpeed } from "./laboratory.js";
 import type { FitRequest } from "./request.js";
 import type { SearchOutcome } from "./search.js";
@@ -79,6 +80,7 @@ export async function certify(findings: Findings): Promise<Certificate> {
       ...(request.scorer === undefined ? {} : { scorer: request.scorer }),
       ...yardstick.sizes,
     },
+    ...optional("judge", judgeRecord(yardstick.judges, laboratory.trials)),
     calibration: { source: request.importance ?? "calibration part", tokens: laboratory.calibrationTokens },
     budget: {
       seconds: request.budget,
@@ -244,6 +246,8 @@ function notesOf(findings: Findings): string[] {
     );
   }
   if (outcome.screened.size === 0) return notes;
+  const judged = judgeRecord(yardstick.judges, laboratory.trials);
+  if (judged) notes.push(judgeNote(judged));
   notes.push("Quality was measured without repacked weights, speed with them, on this machine");
   if (yardstick.metric === "score") notes.push("Share kept relates to the baseline's own score on the same cases");
   if (yardstick.metric === "score" && request.claim === "task") {

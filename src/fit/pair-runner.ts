@@ -1,8 +1,12 @@
 // Runs batches of cases through the baseline and a candidate. What the baseline answered in an earlier trial is known and
 // not run again; each run of the engine is remembered, so that an interrupted trial goes on behind its last batch.
 import { EngineError, PareError } from "../errors.js";
+import { ordersIn } from "../evaluate/judge/judge-cases.js";
+import { isJudged, type JudgeTerms } from "../evaluate/judge/judge-task.js";
+import type { BothOrders } from "../evaluate/judge/order-agreement.js";
 import { type CaseResult, evaluateTask } from "../evaluate/run-task.js";
 import { SCORERS } from "../evaluate/scorers/registry.js";
+import type { Scorer } from "../evaluate/scorers/scorer.js";
 import type { Task, TaskCase } from "../evaluate/task.js";
 import { optional } from "../support/optional.js";
 import type { FitRequest } from "./request.js";
@@ -15,10 +19,20 @@ export interface KnownAnswer {
   answer?: string;
   /** The beginning of it, to look at. */
   shown?: string;
+  /** Where a judge scored. */
+  judged?: JudgedAnswer;
+}
+
+/** What a judge came to. */
+export interface JudgedAnswer {
+  /** It named a verdict. */
+  isClear: boolean;
+  /** Of a pair. */
+  orders?: BothOrders;
 }
 
 /** What a fit was asked about running cases. */
-type RunSettings = Pick<FitRequest, "excludeFaulty" | "allowCode">;
+type RunSettings = Pick<FitRequest, "excludeFaulty" | "allowCode"> & { judging?: JudgeTerms | undefined };
 
 /** A case on which the candidate did worse, to look at. */
 export interface Regression {
@@ -31,10 +45,7 @@ export interface Regression {
   candidate: { score: number; shown: string };
 }
 
-interface CandidateAnswer {
-  score: number;
-  shown?: string;
-}
+type CandidateAnswer = Pick<KnownAnswer, "score" | "shown" | "judged">;
 
 /** Of a text that is kept to look at. */
 const SHOWN_LENGTH = 600;
@@ -53,6 +64,10 @@ export class PairRunner {
   readonly #settings: RunSettings;
   /** What the baseline answered to the cases of this trial, to look at. */
   readonly baselineShown: Record<string, string> = {};
+  /** What judges came to in this trial. */
+  readonly judged: JudgedAnswer[] = [];
+  /** Cases of this trial on which a judge named no verdict on the baseline. */
+  readonly baselineUnclear: string[] = [];
   readonly #regressions: Regression[] = [];
   #baselineSum = 0;
   casesRun = 0;
@@ -65,7 +80,8 @@ export class PairRunner {
     options: TrialOptions,
     settings: RunSettings = {},
   ) {
-    this.#settings = { excludeFaulty: settings.excludeFaulty, allowCode: settings.allowCode };
+    const { excludeFaulty, allowCode, judging } = settings;
+    this.#settings = { excludeFaulty, allowCode, judging: { ...judging, state: "ready" } };
     this.#task = task;
     this.#models = models;
     this.#known = new Map(known);
@@ -77,20 +93,29 @@ export class PairRunner {
     return this.#baselineSum === 0;
   }
 
+  /** True when a judge was asked and has named no verdict at all. */
+  get isJudgeSilent(): boolean {
+    return this.judged.length > 0 && this.judged.every(({ isClear }) => !isClear);
+  }
+
   /** @returns scores in the batch's order; what can't be judged is no success */
   async run(batch: readonly TaskCase[], number: number): Promise<{ baseline: number; candidate: number }[]> {
     const unknown = batch.filter(({ id }) => !this.#known.has(id));
     if (unknown.length > 0) {
       const answers = await this.#options.remember(`baseline:${number}`, () => this.#runBaseline(unknown));
       for (const [index, answer] of answers.entries()) this.#known.set(unknown[index]!.id, answer);
+      this.#noteJudged(answers);
     }
     const known = batch.map(({ id }) => this.#known.get(id)!);
-    for (const [index, { answer, shown }] of known.entries()) {
+    for (const [index, { answer, shown, judged }] of known.entries()) {
       const { id } = batch[index]!;
+      if (judged?.isClear === false) this.baselineUnclear.push(id);
       if (answer !== undefined) this.answersNeeded[id] = answer;
       if (shown !== undefined) this.baselineShown[id] = shown;
     }
-    const answers = await this.#options.remember(`candidate:${number}`, () => this.#runCandidate(batch));
+    const said = await this.#options.remember(`candidate:${number}`, () => this.#runCandidate(batch));
+    this.#noteJudged(said);
+    const answers = said.map((answer, index) => withoutAdvantage(answer, known[index]!));
     for (const [index, answer] of answers.entries()) this.#compare(batch[index]!, known[index]!, answer);
     this.casesRun += batch.length;
     this.#baselineSum += known.reduce((sum, { score }) => sum + score, 0);
@@ -101,6 +126,10 @@ export class PairRunner {
   get regressions(): Regression[] {
     const loss = ({ baseline, candidate }: Regression): number => baseline.score - candidate.score;
     return [...this.#regressions].sort((a, b) => loss(b) - loss(a)).slice(0, REGRESSIONS_MAX);
+  }
+
+  #noteJudged(answers: readonly Pick<KnownAnswer, "judged">[]): void {
+    for (const { judged } of answers) if (judged) this.judged.push(judged);
   }
 
   #compare({ id, tags, prompt, messages, expect }: TaskCase, baseline: KnownAnswer, candidate: CandidateAnswer): void {
@@ -125,17 +154,19 @@ export class PairRunner {
     return results.map((result, index) => {
       if (!result) return { score: 0 };
       const { score, answer } = result;
-      const isNeeded = SCORERS[cases[index]!.scorer].needsBaseline(cases[index]!);
+      const { needsBaseline, selfScore = 1 } = SCORERS[cases[index]!.scorer] as Scorer;
       const shown = answer.slice(0, SHOWN_LENGTH);
-      return { score: score ?? (isNeeded ? 1 : 0), ...(isNeeded ? { answer } : {}), shown };
+      if (needsBaseline(cases[index]!)) return { score: score ?? selfScore, answer, shown };
+      return { score: score ?? 0, shown, ...judgedOf(cases[index]!, result) };
     });
   }
 
   async #runCandidate(cases: readonly TaskCase[]): Promise<CandidateAnswer[]> {
     const results = await this.#evaluate(this.#models.candidate, cases, this.answersNeeded);
-    return results.map((result) => ({
+    return results.map((result, index) => ({
       score: result?.score ?? 0,
       ...optional("shown", result?.answer.slice(0, SHOWN_LENGTH)),
+      ...(result ? judgedOf(cases[index]!, result) : {}),
     }));
   }
 
@@ -163,6 +194,16 @@ export class PairRunner {
     const byId = new Map(perCase.map((result) => [result.id, result]));
     return cases.map(({ id }) => byId.get(id));
   }
+}
+
+/** A candidate gains nothing where the judge named no verdict on the baseline: such a case counts for neither side. */
+function withoutAdvantage(candidate: CandidateAnswer, { judged }: KnownAnswer): CandidateAnswer {
+  return judged?.isClear === false ? { ...candidate, score: 0 } : candidate;
+}
+
+function judgedOf(taskCase: TaskCase, { score, judged }: CaseResult): Pick<KnownAnswer, "judged"> {
+  if (!isJudged(taskCase)) return {};
+  return { judged: { isClear: score !== null, ...optional("orders", ordersIn(judged)) } };
 }
 
 function textOf(expected: unknown): string {

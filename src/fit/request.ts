@@ -85,6 +85,12 @@ export const fitRequestSchema = z
       .describe(
         "prices of a paid endpoint to compare with, USD per million tokens of prompt and answer, such as 0.15/0.60",
       ),
+    judgePrice: z
+      .string()
+      .transform(orIssue((text) => (parseEndpointPrices(text), text)))
+      .optional()
+      .describe("prices of a judge at an endpoint, USD per million tokens in and out, such as 2.50/10"),
+    costCap: z.number().min(0).optional().describe("USD that judges at endpoints may cost at most"),
     sign: z.string().optional().describe("private Ed25519 key, PEM, to sign the certificate with"),
   })
   .refine((request) => (request.task === undefined) !== (request.text === undefined), {

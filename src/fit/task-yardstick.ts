@@ -6,7 +6,10 @@ import { join } from "node:path";
 
 import { ChatTemplate } from "../evaluate/chat-template.js";
 import { Contention } from "../evaluate/contention.js";
-import { refuseJudge } from "../evaluate/judge/judge-task.js";
+import { rubricsOf } from "../evaluate/judge/judge-cases.js";
+import type { JudgeSettings } from "../evaluate/judge/judge-settings.js";
+import { type JudgeTerms, requireJudges } from "../evaluate/judge/judge-task.js";
+import { askingJudges } from "../evaluate/run-task.js";
 import { runPairedTrial } from "../evaluate/paired-trial.js";
 import { MAX_TOKENS_DEFAULT } from "../evaluate/task-plan.js";
 import type { Task, TaskCase } from "../evaluate/task.js";
@@ -19,6 +22,8 @@ import type { RunOptions } from "../support/progress.js";
 import { Random } from "../support/random.js";
 import type { BaseModel } from "./candidates.js";
 import type { Quality } from "./certificate.js";
+import type { EvidencePlan } from "./evidence-plan.js";
+import { judgesCostAtMost } from "./judge-record.js";
 import { type KnownAnswer, PairRunner } from "./pair-runner.js";
 import type { FitRequest } from "./request.js";
 import { type Parts, mapParts, splitCases } from "./split.js";
@@ -49,7 +54,6 @@ export async function createTaskYardstick(
   options: RunOptions,
 ): Promise<Yardstick> {
   const task = await readTask(request.task!, { scorer: request.scorer, excludeFaulty: request.excludeFaulty });
-  refuseJudge(task, "a fit");
   const base = bases[0]!;
   const parts = splitCases(task.cases, ({ prompt, messages }) => prompt ?? JSON.stringify(messages), request.seed);
   const answerTokens = Math.max(...task.cases.map(({ maxTokens }) => maxTokens ?? MAX_TOKENS_DEFAULT));
@@ -106,6 +110,8 @@ class TaskYardstick implements Yardstick {
   /** What trials have shown, and what the baseline answered in them. */
   readonly #contention = new Contention();
   readonly #known = new Map<string, KnownAnswer>();
+  readonly judges: readonly JudgeSettings[];
+  #judging: JudgeTerms = {};
 
   constructor(setup: {
     request: FitRequest;
@@ -120,6 +126,7 @@ class TaskYardstick implements Yardstick {
     this.#request = setup.request;
     this.notes = faultNotes(task);
     this.#task = task;
+    this.judges = rubricsOf(task.cases);
     this.#caseOf = new Map(task.cases.map((taskCase) => [taskCase.id, taskCase]));
     this.#base = base;
     this.#parts = parts;
@@ -130,6 +137,13 @@ class TaskYardstick implements Yardstick {
     this.files = task.files ?? [];
     this.sizes = mapParts(parts, (cases) => cases.length) as unknown as Yardstick["sizes"];
     this.available = { selection: parts.selection.length, confirmation: parts.confirmation.length };
+  }
+
+  async openJudges(terms: JudgeTerms, plan: EvidencePlan, options: RunOptions): Promise<void> {
+    terms.spending?.requireRoom(judgesCostAtMost(this.#parts, plan, terms.spending));
+    this.#judging = terms;
+    if (terms.state === "ready") return;
+    await requireJudges(this.#task.cases, this.#task.repeats, askingJudges(terms, options));
   }
 
   calibrationText({ sha256 }: BaseModel): string {
@@ -165,7 +179,8 @@ class TaskYardstick implements Yardstick {
     const { keep, claim, seed } = this.#request;
     const cases = this.#parts[part];
     const models = { baseline: this.#base.path, candidate: modelPath };
-    const pair = new PairRunner(this.#task, models, this.#known, options, this.#request);
+    const settings = { ...this.#request, judging: this.#judging };
+    const pair = new PairRunner(this.#task, models, this.#known, options, settings);
     const { sequence, draws } = await runPairedTrial(
       {
         cases,
@@ -178,6 +193,7 @@ class TaskYardstick implements Yardstick {
       },
       async (batch, number) => {
         const scores = await pair.run(batch, number);
+        if (pair.isJudgeSilent) throw this.#silentJudge(pair.judged.length);
         if (pair.isBaselineZero && pair.casesRun >= CERTAIN_ZERO_CASES) throw this.#nothingToKeep(part, pair.casesRun);
         return scores;
       },
@@ -190,10 +206,13 @@ class TaskYardstick implements Yardstick {
       tooLong: pair.tooLong,
       regressions: pair.regressions,
       baselineShown: pair.baselineShown,
+      ...(this.judges.length > 0 ? { judged: pair.judged, baselineUnclear: pair.baselineUnclear } : {}),
     };
   }
 
-  learn({ draws = [], baselineAnswers = {}, baselineShown = {}, tooLong = [] }: Measurement): void {
+  learn(measurement: Measurement): void {
+    const { draws = [], baselineAnswers = {}, baselineShown = {}, tooLong = [], baselineUnclear = [] } = measurement;
+    const unclear = new Set(baselineUnclear);
     for (const note of tooLong) if (!this.notes.includes(note)) this.notes.push(note);
     const cases = draws.map(({ id }) => this.#caseOf.get(id)!);
     this.#contention.learn(cases, draws);
@@ -202,8 +221,15 @@ class TaskYardstick implements Yardstick {
         score: draw.baseline,
         ...optional("answer", baselineAnswers[draw.id]),
         ...optional("shown", baselineShown[draw.id]),
+        ...(unclear.has(draw.id) ? { judged: { isClear: false } } : {}),
       });
     }
+  }
+
+  #silentJudge(answers: number): PareError {
+    return new PareError(`The judge names no verdict on any of ${answers} answers of "${this.#task.path}"`, {
+      hint: "See what it says with: pare eval MODEL --task FILE --json; then take another judge or a clearer rubric",
+    });
   }
 
   #nothingToKeep(part: Part, size: number): PareError {

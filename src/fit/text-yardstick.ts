@@ -69,6 +69,7 @@ class TextYardstick implements Yardstick {
   readonly #calibrationText: string;
   readonly sha256: string;
   readonly files = [];
+  readonly judges = [];
   readonly #base: BaseModel;
   readonly #tokens: Record<Part, Int32Array>;
 
@@ -92,6 +93,10 @@ class TextYardstick implements Yardstick {
       confirmation: tokens.confirmation.length,
     };
     this.available = { selection: this.#windows("selection"), confirmation: this.#windows("confirmation") };
+  }
+
+  async openJudges(): Promise<void> {
+    // a text has none
   }
 
   calibrationText(): string {

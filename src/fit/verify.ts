@@ -14,6 +14,7 @@ import { type Certificate, type Quality, certificateSchema } from "./certificate
 import { EVIDENCE_FILE, parseEvidence } from "./evidence-file.js";
 import type { FileRecord } from "./file-records.js";
 import { fit } from "./fit.js";
+import { JUDGE_FILE, parseHeard } from "./judge-record.js";
 import type { FitRequestInput } from "./request.js";
 import { certificateText, fingerprint, isSignatureValid, publicKeyText, readPublicKey, sealOf } from "./seal.js";
 import { replay } from "./statistic.js";
@@ -63,7 +64,9 @@ export async function verify(request: VerifyRequest, options: RunOptions = {}): 
   const checks: Check[] = [checkForm(certificate, text), checkSeal(certificate), ...checkSignature(certificate, key)];
   // What a changed certificate says of files is worth nothing.
   if (isSound(checks)) checks.push(...(await checkContents(request, certificate, options)));
-  if (request.rerun && isSound(checks)) checks.push(await checkRerun(certificate, options));
+  if (request.rerun && isSound(checks)) {
+    checks.push(await checkRerun(certificate, dirname(request.certificate), options));
+  }
   return {
     certificate: request.certificate,
     ok: isSound(checks),
@@ -80,7 +83,7 @@ async function checkContents(request: VerifyRequest, certificate: Certificate, o
   for (const input of certificate.inputs ?? []) {
     checks.push(await checkFile(input, [input.path, join(request.inputs ?? folder, basename(input.path))], options));
   }
-  checks.push(...checkSuite(certificate));
+  checks.push(...checkSuite(certificate), ...tellOfJudges(certificate));
   for (const output of certificate.outputs ?? []) {
     checks.push(await checkFile(output, [join(folder, output.path)], options));
   }
@@ -155,6 +158,19 @@ function checkSuite({ task, hashes }: Certificate): Check[] {
   return [{ what: `task ${task.path}`, ok, found: ok ? "unchanged" : "this version of Pare makes other cases" }];
 }
 
+/** A judge's opinion can't be worked out again from numbers: what can be done is said for each. */
+function tellOfJudges({ judge }: Certificate): Check[] {
+  const names = new Map((judge?.judges ?? []).map(({ model, kind }) => [model, kind]));
+  return [...names].map(([model, kind]) => ({
+    what: `judge ${model}`,
+    ok: true,
+    found:
+      kind === "file"
+        ? "scores are taken as recorded; --rerun asks it again"
+        : `scores are taken as recorded; an endpoint has no hash, and --rerun reads what it said from ${JUDGE_FILE}`,
+  }));
+}
+
 /** @param places where it may lie; the first that is there counts */
 async function checkFile(record: FileRecord, places: readonly string[], { signal }: RunOptions): Promise<Check> {
   const what = `${record.role} ${record.path}`;
@@ -199,15 +215,20 @@ function isSame(a: Quality["kept"], b: Quality["kept"]): boolean {
   );
 }
 
-/** The whole fit once more, in a folder of its own. */
-async function checkRerun(certificate: Certificate, options: RunOptions): Promise<Check> {
+/** The whole fit once more, in a folder of its own; judges at endpoints are not asked again what they said. */
+async function checkRerun(certificate: Certificate, folder: string, options: RunOptions): Promise<Check> {
   if (!certificate.request) throw new PareError("Cannot run the fit again: the certificate does not hold its request");
   const out = await mkdtemp(join(tmpdir(), "pare-verify-"));
+  const isHeard = (certificate.outputs ?? []).some(({ path }) => path === JUDGE_FILE);
+  const heard = isHeard ? parseHeard(await readFile(join(folder, JUDGE_FILE), "utf8")) : new Map();
   try {
     const request = { ...certificate.request, out } as unknown as FitRequestInput;
-    const again = await fit(request, { ...options, drawReport: () => "" });
+    const again = await fit(request, { ...options, heard, drawReport: () => "" });
     const ok = outcomeOf(again) === outcomeOf(certificate);
-    const found = ok ? `the same verdict, ${again.verdict}` : `another outcome: ${again.verdict}, ${again.reason}`;
+    const recalled = isHeard ? `, with what the judge said read from ${JUDGE_FILE}` : "";
+    const found = ok
+      ? `the same verdict, ${again.verdict}${recalled}`
+      : `another outcome: ${again.verdict}, ${again.reason}`;
     return { what: "rerun", ok, found };
   } finally {
     await rm(out, { recursive: true, force: true });

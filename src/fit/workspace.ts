@@ -2,7 +2,7 @@
 // after everything that the results depend on, so that another request never meets this one's leftovers.
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 import { quantize } from "../passes/quantize/quantize.js";
 import { sha256, writeFileAtomic } from "../support/files.js";
@@ -14,6 +14,9 @@ export const IMPORTANCE_NAME = "pare-calibration";
 /** Candidate files that are kept for a later measurement, in bytes; further ones are made again when needed. */
 const KEPT_BYTES = 8e9;
 
+/** In an output folder, the lock of the fit that works there; it tells the name of that fit's workspace. */
+export const LOCK = join(".pare", "lock");
+
 export class Workspace {
   readonly folder: string;
   readonly journalPath: string;
@@ -22,6 +25,10 @@ export class Workspace {
   constructor(out: string, identity: unknown) {
     this.folder = join(out, ".pare", sha256(JSON.stringify(identity)).slice(0, 12));
     this.journalPath = join(this.folder, "journal.jsonl");
+  }
+
+  get name(): string {
+    return basename(this.folder);
   }
 
   path(name: string): string {

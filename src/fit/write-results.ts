@@ -1,5 +1,5 @@
 // What a fit leaves behind: model.gguf, recipe.yaml and importance.gguf on ACCEPT, certificate.json, report.html, model-card.md and, of a
-// task, evidence.jsonl always. Each file is whole or absent. An earlier fit's model does not stay beside a certificate that accepts
+// task, evidence.jsonl always, with what judges at endpoints said in judge.jsonl. Each file is whole or absent. An earlier fit's model does not stay beside a certificate that accepts
 // nothing. The certificate knows the hash of every other file.
 import type { KeyObject } from "node:crypto";
 import { readFile, rename, rm, stat } from "node:fs/promises";
@@ -16,9 +16,11 @@ import type { Certificate } from "./certificate.js";
 import { EVIDENCE_FILE, renderEvidence } from "./evidence-file.js";
 import { type FileRecord, recordFile } from "./file-records.js";
 import type { Regression } from "./pair-runner.js";
+import { JUDGE_FILE } from "./judge-record.js";
 import type { Laboratory } from "./laboratory.js";
 import { renderModelCard } from "./model-card.js";
 import type { FitRequest } from "./request.js";
+import { commandLine } from "./command-line.js";
 import { certificateText, sealed } from "./seal.js";
 import type { SearchOutcome } from "./search.js";
 import { isQuantizedSource } from "./candidates.js";
@@ -35,6 +37,7 @@ export const RESULT_FILES = [
   "recipe.yaml",
   IMPORTANCE_FILE,
   EVIDENCE_FILE,
+  JUDGE_FILE,
   "report.html",
   "model-card.md",
   "certificate.json",
@@ -125,6 +128,7 @@ async function writeTexts(
   });
   const files: [string, string | undefined][] = [
     ["recipe.yaml", recipe],
+    [JUDGE_FILE, laboratory.heard],
     [EVIDENCE_FILE, evidence.length > 0 ? renderEvidence(evidence) : undefined],
     ["report.html", report],
     ["model-card.md", renderModelCard(certificate, command)],
@@ -209,64 +213,4 @@ async function removeEarlierResults(out: string): Promise<void> {
   }
   const files = RESULT_FILES.filter((name) => name !== "certificate.json");
   for (const name of [...files, "certificate.json"]) await rm(join(out, name), { force: true });
-}
-
-/** The command that asks for the same again. */
-function commandLine(request: FitRequest): string {
-  const {
-    models,
-    task,
-    text,
-    scorer,
-    device,
-    keep,
-    minimize,
-    budget,
-    evaluations,
-    context,
-    memory,
-    candidates,
-    importance,
-    out,
-    seed,
-    threads,
-    claim,
-    sign,
-    excludeFaulty,
-    allowCode,
-    workload,
-    utilisation,
-    grid,
-    endpoint,
-  } = request;
-  const flags: [string, unknown][] = [
-    ["--task", task],
-    ...(text ?? []).map((path): [string, unknown] => ["--text", path]),
-    ["--scorer", scorer],
-    ["--device", device],
-    ["--memory", memory],
-    ["--keep", `${Number((keep * 100).toFixed(4))}%`],
-    ["--claim", claim === "task" ? undefined : claim],
-    ["--minimize", minimize],
-    ["--budget", `${budget}s`],
-    ["--evaluations", evaluations],
-    ["--context", context],
-    ...(candidates ?? []).map((name): [string, unknown] => ["--candidate", name]),
-    ["--imatrix", importance],
-    ["--workload", workload && `${workload.promptTokens}+${workload.answerTokens}x${workload.concurrency}`],
-    ["--utilisation", utilisation],
-    ["--grid", grid],
-    ["--endpoint", endpoint],
-    ["--seed", seed],
-    ["--threads", threads],
-    ["--sign", sign],
-    ["--out", out],
-  ];
-  const words = flags.flatMap(([flag, value]) => (value === undefined ? [] : [flag, quoted(String(value))]));
-  const switches = [...(excludeFaulty ? ["--exclude-faulty"] : []), ...(allowCode ? ["--allow-code"] : [])];
-  return ["pare fit", ...models.map(quoted), ...words, ...switches].join(" ");
-}
-
-function quoted(word: string): string {
-  return /^[\w./:=%+-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }

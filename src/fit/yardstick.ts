@@ -5,7 +5,10 @@ import type { CaseDraw } from "../evaluate/paired-trial.js";
 import type { RunOptions } from "../support/progress.js";
 import type { BaseModel } from "./candidates.js";
 import type { Quality } from "./certificate.js";
-import type { Regression } from "./pair-runner.js";
+import type { JudgeTerms } from "../evaluate/judge/judge-task.js";
+import type { JudgeSettings } from "../evaluate/judge/judge-settings.js";
+import type { EvidencePlan } from "./evidence-plan.js";
+import type { JudgedAnswer, Regression } from "./pair-runner.js";
 
 export type Part = "selection" | "confirmation";
 /** Screening takes its evidence from the selection part. */
@@ -41,6 +44,10 @@ export interface Measurement {
   regressions?: Regression[];
   /** Cases that are longer than the context and count for neither side, as notes. */
   tooLong?: string[];
+  /** What judges came to. */
+  judged?: JudgedAnswer[];
+  /** Cases on which a judge named no verdict on the baseline, by id. */
+  baselineUnclear?: string[];
 }
 
 /** A measurement that may take a while, in pieces that are done once, also across restarts. */
@@ -59,6 +66,8 @@ export interface Yardstick {
   readonly sha256: string;
   /** The files that the task was read from; of a text and a built-in suite none. */
   readonly files: readonly string[];
+  /** The models that score the answers of cases, with what they go by; none of a text. */
+  readonly judges: readonly JudgeSettings[];
   /** Size of each part, in `unit`. */
   readonly sizes: { calibration: number; selection: number; confirmation: number };
   /** Text to calibrate a model on, written as it is to see it. */
@@ -72,6 +81,13 @@ export interface Yardstick {
   /** What people should know of the evidence, as sentences without a full stop. */
   readonly notes: readonly string[];
 
+  /**
+   * Finds out, before anything is measured, whether judges can be asked and what they may cost; from then on they are asked so.
+   *
+   * @throws {UsageError} when they may cost more than they may, or one is absent
+   * @throws {PareError} when an endpoint gives no answer
+   */
+  openJudges(terms: JudgeTerms, plan: EvidencePlan, options: RunOptions): Promise<void>;
   /** True where the baseline is measured on its own, before the candidates; else it runs beside each of them. */
   isBaselineFirst(purpose: Purpose): boolean;
   /**

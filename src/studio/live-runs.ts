@@ -4,7 +4,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 
 import { findRuns } from "./find-runs.js";
-import { type RunPlace, type RunView, readRun } from "./run-view.js";
+import { type RunPlace, type RunView, isRunningAt, readRun } from "./run-view.js";
 
 const LOOK_MS = 400;
 
@@ -64,9 +64,11 @@ export class LiveRuns implements Disposable {
 }
 
 /** What changes when a run does. */
-async function stateOf({ folder, journal }: RunPlace): Promise<string> {
+async function stateOf(place: RunPlace): Promise<string> {
+  const { folder, journal } = place;
   const states = await Promise.all(
     [journal, join(folder, "certificate.json")].map((path) => stat(path).catch(() => undefined)),
   );
-  return states.map((found) => (found ? `${found.size} ${found.mtimeMs}` : "none")).join();
+  const seen = states.map((found) => (found ? `${found.size} ${found.mtimeMs}` : "none"));
+  return [...seen, await isRunningAt(place)].join();
 }

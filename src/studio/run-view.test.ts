@@ -1,8 +1,11 @@
+import { spawnSync } from "node:child_process";
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 
+import { LOCK } from "../fit/workspace.js";
+import { FolderLock } from "../support/folder-lock.js";
 import { findRuns } from "./find-runs.js";
 import { readCases } from "./read-cases.js";
 import { readRun } from "./run-view.js";
@@ -48,6 +51,21 @@ test("readRun() follows a candidate from planned to measured, and counts cases o
   });
   appendFileSync(place.journal, `${measured}\n{"key":"torn`);
   expect((await readRun(place))!.candidates[0]).toMatchObject({ stage: "selected", kept });
+});
+
+test("readRun() tells a run that goes on from one that was interrupted, and how to go on", async () => {
+  const place = await runOf(["plan", { ...plan, command: "pare fit model.gguf" }]);
+  expect(await readRun(place)).toMatchObject({ state: "interrupted", command: "pare fit model.gguf" });
+  const path = join(place.folder, LOCK);
+  {
+    await using lock = await FolderLock.acquire(path, place.folder);
+    expect((await readRun(place))!.state).toBe("interrupted"); // another fit may work there
+    await lock.tell("one");
+    expect((await readRun(place))!.state).toBe("running");
+  }
+  const { pid } = spawnSync(process.execPath, ["--version"]);
+  writeFileSync(path, `${pid} 1\none\n`); // as a process that was killed leaves it
+  expect((await readRun(place))!.state).toBe("interrupted");
 });
 
 test("readRun() is none before a run has planned, and survives what the engine could not run", async () => {

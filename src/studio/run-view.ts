@@ -1,12 +1,15 @@
 // What a fit has found so far, read from its journal: a run as the page shows it. Reading never disturbs the run: the journal only grows,
 // and a half-written last line is left for the next time.
 import { readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 import type { Certificate, Estimate, Quality } from "../fit/certificate.js";
 import type { PlanRecord } from "../fit/fit.js";
 import type { JournalEntry } from "../fit/journal.js";
+import { LOCK } from "../fit/workspace.js";
 import type { Measurement, Screening } from "../fit/yardstick.js";
+import { toldUnder } from "../support/folder-lock.js";
+import { optional } from "../support/optional.js";
 
 export type Stage = "does-not-fit" | "planned" | "screened" | "measuring" | "selected" | "confirmed";
 
@@ -43,6 +46,9 @@ export interface RunView {
   seconds: number;
   /** What was done last, in words. */
   latest: string;
+  state: "running" | "interrupted" | "ended";
+  /** What goes on with it; absent in journals of earlier versions. */
+  command?: string;
   verdict?: Certificate["verdict"];
   reason?: string;
   /** The file that was found, if any. */
@@ -72,7 +78,8 @@ export async function readRun(place: RunPlace): Promise<RunView | undefined> {
   for (const trial of certificate?.trials ?? []) {
     Object.assign(candidates.get(trial.id) ?? {}, { verdict: trial.verdict, reason: trial.reason });
   }
-  const { baseline, task, keep, minimize, device } = plan;
+  const { baseline, task, keep, minimize, device, command } = plan;
+  const isRunning = await isRunningAt(place);
   return {
     id: place.id,
     folder: place.folder,
@@ -84,11 +91,18 @@ export async function readRun(place: RunPlace): Promise<RunView | undefined> {
     measurements: entries.filter(({ key }) => key.startsWith("measure:")).length,
     seconds: entries.reduce((sum, { seconds }) => sum + seconds, 0),
     latest: latestText(entries, candidates),
+    state: isRunning ? "running" : certificate ? "ended" : "interrupted",
+    ...optional("command", command),
     ...(certificate ? { verdict: certificate.verdict, reason: certificate.reason } : {}),
     ...(certificate?.winner ? { winner: join(place.folder, "model.gguf") } : {}),
     hasReport: certificate !== undefined,
     candidates: [...candidates.values()],
   };
+}
+
+/** True while a process that is alive works on the run: the lock of its folder tells on which. */
+export async function isRunningAt({ folder, journal }: RunPlace): Promise<boolean> {
+  return (await toldUnder(join(folder, LOCK))) === basename(dirname(journal));
 }
 
 /** The whole lines of a journal; damaged ones are none. */
@@ -179,6 +193,7 @@ function latestText(entries: readonly JournalEntry[], candidates: ReadonlyMap<st
   const name = candidates.get(id ?? "")?.name ?? (id === "baseline" ? "the baseline" : "");
   if (kind === "measure")
     return `${{ screening: "screened", selection: "selected", confirmation: "confirmed" }[purpose!] ?? "measured"} ${name}`;
+  if (kind!.startsWith("judge ")) return "had answers judged";
   if (kind === "cases") return `ran cases through ${name}`;
   return `${DOING[kind!] ?? "began"} ${["speed", "load"].includes(kind!) ? name : ""}`.trim();
 }

@@ -5,7 +5,7 @@ import { mkdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 import { PareError } from "../errors.js";
-import { writeFailure } from "./files.js";
+import { writeFailure, writeFileAtomic } from "./files.js";
 
 /** Locks of this process. */
 const held = new Set<string>();
@@ -46,6 +46,11 @@ export class FolderLock implements AsyncDisposable {
     return new FolderLock(place, made);
   }
 
+  /** Says what is done under the lock, in one line, to whoever looks at it. */
+  async tell(what: string): Promise<void> {
+    await writeFileAtomic(this.#path, `${identityOf(process.pid)}${what}\n`); // never half a lock, which would be nobody's
+  }
+
   /** Folders that were made and hold nothing go, too. */
   async [Symbol.asyncDispose](): Promise<void> {
     held.delete(this.#path);
@@ -74,12 +79,19 @@ function busy(what: string, holder: number): PareError {
   });
 }
 
-/** The process that holds a lock, if it is alive. */
+/** What is done under a lock, as its holder told; "" where it told nothing, undefined where no process that is alive holds it. */
+export async function toldUnder(path: string): Promise<string | undefined> {
+  const written = await readFile(path, "utf8").catch(() => "");
+  const isHeld = held.has(resolve(path)) || (await holderOf(path)) !== undefined;
+  return isHeld ? (written.split("\n")[1] ?? "") : undefined;
+}
+
+/** The other process that holds a lock, if it is alive. */
 async function holderOf(path: string): Promise<number | undefined> {
   const written = await readFile(path, "utf8").catch(() => "");
   const holder = Number.parseInt(written, 10);
   if (!(holder > 0) || holder === process.pid || !isAlive(holder)) return undefined;
-  return written === identityOf(holder) ? holder : undefined;
+  return written.startsWith(identityOf(holder)) ? holder : undefined;
 }
 
 function isAlive(id: number): boolean {

@@ -5,7 +5,8 @@ import { referenceOf } from "../scorers/judge.js";
 import { quoted } from "../scorers/scorer.js";
 import type { CaseResult, JudgeResult } from "../task-result.js";
 import type { TaskCase } from "../task.js";
-import { askJudge, type AskOptions, type JudgeAnswer, type JudgeQuestion } from "./ask-judge.js";
+import { askJudge, type AskOptions, type JudgeQuestion } from "./ask-judge.js";
+import type { JudgeAnswer } from "./judge-memory.js";
 import { gradeIn, gradeQuestion, pairQuestion, preferenceIn } from "./judge-questions.js";
 import { type JudgeSettings, nameOfJudge } from "./judge-settings.js";
 import { type BothOrders, orderAgreement, pairScore } from "./order-agreement.js";
@@ -61,6 +62,12 @@ export function judgesOf(cases: readonly TaskCase[]): JudgeSettings[] {
   return [...new Map(judges.map((judge) => [keyOf(judge), judge])).values()];
 }
 
+/** The judges of some cases, one for each rubric. */
+export function rubricsOf(cases: readonly TaskCase[]): JudgeSettings[] {
+  const judges = cases.flatMap(({ scorer, judge }) => (scorer === "judge" && judge ? [judge] : []));
+  return [...new Map(judges.map((judge) => [JSON.stringify(judge), judge])).values()];
+}
+
 function keyOf({ model, endpoint, keyEnv, maxTokens }: JudgeSettings): string {
   return JSON.stringify([model, endpoint, keyEnv, maxTokens]);
 }
@@ -88,6 +95,14 @@ function verdictOf({ taskCase }: JudgedAnswer, said: readonly JudgeAnswer[]): Ve
     ...(taskCase.judge!.grades === undefined ? ofPair(judged) : ofGrade(judged, taskCase.judge!.grades)),
     judged,
   };
+}
+
+/** What was said of a pair in both orders; undefined of a grade, or where a verdict is missing. */
+export function ordersIn(judged: readonly string[] = []): BothOrders | undefined {
+  const preferences = judged.map(preferenceIn);
+  return preferences.length === 2 && !preferences.includes(undefined)
+    ? (preferences as unknown as BothOrders)
+    : undefined;
 }
 
 function ofPair(judged: readonly string[]): Verdict {

@@ -1,7 +1,8 @@
 // What a judge is asked, and how its answer is read. An answer that names no verdict, or several, is none: it is never guessed at.
 import type { ChatMessage, TaskCase } from "../task.js";
 
-const RUBRIC_DEFAULT = "The better answer is right, says all that was asked for, and nothing that is not true.";
+/** What counts where a judge is told nothing else. */
+export const RUBRIC_DEFAULT = "The better answer is right, says all that was asked for, and nothing that is not true.";
 
 /** Which of two answers a judge prefers, by their places. */
 export type Preference = "first" | "second" | "tie";

@@ -7,12 +7,12 @@ import { afterAll, describe, expect, test, vi } from "vitest";
 
 import { EndpointServer, type Behave, answering, json } from "../../../test/endpoint-server.js";
 import { sharedModel } from "../../../test/shared.js";
-import { compare } from "../../compare/compare.js";
 import { evaluateTask } from "../run-task.js";
 import type { CaseResult, TaskResult } from "../task-result.js";
 import { parseTask } from "../task.js";
 import { readTask } from "../tasks/read-task.js";
 import type { AskOptions } from "./ask-judge.js";
+import { type JudgeMemory, ShortMemory } from "./judge-memory.js";
 import { judgeTask, requireJudges } from "./judge-task.js";
 
 const bundled = fileURLToPath(new URL("../../../models/home-commands-f16.gguf", import.meta.url));
@@ -73,17 +73,21 @@ describe("judgeTask()", () => {
   });
 
   test("asks a file in one run, and leaves unscored what does not fit it", async () => {
-    const runFile = vi.fn<AskOptions["runFile"]>(async (_model, { cases }) => {
+    const runFile = vi.fn<AskOptions["runFile"]>(async (_model, { cases }, onCase) => {
       const [long, ...short] = cases;
       const verdict = (text: string): Pick<CaseResult, "answer" | "ended"> => ({ answer: fair(text), ended: "end" });
       const perCase = short.map(({ id, messages }) => ({ id, ...verdict(messages![0]!.content) }) as CaseResult);
+      perCase.forEach(onCase);
       return { perCase, excluded: [{ id: long!.id, line: 1, reason: "it needs 900 tokens" }] };
     });
-    const result = await judged({ model: "/big.gguf", maxTokens: 9 }, ["bad", "good"], undefined, "", { runFile });
+    const model = join(folder, "big.gguf");
+    writeFileSync(model, "");
+    const result = await judged({ model, maxTokens: 9 }, ["bad", "good"], undefined, "", { runFile });
     expect(runFile).toHaveBeenCalledTimes(1);
     expect(runFile.mock.calls[0]).toMatchObject([
-      "/big.gguf",
+      model,
       { cases: Array.from({ length: 4 }, () => ({ maxTokens: 9, stop: [] })) },
+      expect.any(Function),
     ]);
     expect(result.perCase.map(({ score }) => score)).toEqual([null, 1]);
     expect(result.unscored[0]!.explanation).toBe("the judge gave no answer: it needs 900 tokens");
@@ -144,6 +148,40 @@ describe("judgeTask()", () => {
     expect(unscored).toMatchObject([{ id: "c1", explanation: expect.stringMatching(/too long$/u) as string }]);
   });
 
+  test("keeps what an endpoint said before it failed, and asks only the rest", async () => {
+    await using server = await EndpointServer.start((request, response, count) =>
+      server.questions.length > 4 // which is how many are under way at once
+        ? json(response, 401, { error: { message: "out of credit" } })
+        : answering(fair)(request, response, count),
+    );
+    const memory = new ShortMemory();
+    const asked = new Set<string>();
+    const watched: JudgeMemory = {
+      has: (key) => memory.has(key),
+      step: (key, ask) => memory.step(key, () => (asked.add(key), ask())),
+    };
+    const judge = { endpoint: server.url, model: "big" };
+    const answers = ["good", "bad", "good and long"];
+    await expect(judged(judge, answers, undefined, "", { memory: watched })).rejects.toThrow(/out of credit/u);
+    const kept = [...asked].filter((key) => memory.has(key)).length;
+    expect(kept).toBeGreaterThan(0);
+    asked.clear();
+    server.behave = answering(fair);
+    const result = await judged(judge, answers, undefined, "", { memory: watched });
+    expect(result.perCase.map(({ score }) => score)).toEqual([1, 0.5, 1]);
+    expect(asked.size).toBe(6 - kept);
+  });
+
+  test("asks about the same answer to the same case once, and tells what that took", async () => {
+    await using server = await EndpointServer.start(answering(fair));
+    const judge = { endpoint: server.url, model: "big" };
+    const onSpent = vi.fn<NonNullable<AskOptions["onSpent"]>>();
+    await judged(judge, ["good", "good"], undefined, "", { onSpent });
+    expect(server.questions).toHaveLength(2); // the cases are alike, too
+    expect(onSpent).toHaveBeenCalledTimes(2);
+    expect(onSpent.mock.calls[0]![0]).toMatchObject({ promptTokens: 10 });
+  });
+
   test.each<[string, Behave, RegExp]>([
     ["a web page", (_, response) => void response.writeHead(200, { "content-type": "text/html" }).end("<p>"), /HTML/u],
     ["an error", (_, response) => json(response, 500, { error: { message: "out of memory" } }), /500: out of memory/u],
@@ -181,11 +219,6 @@ describe("a judge", () => {
     const judge = { model: "none.gguf" };
     await expect(requireJudges(casesOf({ judge }), 1, options)).rejects.toThrow(/none\.gguf": there is no such file/u);
     await expect(requireJudges(casesOf({ judge }), 2, options)).rejects.toThrow(/repeats are asked for/u);
-    const path = join(folder, "compared.jsonl");
-    writeFileSync(path, JSON.stringify({ prompt: "a", expect: "b", judge }));
-    await expect(compare({ contenders: [bundled], task: path, out: join(folder, "out") })).rejects.toThrow(
-      /for a comparison: a judge scores line 1/u,
-    );
   });
 
   test("stands in a header for all cases, a file beside it", async () => {
@@ -209,8 +242,10 @@ describe("evaluateTask()", () => {
       fileURLToPath(new URL("../../../models/home-commands.task.jsonl", import.meta.url)),
       "utf8",
     );
-    const { prompt: asked, messages } = JSON.parse(prompt.split("\n")[0]!) as { prompt?: string; messages?: object[] };
-    const lines = ["one", "two"].map((id) => JSON.stringify({ id, prompt: asked, messages, maxTokens: 4, judge }));
+    const lines = ["one", "two"].map((id, index) => {
+      const { prompt: asked, messages } = JSON.parse(prompt.split("\n")[index]!) as { prompt?: string; messages?: [] };
+      return JSON.stringify({ id, prompt: asked, messages, maxTokens: 4, judge });
+    });
     const task = parseTask(lines.join("\n"), { path: "t.jsonl" });
     const asking: number[] = [];
     const result = await evaluateTask({
@@ -222,7 +257,7 @@ describe("evaluateTask()", () => {
     });
     expect(result).toMatchObject({ score: { mean: 0.5 }, cases: 2, baseline: { score: { mean: 0.5 }, cases: 2 } });
     expect(asking).toEqual([1, 1]); // whether it is ready
-    expect(server.questions).toHaveLength(5);
+    expect(server.questions).toHaveLength(3); // both models answer alike, so two grades are enough
   });
 
   test.skipIf(!chatModel || !stories)("has a small local model judge, whose nonsense is no score", async () => {

@@ -3,10 +3,21 @@ import { UsageError } from "../../errors.js";
 import { optional } from "../../support/optional.js";
 import { SCORERS } from "../scorers/registry.js";
 import { type SummaryRequest, summarize } from "../summarize-task.js";
-import type { CaseResult, TaskResult } from "../task-result.js";
+import type { CaseResult, JudgeResult, TaskResult } from "../task-result.js";
 import type { Task, TaskCase } from "../task.js";
 import { type AskOptions, requireJudge } from "./ask-judge.js";
 import { type JudgedAnswer, judgeCases, judgesOf } from "./judge-cases.js";
+import type { JudgeSpending } from "./judge-cost.js";
+import type { JudgeMemory } from "./judge-memory.js";
+
+/** How judges are asked, besides what a task says of them. */
+export interface JudgeTerms {
+  /** What they said before. */
+  memory?: JudgeMemory | undefined;
+  spending?: JudgeSpending | undefined;
+  /** `ready`: they were found to be there. `later`: answers are left unscored, for whoever runs the task to have them judged. */
+  state?: "ready" | "later" | undefined;
+}
 
 /** Whether another model scores the case, after it was run. */
 export function isJudged({ scorer }: TaskCase): boolean {
@@ -38,7 +49,7 @@ export function refuseJudge({ path, cases }: Pick<Task, "path" | "cases">, what:
   const judged = cases.find(isJudged);
   if (judged === undefined) return;
   throw new UsageError(`Cannot use task "${path}" for ${what}: a judge scores line ${judged.line}`, {
-    hint: "Score it by another scorer, or measure with pare eval, which asks judges",
+    hint: "Score it by another scorer, or measure with pare eval, fit or compare, which ask judges",
   });
 }
 
@@ -52,18 +63,9 @@ export async function judgeTask(
   request: SummaryRequest & { task: Task },
   options: AskOptions,
 ): Promise<TaskResult> {
+  const { perCase, judge } = await judgeAnswers(result.perCase, request, options);
+  if (judge === undefined) return result;
   const caseOf = new Map(request.task.cases.map((one) => [one.id, one]));
-  const waiting = result.perCase
-    .map((one) => ({
-      taskCase: caseOf.get(one.id)!,
-      result: one,
-      baselineAnswer: request.baselineAnswers?.[one.id],
-    }))
-    .filter(isWaiting);
-  if (waiting.length === 0) return result;
-  const { results, judge } = await judgeCases(waiting, options);
-  const judged = new Map(results.map((one): [string, CaseResult] => [one.id, one]));
-  const perCase = result.perCase.map((one) => judged.get(one.id) ?? one);
   const cases = perCase.map(({ id }) => caseOf.get(id)!);
   const { speed, contradictions, excluded } = result;
   return {
@@ -73,6 +75,27 @@ export async function judgeTask(
     ...optional("contradictions", contradictions),
     ...optional("excluded", excluded),
   };
+}
+
+/**
+ * Scores the answers that wait for a judge, and leaves the others as they are.
+ *
+ * @returns the results in their order; no `judge` where none was needed
+ * @throws {PareError} when a judge can't be asked
+ */
+export async function judgeAnswers<Result extends CaseResult>(
+  results: readonly Result[],
+  { task, baselineAnswers }: { task: Pick<Task, "cases"> } & Pick<SummaryRequest, "baselineAnswers">,
+  options: AskOptions,
+): Promise<{ perCase: Result[]; judge?: JudgeResult }> {
+  const caseOf = new Map(task.cases.map((one) => [one.id, one]));
+  const waiting = results
+    .map((result) => ({ taskCase: caseOf.get(result.id)!, result, baselineAnswer: baselineAnswers?.[result.id] }))
+    .filter(isWaiting);
+  if (waiting.length === 0) return { perCase: [...results] };
+  const { results: scored, judge } = await judgeCases(waiting, options);
+  const judged = new Map(scored.map((one) => [one.id, one as Result]));
+  return { perCase: results.map((one) => judged.get(one.id) ?? one), judge };
 }
 
 /** A broken model needs no judge, and a baseline is not compared with itself. */

@@ -8,6 +8,7 @@ export const judge: Scorer = {
   name: "judge",
   summary: "the model in `judge` prefers the answer to `expect`, asked in both orders, or grades it",
   asksModel: true,
+  selfScore: 0.5, // a tie
   check({ judge, scorer }) {
     if (judge === undefined) return `the scorer "${scorer}" needs "judge", with the model that judges`;
     if (judge.keyEnv === undefined || judge.endpoint !== undefined) return undefined;

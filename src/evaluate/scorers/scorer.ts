@@ -25,6 +25,8 @@ export interface Scorer {
   check(taskCase: TaskCase): string | undefined;
   /** True when the case can be scored only against an answer of the baseline. */
   needsBaseline(taskCase: TaskCase): boolean;
+  /** What an answer scores beside itself, where the case needs a baseline; 1 unless given. */
+  readonly selfScore?: number;
   /** @param baselineAnswer the baseline's answer, where the case needs one */
   score(answer: string, taskCase: TaskCase, baselineAnswer?: string): Score | Promise<Score>;
   /** What the case expects, as text for a report. */

@@ -59,7 +59,7 @@ function listRuns() {
   one("#no-runs").hidden = runs.size > 0;
   one("#run-list").replaceChildren(...[...runs.values()].map((run) => {
     const button = element("button", { type: "button", "aria-current": run.id === chosen ? "true" : undefined },
-      shortName(run.folder) || run.folder, element("small", {}, (run.verdict || "running") + ", " + run.measurements + " measurements"));
+      shortName(run.folder) || run.folder, element("small", {}, (run.state === "ended" ? run.verdict : run.state) + ", " + run.measurements + " measurements"));
     button.addEventListener("click", () => { chosen = run.id; cases = []; listRuns(); showRun(); loadCases(); });
     return element("li", {}, button);
   }));
@@ -69,11 +69,11 @@ function showRun() {
   const run = runs.get(chosen);
   one("#run").hidden = false;
   one("#verdict").className = "verdict" + (run.verdict ? " v-" + run.verdict.toLowerCase() : "");
-  one("#stamp").textContent = run.verdict || "Running";
+  one("#stamp").textContent = run.state === "ended" ? run.verdict : run.state.charAt(0).toUpperCase() + run.state.slice(1);
   one("#run-folder").textContent = run.folder;
   const best = run.candidates.find(({ verdict }) => verdict === "winner");
   one("#headline").textContent = best ? best.name + ", " + bytes(best.sizeBytes) : run.verdict ? "Nothing was found" : run.latest.charAt(0).toUpperCase() + run.latest.slice(1);
-  one("#reason").textContent = run.reason ? run.reason + "." : "";
+  one("#reason").replaceChildren(...(run.state === "interrupted" ? howToGoOn(run) : [run.reason ? run.reason + "." : ""]));
   const terms = shortName(run.baseline) + " on " + shortName(run.task) + " for " + run.device + ": keep " + percent(run.keep) + ", then the smallest " + run.minimize + "; " + Math.round(run.seconds) + " s of measuring so far. ";
   one("#terms").replaceChildren(terms, ...(run.hasReport ? [element("a", { href: "runs/" + run.id + "/report.html" }, "The report")] : []));
   const kinds = [...new Set(run.candidates.map(standing))];
@@ -86,6 +86,11 @@ function showRun() {
   }
   offerCandidates(run);
   draw();
+}
+
+function howToGoOn({ command }) {
+  if (!command) return ["It stopped before its end. The command that began it goes on from there."];
+  return ["It stopped before its end, and this goes on from there: ", element("code", {}, command)];
 }
 
 function filtered() {
