@@ -109,7 +109,7 @@ async function closeGap() {
   const result = await distill(request, { onMetrics: (line) => "validationLoss" in line && console.error(line) });
   const { layers } = result.student;
   const lossOf = async (model) =>
-    Math.log((await evaluateText({ model, texts: [measured], contextLength: 256, threads })).perplexity.value);
+    Math.log((await evaluateText({ model, texts: [measured], contextLength: 256, threads })).perplexity.mean);
   const losses = {
     teacher: await lossOf(teacher),
     cut: await lossOf(join(request.run, "student.gguf")),

@@ -22,6 +22,24 @@ export function benchModels({ smolLm2 }) {
   return [stories15M(), minimind2Small(), smolLm2_135M(smolLm2)].filter(({ path }) => path && existsSync(path));
 }
 
+/** The model that comes with Pare: rows of 256 and 768, all of which take 256-wide types. */
+export function homeCommands() {
+  const own = (path) => fileURLToPath(new URL(`../../models/home-commands${path}`, import.meta.url));
+  const commands = () => jsonLines(readFileSync(own(".task.jsonl"), "utf8")).map(({ messages }) => messages[0].content);
+  return {
+    name: "home-commands",
+    path: own("-f16.gguf"),
+    contextLength: 256,
+    isChat: true,
+    windows: { calibration: 80, heldOut: 48, outOfDomain: 16 },
+    texts: {
+      calibration: () => readFileSync(own("-calibration.txt"), "utf8"),
+      heldOut: (request) => ownAnswers(request.path, { ...request, questions: commands(), seed: 2 }),
+      outOfDomain: (request) => ownAnswers(request.path, { ...request, questions: questions("heldOut"), seed: 2 }),
+    },
+  };
+}
+
 /** Rows of 288 and 768: of the two, only 768 takes 256-wide types. */
 function stories15M() {
   return {

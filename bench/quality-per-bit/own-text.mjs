@@ -31,7 +31,7 @@ export function ownAnswers(path, { questions, tokensWanted, seed, threads }) {
     const end = model.detokenize([model.eosToken], { special: true });
     const asked = new Random(seed).fork("questions").shuffled(questions);
     return collect(model, { tokensWanted, threads, seed }, (i) => {
-      const tokens = tokenizer.conversation([{ role: "user", content: asked[i % asked.length] }]);
+      const tokens = tokenizer.conversation({ messages: [{ role: "user", content: asked[i % asked.length] }] });
       return { tokens, before: model.detokenize(tokens, { special: true }), after: `${end}\n` };
     });
   });

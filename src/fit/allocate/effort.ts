@@ -36,7 +36,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     driftGroups: 0,
     mixTrials: 0,
     rounding: "default",
-    recoverySteps: 24,
+    recoverySteps: 32,
   },
   default: {
     statisticsTokens: 32768,
@@ -48,7 +48,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     driftGroups: 5,
     mixTrials: 0,
     rounding: "default",
-    recoverySteps: 64,
+    recoverySteps: 128,
   },
   high: {
     statisticsTokens: 131072,
@@ -60,7 +60,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     driftGroups: 8,
     mixTrials: 64,
     rounding: "high",
-    recoverySteps: 192,
+    recoverySteps: 512,
   },
 };
 

@@ -8,13 +8,14 @@ import type { Model } from "../../model/model.js";
 import { physicalCores } from "../../native/cores.js";
 import { CpuBackend } from "../../native/matmul.js";
 import { ThreadPool } from "../../native/thread-pool.js";
-import { type Recovery, recover } from "../../passes/quantize/recover/recover.js";
+import { type Recovery, recover, windowsToLearn } from "../../passes/quantize/recover/recover.js";
 import type { OnProgress } from "../../support/progress.js";
 import type { Divergence } from "./divergence-meter.js";
 import type { RealModel } from "./real-model.js";
 import { OUTPUT_NORM, recoverOutputGain } from "./recover-output-gain.js";
 import type { RoundedTensors } from "./rounded-tensors.js";
 import type { WeightLab } from "./weight-lab.js";
+import { withWrittenWindows } from "./write-windows.js";
 
 export interface FinishRequest {
   lab: WeightLab;
@@ -57,6 +58,16 @@ export async function finishMix(request: FinishRequest): Promise<Finish> {
 async function train(request: FinishRequest, real: RealModel): Promise<Recovery> {
   const { lab, model, types, rounded, onProgress, breathe } = request;
   const { windows, firstScored, steps, threads = physicalCores() } = request.training!;
+  const learned = await withWrittenWindows({
+    engine: lab.engine,
+    path: lab.source.path,
+    windows,
+    given: firstScored,
+    count: windowsToLearn(windows[0]!.length, steps),
+    threads,
+    onProgress,
+    breathe,
+  });
   using threadPool = ThreadPool.create(lab.engine, threads);
   using backend = CpuBackend.create(lab.engine, threads, threadPool);
   const measure = (changes: ReadonlyMap<string, Uint8Array>): number => {
@@ -70,7 +81,7 @@ async function train(request: FinishRequest, real: RealModel): Promise<Recovery>
     types,
     bytes: rounded,
     originalValues: (name) => lab.originalValues(name),
-    windows,
+    windows: learned,
     firstScored,
     steps,
     products: fastestPrecision(lab.engine),

@@ -97,12 +97,22 @@ export async function recover(request: RecoveryRequest): Promise<Recovery> {
   return best;
 }
 
+/** Windows of a length with which so many steps see none twice. */
+export function windowsToLearn(length: number, steps: number): number {
+  const { sequences, parts } = batchSizes(length);
+  return steps * sequences * parts;
+}
+
 /** How many sequences are computed at once, and how often for a step. */
 function batchOf(windows: readonly Int32Array[]): { sequences: number; parts: number } {
-  const { length } = windows[0]!;
-  const sequences = Math.min(windows.length, Math.max(1, Math.floor(BATCH_TOKENS / length)));
-  const wanted = Math.max(1, Math.round(STEP_TOKENS / (sequences * length)));
-  return { sequences, parts: Math.min(wanted, Math.floor(windows.length / sequences)) };
+  const wanted = batchSizes(windows[0]!.length);
+  const sequences = Math.min(windows.length, wanted.sequences);
+  return { sequences, parts: Math.min(wanted.parts, Math.floor(windows.length / sequences)) };
+}
+
+function batchSizes(length: number): { sequences: number; parts: number } {
+  const sequences = Math.max(1, Math.floor(BATCH_TOKENS / length));
+  return { sequences, parts: Math.max(1, Math.round(STEP_TOKENS / (sequences * length))) };
 }
 
 /** Each token predicts the next; the last of a window nothing that is known. */
