@@ -100,8 +100,9 @@ export type { Metrics, StepMetrics, ValidationMetrics } from "./train/metrics.js
 export type { NewModel } from "./train/new-model.js";
 export type { TrainRequest, TrainSettings } from "./train/settings.js";
 export type { TrainOptions, TrainResult } from "./train/train.js";
-export type { AdaptRequest, AdapterSettings, AdapterTarget } from "./passes/adapt/adapt-settings.js";
+export type { AdaptRequest, AdapterSettings } from "./passes/adapt/adapt-settings.js";
 export type { AdaptResult } from "./passes/adapt/adapt.js";
+export type { AdapterTarget } from "./passes/adapt/targets.js";
 export type { MergeRequest } from "./passes/adapt/merge.js";
 export type { MergedFile } from "./passes/adapt/write-merged.js";
 export type { BytePairVocabulary } from "./vocabulary/byte-pair-encoder.js";

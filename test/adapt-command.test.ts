@@ -1,10 +1,8 @@
 // `pare adapt` as a shell runs it, and adapters in `pare eval` and `pare chat`.
-import { writeFileSync } from "node:fs";
+import { appendFileSync, copyFileSync, readFileSync, writeFileSync } from "node:fs";
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-import { ADAPT_TARGETS } from "../src/cli/command-adapt.js";
-import { ADAPTER_TARGETS } from "../src/passes/adapt/adapt-settings.js";
 import { pare, temporaryFolder } from "./command.js";
 import { documentOf, failureOf } from "./documents.js";
 import { writeSyntheticModel } from "./synthetic-model.js";
@@ -19,10 +17,6 @@ beforeAll(async () => {
   writeFileSync(text, "the rain in spain stays mainly in the plain. ".repeat(60));
 });
 afterAll(() => inputs[Symbol.dispose]());
-
-test("the command offers what the library has", () => {
-  expect(ADAPT_TARGETS).toEqual(ADAPTER_TARGETS);
-});
 
 test("adapt --json learns and merges an adapter, which eval takes beside the model with the merged model's perplexity", async () => {
   const small = ["--context", "16", "--batch", "4", "--threads", "1", "--steps", "6", "--rate", "0.02", "--rank", "2"];
@@ -52,6 +46,39 @@ test("adapt merges an adapter that is there, and chat answers with one", async (
   expect(documentOf("adapt", outcome)).toMatchObject({ merged: { output } });
   const chat = ["chat", model, "--adapter", adapter, "--prompt", "the", "--greedy", "--tokens", "2"];
   expect((await pare([...chat, "--json"])).exitCode).toBe(0);
+});
+
+test("a recipe that adapt writes makes the same adapter and merged model again, of the same model and text alone", async () => {
+  using folder = temporaryFolder();
+  const [recipe, texts] = [folder.path("recipe.yaml"), folder.path("text.txt")];
+  copyFileSync(text, texts);
+  const how = ["--context", "16", "--batch", "4", "--threads", "1", "--steps", "3", "--rank", "2", "--type", "f32"];
+  const files = (name: string): string[] => [
+    "-o",
+    folder.path(`${name}.gguf`),
+    "--merge",
+    folder.path(`${name}-m.gguf`),
+  ];
+  const save = [...how, "--target", "attn_q", "--recompute", "--save-recipe", recipe, "--json"];
+  const made = await pare(["adapt", texts, "--model", model, ...files("a"), ...save]);
+  expect(made).toMatchObject({ exitCode: 0, stderr: "" });
+  const follow = ["--recipe", recipe, "--threads", "1", "--json"];
+  const again = await pare(["adapt", "--model", model, ...files("b"), ...follow]);
+  expect(again.exitCode).toBe(0);
+  for (const suffix of [".gguf", "-m.gguf"])
+    expect(readFileSync(folder.path(`b${suffix}`))).toEqual(readFileSync(folder.path(`a${suffix}`)));
+  const refused = async (...args: string[]) =>
+    failureOf(await pare(["adapt", "-o", folder.path("c.gguf"), ...args, ...follow])).message;
+  expect(await refused("--model", model, "--rank", "3")).toContain("A recipe says all that is to be done");
+  expect(await refused("--model", merged)).toContain("was made for another model");
+  appendFileSync(texts, "and more");
+  expect(await refused("--model", model)).toMatch(/was made with another ".*text\.txt"/);
+});
+
+test("adapt refuses a recipe in the place of a file that it reads or writes", async () => {
+  const args = ["adapt", text, "--model", model, "-o", inputs.path("c.gguf"), "--json", "--save-recipe"];
+  expect(failureOf(await pare([...args, text])).message).toContain("Input and output are the same file");
+  expect(failureOf(await pare([...args, inputs.path("c.gguf")])).message).toContain("Recipe and model can't both be");
 });
 
 test.each([

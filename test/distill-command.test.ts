@@ -40,7 +40,19 @@ test("distill --json cuts a student, describes the run, and quantize takes the f
 test("a recipe that distill writes makes the same file again, and stands alone", async () => {
   using folder = temporaryFolder();
   const recipe = folder.path("recipe.yaml");
-  const how = [...SMALL, "--layers", "2", "--steps", "2", "--type", "f32", "--save-recipe", recipe, "--json"];
+  const how = [
+    ...SMALL,
+    "--layers",
+    "2",
+    "--steps",
+    "2",
+    "--recompute",
+    "--type",
+    "f32",
+    "--save-recipe",
+    recipe,
+    "--json",
+  ];
   const made = documentOf("distill", await pare(["distill", teacher, text, "-o", folder.path("a.gguf"), ...how]));
   const follow = ["distill", teacher, "-o", folder.path("b.gguf"), "--recipe", recipe, "--threads", "1", "--json"];
   const again = documentOf("distill", await pare(follow));

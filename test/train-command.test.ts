@@ -52,6 +52,28 @@ test("train --json makes a new model and describes the run, and quantize and cha
   expect(answer.exitCode).toBe(0);
 });
 
+test("a recipe that train writes makes the same model again, in train and in adapt", async () => {
+  using folder = temporaryFolder();
+  const recipe = folder.path("recipe.yaml");
+  const output = (name: string): string[] => ["--model", model, "-o", folder.path(name), "--json", "--threads", "1"];
+  const made = await pare(["train", text, ...output("a.gguf"), ...SMALL, "--steps", "2", "--save-recipe", recipe]);
+  const { sha256 } = documentOf("train", made);
+  const again = await pare(["train", ...output("b.gguf"), "--recipe", recipe]);
+  expect(documentOf("train", again).sha256).toBe(sha256);
+  const adapted = await pare(["adapt", ...output("c.gguf"), "--recipe", recipe]);
+  expect(documentOf("adapt", adapted)).toMatchObject({ sha256 });
+});
+
+test.each([
+  ["a new model's recipe", ["--save-recipe", "r.yaml", ...SHAPE], /a new one is made of none/],
+  ["a recipe without a model", ["--recipe", "r.yaml"], /needs a model to go on from/],
+])("train refuses %s", async (_what, args, message) => {
+  const texts = args.includes("--recipe") ? [] : [text, "--vocabulary", model];
+  const outcome = await pare(["train", ...texts, "-o", inputs.path("none.gguf"), ...args, "--json"]);
+  expect(outcome.exitCode).toBe(2);
+  expect(failureOf(outcome).message).toMatch(message);
+});
+
 test("train for people says what was written and how the loss went", async () => {
   using folder = temporaryFolder();
   const output = folder.path("out.gguf");

@@ -2,23 +2,22 @@
 import type { Command } from "commander";
 
 import { UsageError } from "../errors.js";
-import type { AdaptRequest, AdapterTarget } from "../passes/adapt/adapt-settings.js";
+import type { AdaptRequest } from "../passes/adapt/adapt-settings.js";
 import type { AdaptResult } from "../passes/adapt/adapt.js";
+import { ADAPTER_TARGETS, type AdapterTarget } from "../passes/adapt/targets.js";
 import type { MergedFile } from "../passes/adapt/write-merged.js";
 import { formatBytes, formatCount } from "../support/units.js";
 import { addRunOptions, runFacts, trainChoice } from "./command-train.js";
 import { addExamples } from "./examples.js";
 import { type Invocation, perform } from "./invocation.js";
 import { argument, number, oneOf, option, wholeNumber } from "./options.js";
+import { type RecipeOptions, addRecipeOptions, keepingRecipe, requireRecipeAlone } from "./recipe-options.js";
 import { renderFacts } from "./table.js";
 
-// The list stands here and not where it is used, as the command starts without the engine; a test compares them.
-export const ADAPT_TARGETS = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"] as const;
-
-interface AdaptCommandOptions extends Omit<
-  AdaptRequest,
-  "texts" | "contextLength" | "warmupSteps" | "clipNorm" | "method" | "targets" | "output"
-> {
+interface AdaptCommandOptions
+  extends
+    RecipeOptions,
+    Omit<AdaptRequest, "texts" | "contextLength" | "warmupSteps" | "clipNorm" | "method" | "targets" | "output"> {
   output?: string;
   adapter?: string;
   full?: boolean;
@@ -40,14 +39,15 @@ export function describeAdapt(program: Command): void {
     .addArgument(argument("[text...]", "files: .jsonl examples, anything else as plain text", "file"));
   addAdapterOptions(command);
   addRunOptions(command, { rate: "5e-4, with --full 1e-4", weightDecay: "0, with --full 0.1" });
+  addRecipeOptions(command, "how the model was adapted");
   command.action(
     perform(async (invocation, options: AdaptCommandOptions, texts: string[]) => {
-      if (texts.length === 0) return mergeAlone(invocation, options);
+      if (texts.length === 0 && options.recipe === undefined) return mergeAlone(invocation, options);
       if (options.adapter !== undefined)
         throw new UsageError("--adapter is merged, and nothing is learned", { hint: "Leave out the texts" });
       const { adapt } = await import("../passes/adapt/adapt.js");
-      const request = { ...requestOf(options, texts), threads: invocation.threads };
-      const result = await adapt(request, invocation.runOptions);
+      const request = await requestOf(invocation, options, texts);
+      const result = await keepingRecipe(options, request, () => adapt(request, invocation.runOptions));
       invocation.print(result, () => renderResult(result));
     }),
   );
@@ -73,9 +73,9 @@ function addAdapterOptions(command: Command): void {
       }),
     )
     .addOption(
-      option("--target <kind>", `matrices to adapt: ${ADAPT_TARGETS.join(", ")}; repeatable (default: all)`, {
-        parse: oneOf(ADAPT_TARGETS),
-        completes: ADAPT_TARGETS,
+      option("--target <kind>", `matrices to adapt: ${ADAPTER_TARGETS.join(", ")}; repeatable (default: all)`, {
+        parse: oneOf(ADAPTER_TARGETS),
+        completes: ADAPTER_TARGETS,
         repeatable: true,
       }),
     )
@@ -88,9 +88,27 @@ function addAdapterOptions(command: Command): void {
     .addOption(trainChoice("--type <type>", "of the matrices of a whole model (default: f16)", "type"));
 }
 
-function requestOf(options: AdaptCommandOptions, texts: string[]): AdaptRequest {
-  const { adapter: _adapter, full, target, context, warmup, clip, output, ...same } = options;
+/** What was asked for, or what a recipe says. */
+async function requestOf(
+  { threads, runOptions }: Invocation,
+  options: AdaptCommandOptions,
+  texts: string[],
+): Promise<AdaptRequest> {
+  const { recipe, saveRecipe: _path, ...rest } = options;
+  const { output, model, merge, run } = options;
   if (output === undefined) throw new UsageError("No output is given", { hint: "Add -o adapter.gguf" });
+  if (recipe === undefined) return { ...directRequest(rest, output, texts), threads };
+  requireRecipeAlone(recipe, options, texts, ["output", "model", "merge", "run"]);
+  const { adaptRecipe } = await import("../passes/adapt/adapt-recipe.js");
+  return adaptRecipe(recipe, { model, output, merge, run, threads }, runOptions);
+}
+
+function directRequest(
+  options: Omit<AdaptCommandOptions, keyof RecipeOptions>,
+  output: string,
+  texts: string[],
+): AdaptRequest {
+  const { adapter: _adapter, full, target, context, warmup, clip, ...same } = options;
   return {
     ...same,
     output,

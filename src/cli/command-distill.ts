@@ -4,20 +4,20 @@ import type { Command } from "commander";
 import type { DistillResult } from "../passes/distill/result.js";
 import type { DistillRequest } from "../passes/distill/settings.js";
 import { formatBytes, formatCount, formatDuration } from "../support/units.js";
-import { UsageError } from "../errors.js";
 import { addRunOptions, trainChoice } from "./command-train.js";
 import { addExamples } from "./examples.js";
 import { type Invocation, perform } from "./invocation.js";
 import { argument, number, oneOf, option, share, wholeNumber } from "./options.js";
+import { type RecipeOptions, addRecipeOptions, requireRecipeAlone } from "./recipe-options.js";
 import { renderFacts } from "./table.js";
 
 // The list stands here and not where it is used, as the command starts without the engine; a test compares them.
 export const LOSSES = ["forward-kl", "reverse-kl", "jensen-shannon"] as const;
 
-interface DistillCommandOptions extends Omit<
-  DistillRequest,
-  "teacher" | "texts" | "shape" | "contextLength" | "warmupSteps" | "clipNorm" | "divergence"
-> {
+interface DistillCommandOptions
+  extends
+    RecipeOptions,
+    Omit<DistillRequest, "teacher" | "texts" | "shape" | "contextLength" | "warmupSteps" | "clipNorm" | "divergence"> {
   new?: boolean;
   width?: number;
   heads?: number;
@@ -27,8 +27,6 @@ interface DistillCommandOptions extends Omit<
   context?: number;
   warmup?: number;
   clip?: number;
-  recipe?: string;
-  saveRecipe?: string;
 }
 
 export function describeDistill(program: Command): void {
@@ -45,15 +43,12 @@ export function describeDistill(program: Command): void {
   addStudentOptions(command);
   addTeacherOptions(command);
   addRunOptions(command);
-  command
-    .addOption(
-      option("--recipe <file>", "recipe to follow, in place of all that it says itself", { completes: "file" }),
-    )
-    .addOption(option("--save-recipe <file>", "write how the student was made, for --recipe", { completes: "file" }));
+  addRecipeOptions(command, "how the student was made");
   command.action(
     perform(async (invocation, options: DistillCommandOptions, teacher: string, texts: string[]) => {
       const { distill } = await import("../passes/distill/distill.js");
       const request = await requestOf(invocation, options, teacher, texts);
+      await requireRecipe(options, request);
       const result = await distill(request, invocation.runOptions);
       if (options.saveRecipe !== undefined) await saveRecipe(options.saveRecipe, request, result);
       for (const warning of result.warnings) invocation.remark(warning);
@@ -157,14 +152,18 @@ async function requestOf(
   const { recipe, saveRecipe: _path, ...rest } = options;
   const { threads } = invocation;
   if (recipe === undefined) return { ...directRequest(rest, teacher, texts), threads };
-  const { output, run, ...more } = options;
-  if (Object.keys(more).length > 1 || texts.length > 0) {
-    throw new UsageError("A recipe says all that is to be done, and more options are given", {
-      hint: `Write them into "${recipe}", or leave --recipe out`,
-    });
-  }
+  requireRecipeAlone(recipe, options, texts, ["output", "run"]);
+  const { output, run } = options;
   const { distillRecipe } = await import("../passes/distill/distill-recipe.js");
   return distillRecipe(recipe, { teacher, output, run, threads }, invocation.runOptions);
+}
+
+/** Tells before the long run that its recipe could not be written. */
+async function requireRecipe({ saveRecipe: path }: RecipeOptions, request: DistillRequest): Promise<void> {
+  if (path === undefined) return;
+  const { teacher, student, output, texts = [], validation = [], guard = [] } = request;
+  const { requireRecipeOutput } = await import("../passes/learning-recipe.js");
+  await requireRecipeOutput(path, { written: [output], read: [teacher, student, ...texts, ...validation, ...guard] });
 }
 
 async function saveRecipe(path: string, request: DistillRequest, { teacher }: DistillResult): Promise<void> {

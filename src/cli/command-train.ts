@@ -4,9 +4,11 @@ import type { Command } from "commander";
 import type { TrainRequest } from "../train/settings.js";
 import type { TrainResult } from "../train/train.js";
 import { formatBytes, formatCount, formatDuration } from "../support/units.js";
+import { UsageError } from "../errors.js";
 import { addExamples } from "./examples.js";
-import { perform } from "./invocation.js";
+import { type Invocation, perform } from "./invocation.js";
 import { argument, number, oneOf, option, share, wholeNumber } from "./options.js";
+import { type RecipeOptions, addRecipeOptions, keepingRecipe, requireRecipeAlone } from "./recipe-options.js";
 import { renderFacts } from "./table.js";
 
 // The lists stand here and not where they are used, as the command starts without the engine; a test compares them.
@@ -18,10 +20,8 @@ export const TRAIN_CHOICES = {
   type: ["f16", "bf16", "f32"],
 } as const;
 
-interface TrainCommandOptions extends Omit<
-  TrainRequest,
-  "texts" | "shape" | "contextLength" | "warmupSteps" | "clipNorm"
-> {
+interface TrainCommandOptions
+  extends RecipeOptions, Omit<TrainRequest, "texts" | "shape" | "contextLength" | "warmupSteps" | "clipNorm"> {
   context?: number;
   warmup?: number;
   clip?: number;
@@ -43,14 +43,17 @@ export function describeTrain(program: Command): void {
       "Trains a model on text, prompts with completions, or conversations: one that goes on from a GGUF file, or a new one " +
         "with the vocabulary of a GGUF file. Interrupted, the same command goes on from its last checkpoint.",
     )
-    .addArgument(argument("<text...>", "files: .jsonl examples, anything else as plain text", "file"));
+    .addArgument(argument("[text...]", "files: .jsonl examples, anything else as plain text", "file"));
   addModelOptions(command);
   addRunOptions(command);
+  addRecipeOptions(command, "how a model was trained that went on from another");
   command.action(
     perform(async (invocation, options: TrainCommandOptions, texts: string[]) => {
       const { train } = await import("../train/train.js");
-      const request: TrainRequest = { ...requestOf(options, texts), threads: invocation.threads };
-      const result = await train(request, invocation.runOptions);
+      const request = await requestOf(invocation, options, texts);
+      const learn = () => train(request, invocation.runOptions);
+      const { saveRecipe } = options;
+      const result = saveRecipe === undefined ? await learn() : await keepingRecipe(options, goingOn(request), learn);
       invocation.print(result, () => renderResult(result));
     }),
   );
@@ -149,7 +152,30 @@ export function trainChoice(flags: string, description: string, list: keyof type
   return option(flags, `${description}: ${words.join(", ")}`, { parse: oneOf(words), completes: words });
 }
 
-function requestOf(options: TrainCommandOptions, texts: string[]): TrainRequest {
+/** What was asked for, or what a recipe says. */
+async function requestOf(
+  { threads, runOptions }: Invocation,
+  options: TrainCommandOptions,
+  texts: string[],
+): Promise<TrainRequest> {
+  const { recipe, saveRecipe: _path, ...rest } = options;
+  if (recipe === undefined) return { ...directRequest(rest, texts), threads };
+  requireRecipeAlone(recipe, options, texts, ["output", "model", "run"]);
+  const { output, model, run } = options;
+  if (model === undefined) throw new UsageError("A recipe needs a model to go on from", { hint: "Add --model FILE" });
+  const { trainRecipe } = await import("../passes/adapt/adapt-recipe.js");
+  return trainRecipe(recipe, { model, output, run, threads }, runOptions);
+}
+
+/** The same as a recipe has it, which is made for a model. */
+function goingOn({ model, vocabulary: _none, shape: _new, ...rest }: TrainRequest) {
+  if (model !== undefined) return { ...rest, model, method: "full" as const };
+  throw new UsageError("A recipe tells what is made of a model, and a new one is made of none", {
+    hint: "Leave --save-recipe out, or go on from a model with --model",
+  });
+}
+
+function directRequest(options: Omit<TrainCommandOptions, keyof RecipeOptions>, texts: string[]): TrainRequest {
   const { context, warmup, clip, architecture, layers, width, heads, kvHeads, feedForward, ropeBase, untied, ...same } =
     options;
   const isNew = [architecture, layers, width, heads, kvHeads, feedForward, ropeBase, untied].some(

@@ -1,4 +1,5 @@
-// Forward parity with llama.cpp on real models: both sides with F32 weights, the KV cache in F32, flash attention off.
+// Forward parity with llama.cpp on real models: both sides with F32 weights, the KV cache in F32, flash attention off. One more
+// model is taken by its path: PARE_PARITY_MODEL=model.gguf npx vitest run src/graph/parity.test.ts
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -37,12 +38,13 @@ const MODELS = {
   stories260K: () => sharedModel("stories260K-f32.gguf"),
   stories15M: () => sharedModel("stories15M-f16.gguf"),
   "minimind2-small": () => sharedModel("minimind2-small-f16.gguf"),
+  PARE_PARITY_MODEL: () => process.env["PARE_PARITY_MODEL"],
 };
 
 for (const [name, path] of Object.entries(MODELS)) {
   test.skipIf(!path())(
     `logits of ${name} are within 1e-3 of llama.cpp's, and what is saved is what was read`,
-    async () => {
+    async ({ annotate }) => {
       await using model = await openModel(path()!);
       const shape = llamaShape(model);
       using store = TensorStore.create(backend);
@@ -61,7 +63,9 @@ for (const [name, path] of Object.entries(MODELS)) {
       const zeros = new Int32Array(LENGTH);
       fillBatch(store, inputs, [{ tokens, documents: zeros, targets: zeros, weights: new Float32Array(LENGTH) }], 1);
       graph.compute();
-      expect(distance(graph.read(logits), logitsOfEngine(full, tokens))).toBeLessThan(1e-3);
+      const apart = distance(graph.read(logits), logitsOfEngine(full, tokens));
+      await annotate(`relative distance ${apart.toExponential(1)}`);
+      expect(apart).toBeLessThan(1e-3);
     },
   );
 }

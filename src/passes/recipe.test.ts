@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 import { afterAll, expect, test } from "vitest";
 
-import { onlyQuantize, readRecipe, renderRecipe } from "./recipe.js";
+import { onlyPass, readRecipe, renderRecipe } from "./recipe.js";
 
 const folder = mkdtempSync(join(tmpdir(), "pare-recipe-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -80,7 +80,18 @@ test("readRecipe() reads a distillation, its files relative to the recipe", asyn
   const recipe = await readRecipe(recipeFile(text));
   const texts = [{ file: join(folder, "data/a.txt"), sha256: "abc" }];
   expect(recipe.passes).toEqual([{ distill: { ...distill, texts } }]);
-  expect(() => onlyQuantize("r.yaml", recipe)).toThrow('Recipe "r.yaml" is not of a quantize pass');
+  expect(() => onlyPass("r.yaml", recipe, "quantize")).toThrow('Recipe "r.yaml" is of distill, not of quantize');
+});
+
+test("readRecipe() reads what a model learned, its files relative to the recipe", async () => {
+  const adapt = { rank: 4, targets: ["attn_q" as const], texts: [{ file: "a.jsonl", sha256: "abc" }], steps: 10 };
+  const validation = [{ file: join(folder, "b.jsonl") }];
+  const text = renderRecipe({ passes: [{ adapt: { ...adapt, validation } }] });
+  expect(text).toContain("pare adapt --model MODEL -o OUT --recipe");
+  const texts = [{ file: join(folder, "a.jsonl"), sha256: "abc" }];
+  const recipe = await readRecipe(recipeFile(text));
+  expect(recipe.passes).toEqual([{ adapt: { ...adapt, texts, validation } }]);
+  expect(() => onlyPass("r.yaml", recipe, "distill")).toThrow('Recipe "r.yaml" is of adapt, not of distill');
 });
 
 test.each([
@@ -90,6 +101,9 @@ test.each([
   ["version: 1\npasses:\n  - prune: {}\n", 3, "passes.0"],
   ["version: 1\npasses:\n  - distill:\n      sample: 5\n", 4, "one of student, layers (or narrow) and shape is wanted"],
   ["version: 1\npasses:\n  - distill:\n      layers: 3\n      sample: 5\n      speed: 2\n", 4, "speed"],
+  ["version: 1\npasses:\n  - adapt: { rank: 4 }\n", 3, "adapt.texts"],
+  ["version: 1\npasses:\n  - adapt:\n      texts: [a]\n      targets: [attn]\n", 5, "targets"],
+  ["version: 1\npasses:\n  - adapt: { texts: [a], method: full, rank: 4 }\n", 3, "mean nothing to the full method"],
   ["version: 1\npasses:\n  - {}\n", 3, "one pass is wanted"],
   ["version: 1\npasses: []\n", 2, "passes"],
   ["version: 1\npasses:\n  - quantize: { type: q4_0, tensorTypes: [{ pattern: a, type: q8_1 }] }\n", 3, "q8_1"],

@@ -7,26 +7,20 @@ import { LineCounter, parseDocument, stringify } from "yaml";
 import { z } from "zod";
 
 import { FormatError, PareError, UsageError, messageOf } from "../errors.js";
-import { distillOptionsSchema, withFiles } from "./distill/distill-options.js";
+import { adaptOptionsSchema, withFiles as withAdaptFiles } from "./adapt/adapt-options.js";
+import { distillOptionsSchema, withFiles as withDistillFiles } from "./distill/distill-options.js";
+import { fileAlone, fileOption, fileOptions, fileShape } from "./file-options.js";
 import { METHOD_PARTS } from "./quantize/method-parts.js";
 import { quantizeOptionsShape, typeName } from "./quantize/quantize-options.js";
 
 const importanceSchema = z.strictObject({
-  file: z.string().min(1).describe("relative to the recipe's folder"),
+  ...fileShape,
   name: z.string().min(1).optional().describe("how the written model mentions it, where that is not the file"),
-  sha256: z.string().optional(),
-});
-
-const fileSchema = z.strictObject({
-  file: z.string().min(1).describe("relative to the recipe's folder"),
-  sha256: z.string().optional(),
 });
 
 const calibrationSchema = z.strictObject({
-  texts: z.array(z.preprocess(fileAlone, fileSchema)).min(1).optional().describe("files, or files with their hashes"),
-  statistics: z
-    .preprocess(fileAlone, fileSchema.optional())
-    .describe("finished, to round by in place of the texts' own"),
+  texts: fileOptions.optional().describe("files, or files with their hashes"),
+  statistics: fileOption.optional().describe("finished, to round by in place of the texts' own"),
   contextLength: z.number().int().min(8).optional().describe("tokens per window"),
   parseSpecial: z.boolean().optional().describe("read <|im_start|> and the like in the texts as control tokens"),
   effort: z.enum(["fast", "default", "high"]).optional(),
@@ -37,11 +31,6 @@ const calibrationSchema = z.strictObject({
     .optional()
     .describe("the KV cache that it was made for"),
 });
-
-/** The short form, a file alone, as the long one. */
-function fileAlone(value: unknown): unknown {
-  return typeof value === "string" ? { file: value } : value;
-}
 
 const quantizeSchema = z
   .strictObject({
@@ -55,8 +44,20 @@ const quantizeSchema = z
   .refine(({ importance, calibrate }) => !(importance && calibrate), "importance and calibrate exclude each other");
 
 const stepSchema = z
-  .strictObject({ quantize: quantizeSchema.optional(), distill: distillOptionsSchema.optional() })
-  .refine(({ quantize, distill }) => !quantize !== !distill, "one pass is wanted: quantize or distill");
+  .strictObject({
+    quantize: quantizeSchema.optional(),
+    distill: distillOptionsSchema.optional(),
+    adapt: adaptOptionsSchema.optional(),
+  })
+  .refine((step) => passesOf(step).length === 1, "one pass is wanted: quantize, distill or adapt");
+
+/** How a recipe of a pass is followed. */
+const COMMANDS = {
+  quantize: "quantize MODEL OUT",
+  distill: "distill TEACHER -o OUT",
+  adapt: "adapt --model MODEL -o OUT",
+} as const;
+type PassName = keyof typeof COMMANDS;
 
 export const recipeSchema = z.strictObject({
   version: z.literal(1).describe("of this format"),
@@ -69,21 +70,28 @@ export const recipeSchema = z.strictObject({
 
 /** What a recipe holds. Names of types are checked, paths are not. */
 export type Recipe = z.output<typeof recipeSchema>;
-/** One of its passes. */
-export type QuantizeStep = NonNullable<Recipe["passes"][number]["quantize"]>;
+/** One of its passes, by name. */
+export type Step = Recipe["passes"][number];
+export type QuantizeStep = NonNullable<Step["quantize"]>;
 
 /**
- * The quantize pass of a recipe that has no other.
+ * The pass of a recipe that has no other.
  *
  * @throws {UsageError} when it has another, or several
  */
-export function onlyQuantize(path: string, { passes }: Recipe): QuantizeStep {
+export function onlyPass<Name extends PassName>(path: string, { passes }: Recipe, name: Name): NonNullable<Step[Name]> {
   if (passes.length > 1) throw new UsageError(`Recipe "${path}" has ${passes.length} passes, one is wanted`);
-  const { quantize } = passes[0]!;
-  if (quantize) return quantize;
-  throw new UsageError(`Recipe "${path}" is not of a quantize pass`, {
-    hint: `Follow it with: pare distill TEACHER -o OUT --recipe ${path}`,
+  const [step] = passes as [Step];
+  if (step[name]) return step[name];
+  const [other] = passesOf(step) as [PassName];
+  throw new UsageError(`Recipe "${path}" is of ${other}, not of ${name}`, {
+    hint: `Follow it with: pare ${COMMANDS[other]} --recipe ${path}`,
   });
+}
+
+/** The names of what stands in a step: one, where it is as it should be. */
+function passesOf(step: { readonly [Name in PassName]?: unknown }): PassName[] {
+  return (Object.keys(COMMANDS) as PassName[]).filter((name) => step[name] !== undefined);
 }
 
 /**
@@ -98,10 +106,11 @@ export async function readRecipe(path: string): Promise<Recipe> {
   return { ...recipe, passes: recipe.passes.map((step) => stepWithPaths(step, opened)) };
 }
 
-function stepWithPaths({ quantize, distill }: Recipe["passes"][number], opened: (file: string) => string) {
+function stepWithPaths({ quantize, distill, adapt }: Step, opened: (file: string) => string): Step {
   return {
     ...(quantize && { quantize: withPaths(quantize, opened) }),
-    ...(distill && { distill: withFiles(distill, opened) }),
+    ...(distill && { distill: withDistillFiles(distill, opened) }),
+    ...(adapt && { adapt: withAdaptFiles(adapt, opened) }),
   };
 }
 
@@ -127,7 +136,7 @@ function withPaths(step: QuantizeStep, opened: (file: string) => string): Quanti
 /** The text of a recipe, as it goes into a file; options that are undefined are left out. */
 export function renderRecipe(recipe: Omit<Recipe, "version">): string {
   const checked = recipeSchema.parse({ version: 1, ...recipe });
-  const command = recipe.passes[0]?.distill ? "distill TEACHER -o OUT" : "quantize MODEL OUT";
+  const command = COMMANDS[passesOf(checked.passes[0]!)[0]!];
   return `# Follow it with: pare ${command} --recipe THIS\n${stringify(checked, { lineWidth: 120 })}`;
 }
 

@@ -1,4 +1,5 @@
 // Every pass there is. A recipe can name these and no others.
+import { adaptPass } from "./adapt/adapt-pass.js";
 import { distillPass } from "./distill/distill-pass.js";
 import type { Pass } from "./pass.js";
 import { quantizePass } from "./quantize/quantize-pass.js";
@@ -7,6 +8,7 @@ import { quantizePass } from "./quantize/quantize-pass.js";
 export const PASSES = {
   quantize: quantizePass,
   distill: distillPass,
+  adapt: adaptPass,
 } as const satisfies Record<string, Pick<Pass<unknown>, "name" | "paper">>;
 
 export type PassName = keyof typeof PASSES;

@@ -8,7 +8,7 @@ import { parseWeightType } from "../../passes/quantize/presets.js";
 import { requireRecipeAlone } from "../../passes/quantize/recipe-alone.js";
 import { requireCalibration, requireSource } from "../../passes/quantize/recipe-origin.js";
 import { isQuantizable } from "../../passes/quantize/tensor-role.js";
-import { type QuantizeStep, onlyQuantize, readRecipe, renderRecipe } from "../../passes/recipe.js";
+import { type QuantizeStep, onlyPass, readRecipe, renderRecipe } from "../../passes/recipe.js";
 import { sha256File, writeFileAtomic } from "../../support/files.js";
 import { optional } from "../../support/optional.js";
 import type { RunOptions } from "../../support/progress.js";
@@ -69,7 +69,7 @@ export async function followedRequest(request: CalibratedRequest, options: RunOp
   refuseMore(request, recipe);
   const followed = await readRecipe(recipe);
   const { source } = followed;
-  const { calibrate, importance: _none, allowRequantize: _always, ...types } = onlyQuantize(recipe, followed);
+  const { calibrate, importance: _none, allowRequantize: _always, ...types } = onlyPass(recipe, followed, "quantize");
   if (!calibrate) {
     throw new UsageError(`Recipe "${recipe}" has no calibration`, { hint: "Follow it with quantize()" });
   }

@@ -2,10 +2,7 @@
 import { UsageError } from "../../errors.js";
 import { type LlamaShape, type ParameterShape, llamaTensors } from "../../graph/llama.js";
 import type { TrainRequest } from "../../train/settings.js";
-
-/** The matrices of a layer that an adapter can have, as GGUF spells them. */
-export const ADAPTER_TARGETS = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"] as const;
-export type AdapterTarget = (typeof ADAPTER_TARGETS)[number];
+import { ADAPTER_TARGETS, type AdapterTarget } from "./targets.js";
 
 /** The part of a request that is about the adapter. */
 export interface AdapterRequest {

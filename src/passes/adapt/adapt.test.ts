@@ -7,11 +7,15 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { temporaryFolder } from "../../../test/command.js";
 import { writeSyntheticModel } from "../../../test/synthetic-model.js";
 import { readGguf } from "../../formats/gguf/read.js";
+import { openModel } from "../../model/open.js";
+import { saveModel } from "../../model/save.js";
 import { loadEngine } from "../../native/engine.js";
 import { LlamaContext } from "../../native/llama-context.js";
 import { LlamaModel } from "../../native/llama-model.js";
 import { quantize } from "../quantize/quantize.js";
+import { PASSES } from "../registry.js";
 import { adapt } from "./adapt.js";
+import { adaptOptionsSchema } from "./adapt-options.js";
 import type { AdaptRequest } from "./adapt-settings.js";
 import { merge } from "./merge.js";
 
@@ -64,6 +68,21 @@ test.each(["plain", "quantized"] as const)(
     expect(distance(logitsOf(merged), beside)).toBeLessThan(kind === "plain" ? 1e-5 : 3e-2);
   },
 );
+
+test.each(["lora", "full"] as const)("the adapt pass gives the model that adapt() writes: %s", async (method) => {
+  using folder = temporaryFolder();
+  const { threads, ...base } = BASE;
+  const options = { ...base, method, steps: 2, type: "f32", texts: [text] } as const;
+  const context = { engine: loadEngine(), threads, seed: 9 };
+  const lean = await PASSES.adapt.apply(await openModel(model), adaptOptionsSchema.parse(options), context);
+  const path = lean.path!;
+  const saved = await saveModel(lean, folder.path("saved.gguf"));
+  await lean.close();
+  expect(existsSync(path)).toBe(false);
+  const merged = method === "lora" ? folder.path("merged.gguf") : undefined;
+  const made = await adapt({ ...options, threads, model, output: folder.path("out.gguf"), merge: merged });
+  expect(saved.sha256).toBe((made.merged ?? made).sha256);
+});
 
 test("adapt() adapts the matrices that are named, in the last layers alone", async () => {
   using folder = temporaryFolder();

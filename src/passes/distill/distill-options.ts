@@ -2,25 +2,13 @@
 // the pass is given.
 import { z } from "zod";
 
+import { type FileOption, fileOption, fileOptions, filesUnder, pathsOf, withPaths } from "../file-options.js";
+import { count, learningShape, positive } from "../learning-options.js";
 import type { DistillRequest } from "./settings.js";
-
-// Lists stand here and not where they are used, as a recipe is read without the engine; the request's type holds them together.
-
-/** The short form, a file alone, as the long one. */
-const file = z.preprocess(
-  (value) => (typeof value === "string" ? { file: value } : value),
-  z.strictObject({
-    file: z.string().min(1).describe("relative to the recipe's folder"),
-    sha256: z.string().optional(),
-  }),
-);
-const files = z.array(file).min(1).optional();
-const count = z.number().int().positive().optional();
-const positive = z.number().positive().optional();
 
 export const distillOptionsSchema = z
   .strictObject({
-    student: file.optional().describe("a GGUF model"),
+    student: fileOption.optional().describe("a GGUF model"),
     layers: count.describe("of the teacher, that the student keeps"),
     narrow: z
       .strictObject({ width: count, heads: count, feedForward: count })
@@ -39,9 +27,9 @@ export const distillOptionsSchema = z
       })
       .optional()
       .describe("of a new student"),
-    texts: files,
-    validation: files,
-    guard: files,
+    texts: fileOptions.optional(),
+    validation: fileOptions.optional(),
+    guard: fileOptions.optional(),
     sample: count.describe("tokens that the teacher writes"),
     sampleTemperature: positive,
     divergence: z.enum(["forward-kl", "reverse-kl", "jensen-shannon"]).optional(),
@@ -52,23 +40,7 @@ export const distillOptionsSchema = z
     onPolicy: count,
     freezeEmbeddings: z.boolean().optional(),
     guardTolerance: z.number().min(0).optional(),
-    validationShare: z.number().min(0).lt(1).optional(),
-    contextLength: count,
-    batch: count,
-    microBatch: count,
-    steps: count,
-    epochs: positive,
-    rate: positive,
-    schedule: z.enum(["cosine", "warmup-stable-decay", "constant"]).optional(),
-    warmupSteps: z.number().int().min(0).optional(),
-    optimizer: z.enum(["adamw", "adafactor"]).optional(),
-    weightDecay: z.number().min(0).optional(),
-    clipNorm: positive,
-    products: z.enum(["f32", "bf16", "f16"]).optional(),
-    type: z.enum(["f32", "f16", "bf16"]).optional(),
-    validateEvery: count,
-    patience: count,
-    seed: z.number().int().min(0).optional(),
+    ...learningShape,
   })
   .refine(
     ({ student, layers, narrow, shape }) =>
@@ -83,32 +55,25 @@ export type DistillOptions = z.output<typeof distillOptionsSchema>;
 /** The request that options stand for. */
 export function requestOfOptions(options: DistillOptions, teacher: string, output: string): DistillRequest {
   const { student, texts, validation, guard, ...rest } = options;
-  const paths = (list: DistillOptions["texts"]): string[] | undefined => list?.map((one) => one.file);
   return {
     ...rest,
     teacher,
     output,
     student: student?.file,
-    texts: paths(texts),
-    validation: paths(validation),
-    guard: paths(guard),
+    texts: pathsOf(texts),
+    validation: pathsOf(validation),
+    guard: pathsOf(guard),
   };
 }
 
+const FILES = ["student", "texts", "validation", "guard"] as const;
+
 /** The files that options name, each with its hash where there is one. */
-export function filesOf({ student, texts = [], validation = [], guard = [] }: DistillOptions) {
-  return [...(student ? [student] : []), ...texts, ...validation, ...guard];
+export function filesOf(options: DistillOptions): FileOption[] {
+  return filesUnder(FILES, options);
 }
 
 /** The options with other paths. */
 export function withFiles(options: DistillOptions, pathOf: (path: string) => string): DistillOptions {
-  const moved = <File extends { file: string }>(one: File): File => ({ ...one, file: pathOf(one.file) });
-  const { student, texts, validation, guard } = options;
-  return {
-    ...options,
-    ...(student && { student: moved(student) }),
-    ...(texts && { texts: texts.map(moved) }),
-    ...(validation && { validation: validation.map(moved) }),
-    ...(guard && { guard: guard.map(moved) }),
-  };
+  return withPaths(FILES, options, pathOf);
 }

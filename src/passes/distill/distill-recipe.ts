@@ -1,11 +1,7 @@
 // A distillation written down as a recipe, and a recipe followed.
-import { dirname, isAbsolute, relative, sep } from "node:path";
-
 import { UsageError } from "../../errors.js";
-import { sha256File, writeFileAtomic } from "../../support/files.js";
 import type { RunOptions } from "../../support/progress.js";
-import { requireSource } from "../quantize/recipe-origin.js";
-import { type Recipe, readRecipe, renderRecipe } from "../recipe.js";
+import { allHashed, besideRecipe, followPass, hashed, writeRecipe } from "../learning-recipe.js";
 import { type DistillOptions, distillOptionsSchema, filesOf, requestOfOptions, withFiles } from "./distill-options.js";
 import type { DistillRequest } from "./settings.js";
 
@@ -19,24 +15,9 @@ export type Following = Pick<DistillRequest, "teacher" | "output" | "run" | "thr
  * @throws {FormatError} naming the line that can't be read
  */
 export async function distillRecipe(path: string, following: Following, options: RunOptions): Promise<DistillRequest> {
-  const { source, passes } = await readRecipe(path);
-  const step = passes.length === 1 ? passes[0]!.distill : undefined;
-  if (!step)
-    throw new UsageError(`Recipe "${path}" is not of one distill pass`, {
-      hint: `Follow it with: pare quantize --recipe`,
-    });
-  await requireSource({ recipe: path, source: source?.sha256 }, following.teacher, options);
-  for (const { file, sha256 } of filesOf(step)) {
-    if (sha256 !== undefined && (await sha256File(file, options.signal)) !== sha256.toLowerCase())
-      throw new UsageError(`Recipe "${path}" was made with another "${file}"`, {
-        hint: "Name the file that it was made with",
-      });
-  }
-  return {
-    ...requestOfOptions(step, following.teacher, following.output),
-    run: following.run,
-    threads: following.threads,
-  };
+  const { teacher, output, run, threads } = following;
+  const step = await followPass(path, "distill", { model: teacher, filesOf }, options);
+  return { ...requestOfOptions(step, teacher, output), run, threads };
 }
 
 /**
@@ -47,9 +28,8 @@ export async function distillRecipe(path: string, following: Following, options:
  */
 export async function writeDistillRecipe(path: string, request: DistillRequest, teacher: string | null): Promise<void> {
   if (teacher === null) throw new UsageError("An endpoint's answers can't be made again from a recipe");
-  const options = withFiles(await optionsOf(request), (file) => besideRecipe(path, file));
-  const source: Recipe["source"] = { sha256: teacher };
-  await writeFileAtomic(path, renderRecipe({ source, passes: [{ distill: options }] }));
+  const options = withFiles(await optionsOf(request), besideRecipe(path));
+  await writeRecipe(path, teacher, { distill: options });
 }
 
 /** What of a request stands in a recipe. */
@@ -64,19 +44,11 @@ async function optionsOf(request: DistillRequest): Promise<DistillOptions> {
     ...rest
   } = request;
   const { student, texts, validation, guard, teacherModel: _model, answerTokens: _tokens, ...options } = rest;
-  const hashed = async (file: string) => ({ file, sha256: await sha256File(file) });
-  const all = async (list: readonly string[] | undefined) =>
-    list && list.length > 0 ? Promise.all(list.map(hashed)) : undefined;
   return distillOptionsSchema.parse({
     ...options,
     student: student === undefined ? undefined : await hashed(student),
-    texts: await all(texts),
-    validation: await all(validation),
-    guard: await all(guard),
+    texts: await allHashed(texts),
+    validation: await allHashed(validation),
+    guard: await allHashed(guard),
   });
-}
-
-function besideRecipe(recipe: string, file: string): string {
-  const path = relative(dirname(recipe), file);
-  return isAbsolute(file) && path.startsWith("..") ? file : path.split(sep).join("/");
 }

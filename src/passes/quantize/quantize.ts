@@ -92,10 +92,10 @@ function directOrder({ input, importance, importanceName, ...request }: Quantize
 
 async function recipeOrder(request: QuantizeRequest, path: string): Promise<Order> {
   requireRecipeAlone(request, path);
-  const { onlyQuantize, readRecipe } = await import("../recipe.js"); // schemas take time to load, and few runs need them
+  const { onlyPass, readRecipe } = await import("../recipe.js"); // schemas take time to load, and few runs need them
   const recipe = await readRecipe(path);
   const { source } = recipe;
-  const { importance, calibrate, ...options } = onlyQuantize(path, recipe);
+  const { importance, calibrate, ...options } = onlyPass(path, recipe, "quantize");
   if (calibrate) {
     throw new UsageError(`Recipe "${path}" was made with calibration, and quantize() does without`, {
       hint: "Follow it with quantizeCalibrated()",

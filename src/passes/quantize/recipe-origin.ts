@@ -16,6 +16,8 @@ export interface RecipeOrigin {
   source?: string | undefined;
   /** SHA-256 of the importance data. */
   importance?: string | undefined;
+  /** Nothing allows going on with another model. */
+  isStrict?: boolean;
 }
 
 interface HashedFile {
@@ -28,11 +30,12 @@ export async function requireSource(origin: RecipeOrigin, path: string, options:
   if (origin.source === undefined) return;
   if (isRemote(path)) {
     throw new UsageError(`Cannot tell whether "${path}" is what the recipe was made for: that takes all of its bytes`, {
-      hint: "Download it first, or add --allow-mismatch to go on all the same",
+      hint: `Download it first${origin.isStrict ? "" : ", or add --allow-mismatch to go on all the same"}`,
     });
   }
   await using gguf = await readGguf(path, options);
-  await requireSame(origin.source, gguf.parts, `Recipe "${origin.recipe}" was made for another model`, options);
+  const complaint = `Recipe "${origin.recipe}" was made for another model`;
+  await requireSame(origin.source, gguf.parts, complaint, options, origin.isStrict);
 }
 
 /** @throws {UsageError} when the recipe was made with other importance data */
@@ -73,18 +76,20 @@ async function requireStatistics(recipe: string, file: string, { signal }: RunOp
   });
 }
 
-async function requireSame(
+/** @throws {UsageError} with the complaint, when the files' SHA-256, all bytes together, is not what is wanted */
+export async function requireSame(
   wanted: string,
   files: readonly string[],
   complaint: string,
   { signal, onProgress }: RunOptions,
+  isStrict = false,
 ): Promise<void> {
   const [path] = files as [string];
   onProgress?.({ stage: "hashing", done: 0, total: 1, unit: "files", detail: path });
   const found = await sha256File(files, signal);
   if (found === wanted.toLowerCase()) return;
   throw new UsageError(`${complaint}: the SHA-256 of "${path}" is ${short(found)}, ${short(wanted)} is wanted`, {
-    hint: "Name the file that it was made with, or add --allow-mismatch to go on with this one",
+    hint: `Name the file that it was made with${isStrict ? "" : ", or add --allow-mismatch to go on with this one"}`,
   });
 }
 
