@@ -21,6 +21,7 @@ console.log("| --- | --- | --- | --- | --- | --- | --- |");
 for (const [task, keep] of [
   [homeCommands, 0.95],
   [homeCommands, 0.97],
+  [banking77, 0.92],
   [banking77, 0.95],
   [banking77, 0.97],
   [simulatedTask(), 0.95],
@@ -114,8 +115,10 @@ function unlearned() {
 function recordedTask(file) {
   const recorded = JSON.parse(readFileSync(new URL(file, import.meta.url), "utf8"));
   const bySize = recorded.models.toSorted((a, b) => a.sizeBytes - b.sizeBytes);
+  const tagsOf = recorded.cases.split(" ");
   const cases = Array.from(bySize[0].scores, (_, index) => ({
     id: index,
+    tags: Array.from(tagsOf[index] ?? "", (tag) => recorded.tags[Number.parseInt(tag, 36)]),
     scores: bySize.map(({ scores }) => Number(scores[index])),
   }));
   return { name: `${recorded.name}, recorded`, cases, candidates: bySize.slice(0, -1) };
