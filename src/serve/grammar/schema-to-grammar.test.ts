@@ -144,7 +144,11 @@ describe("schemaToGrammar() refuses by name", () => {
       { oneOf: [{ const: { a: 1, b: 2 } }, { const: { b: 2, a: 1 } }] },
       '"oneOf" with branches 0 and 1',
     ],
-    ["oneOf whose branches both allow null", { oneOf: [1, 2].map((k) => tagged(["object", "null"], k)) }, '"oneOf" with'],
+    [
+      "oneOf whose branches both allow null",
+      { oneOf: [1, 2].map((k) => tagged(["object", "null"], k)) },
+      '"oneOf" with',
+    ],
     ["items that speak of another schema's first ones", listOfTexts, 'has "items" beside a schema with more'],
     ["a reference to nowhere", { $ref: "#/$defs/a" }, 'refers to "#/$defs/a"'],
     ["a reference to another document", { $ref: "https://example.com/a" }, "refers to"],
