@@ -182,8 +182,19 @@ test("the endpoint answers while the small model's engine is started again", asy
   const died = new Promise<void>((resolve) => (onDeath = resolve));
   process.kill(processId, "SIGKILL");
   await died;
+  const health = await fetch(`${server.url}/health`);
+  expect(server.models.find(({ name }) => name === "sure")!.loaded).toBeUndefined();
+  expect(health.status).toBe(200); // nobody waits for it
   const response = await post(server, CHAT, { ...UNSURE, model: "sure" });
   expect(await response.json()).toMatchObject({ choices: [{ message: { content: "Locked." } }] });
+});
+
+test("what Ollama's clients are told of it are names, not the small model's facts", async () => {
+  const facts = { remote_model: "big", details: { parent_model: "home", family: "", parameter_size: "" } };
+  const shown = await post(server, "/api/show", { model: "sure" });
+  expect(await shown.json()).toMatchObject({ ...facts, template: "", model_info: {} });
+  const { models } = (await (await fetch(`${server.url}/api/tags`)).json()) as { models: { name: string }[] };
+  expect(models.find(({ name }) => name === "sure")).toMatchObject(facts);
 });
 
 test("a cascade whose key is not there is refused", async () => {

@@ -42,6 +42,12 @@ async function expectServed(on: PareServer = server): Promise<void> {
   expect((await response.json()) as object).toMatchObject({ usage: { completion_tokens: 3 } });
 }
 
+/** Requests for which the server's only model has no lane. */
+async function waitingOn(on: PareServer): Promise<number> {
+  const metrics = await (await fetch(`${on.url}/metrics`)).text();
+  return Number(/pare_waiting_requests\{[^}]*\} (\d+)/.exec(metrics)![1]);
+}
+
 test("requests in an engine that dies get an error that says so, and the next are served", async () => {
   await using own = await startServer({ models: endless });
   for (let death = 0; death < 2; death++) {
@@ -130,9 +136,18 @@ describe("limits", () => {
     await expectServed(own);
   });
 
-  test("requests beyond those that may wait are refused", async () => {
-    await using own = await startServer({ models: endless, parallel: 1, waitingMax: 0 });
+  test("requests beyond those that may wait are refused, while answers go on that nobody hears of yet", async () => {
+    await using own = await startServer({ models: endless, parallel: 1, waitingMax: 2 });
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    const long = Array.from({ length: 3 }, () => post(own, "/v1/completions", LONG, { signal }));
+    while ((await waitingOn(own)) < 2);
+    expect((await post(own, "/v1/embeddings", { input: "the rain" })).status).toBe(503);
     expect((await post(own, "/v1/completions", SHORT)).status).toBe(503);
+    leaving.abort();
+    await Promise.allSettled(long);
+    while ((await waitingOn(own)) > 0); // until the server has heard that they have gone
+    await expectServed(own);
   });
 });
 

@@ -42,10 +42,7 @@ export function createApp(options: AppOptions): Hono<ServeEnv> {
   app.use(observe(options));
   app.use(guardOrigin({ allowed: options.allowedOrigins, isLoopback: options.isLoopback }));
   app.get("/", (c) => c.html(chatPage(), 200, PAGE_HEADERS));
-  app.get("/health", (c) => {
-    const isReady = [...models].every(({ engine }) => engine.model !== undefined);
-    return c.json({ status: isReady ? "ok" : "loading" }, isReady ? 200 : 503);
-  });
+  app.get("/health", (c) => (models.areReady ? c.json({ status: "ok" }, 200) : c.json({ status: "loading" }, 503)));
   app.use(async (c, next) => {
     if (OPEN_PATHS.has(c.req.path)) return next();
     const client = keys.clientOf(c.req.header("authorization"));

@@ -68,6 +68,16 @@ export class ModelSet {
     return [...this].filter(({ cascade }) => !cascade);
   }
 
+  /** Whether all can answer: of a cascade that is the large model, as nobody waits for a small one that is started again. */
+  get areReady(): boolean {
+    const cascades = [...this].flatMap(({ cascade }) => cascade ?? []);
+    const isSpared = ({ name, engine }: ServedModel): boolean =>
+      engine.known !== undefined &&
+      cascades.some(({ small }) => small.name === name) &&
+      !cascades.some(({ large }) => !("endpoint" in large) && large.name === name);
+    return this.engines.every((one) => one.engine.model !== undefined || isSpared(one));
+  }
+
   /** @throws {UsageError} when there is a model of that name */
   addCascade(name: string, cascade: ServedCascade): void {
     if (this.#models.has(name)) {

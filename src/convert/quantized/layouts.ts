@@ -50,6 +50,7 @@ function gptq(quantization: Config): Layout {
     suffixes: [".qweight", ".qzeros", ".scales", ".g_idx"],
     bits,
     requireFit: (tensors) => {
+      requireType(tensors, "I32", [".qweight", ".qzeros", ".g_idx"]);
       const [words, rows] = matrixShape(tensors.get(".qweight")!);
       const [groups] = requireShape(tensors, ".scales", [undefined, rows]);
       requireShape(tensors, ".qzeros", [groups, rows / perWord]);
@@ -90,6 +91,7 @@ function awq(quantization: Config): Layout {
     suffixes: [".qweight", ".qzeros", ".scales"],
     bits,
     requireFit: (tensors) => {
+      requireType(tensors, "I32", [".qweight", ".qzeros"]);
       const [, words] = matrixShape(tensors.get(".qweight")!);
       const [groups] = requireShape(tensors, ".scales", [undefined, words * 8]);
       requireShape(tensors, ".qzeros", [groups, words]);
@@ -146,6 +148,8 @@ function packQuantized(bits: number, size: number | undefined): Layout {
     suffixes: [".weight_packed", ".weight_scale", ".weight_zero_point", ".weight_shape", ".weight_g_idx"],
     bits,
     requireFit: (tensors) => {
+      requireType(tensors, "I32", [".weight_packed", ".weight_zero_point", ".weight_g_idx"]);
+      requireType(tensors, "I64", [".weight_shape"]);
       const [rows] = matrixShape(tensors.get(".weight_packed")!);
       const [, groups] = requireShape(tensors, ".weight_scale", [rows, undefined]);
       if (tensors.has(".weight_zero_point"))
@@ -184,6 +188,7 @@ function intQuantized(size: number | undefined): Layout {
     suffixes: [".weight", ".weight_scale", ".weight_zero_point"],
     bits: 8,
     requireFit: (tensors) => {
+      requireType(tensors, "I8", [".weight", ".weight_zero_point"]);
       const [rows] = matrixShape(tensors.get(".weight")!);
       const [, groups] = requireShape(tensors, ".weight_scale", [rows, undefined]);
       if (tensors.has(".weight_zero_point")) requireShape(tensors, ".weight_zero_point", [rows, groups]);
@@ -226,6 +231,12 @@ function matrixShape(weight: Weight): [number, number] {
   const [first, second, ...more] = weight.shape;
   if (first === undefined || second === undefined || more.length > 0) throw misfit(weight, "is no matrix");
   return [first, second];
+}
+
+/** Of those tensors that are there. */
+function requireType(tensors: LayerTensors, wanted: string, suffixes: readonly string[]): void {
+  const stranger = suffixes.map((suffix) => tensors.get(suffix)).find((weight) => weight && weight.dtype !== wanted);
+  if (stranger) throw misfit(stranger, `is of type ${stranger.dtype}, ${wanted} is wanted`);
 }
 
 /** @returns the shape found; `undefined` in what is wanted stands for any length */

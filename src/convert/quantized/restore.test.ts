@@ -118,6 +118,30 @@ test.each(["GPTQ, 4 bits, symmetric", "AWQ", "compressed-tensors, 4 bits, with z
   },
 );
 
+// 60 columns and 14 rows: half of a row's last word, and of the last zero points, stands for nothing.
+test.each(["compressed-tensors, 4 bits, symmetric", "compressed-tensors, 4 bits, with zero points"])(
+  "%s: rows need not fill whole words",
+  async (name) => {
+    const { config, tensors } = named(name);
+    const whole = await valuesOf({ config, tensors });
+    const rowsOf = ({ dtype, shape, data }: StoredTensor): StoredTensor => {
+      const bytes = Buffer.from(data, "base64");
+      const kept = bytes.subarray(0, (bytes.length / 16) * 14);
+      return { dtype, shape: [14, shape[1]!], data: kept.toString("base64") };
+    };
+    const shape = Buffer.from(new BigInt64Array([14n, 60n]).buffer).toString("base64");
+    const cut = {
+      ...tensors,
+      weight_shape: { dtype: "I64", shape: [2], data: shape },
+      weight_packed: rowsOf(tensors["weight_packed"]!),
+      weight_scale: rowsOf(tensors["weight_scale"]!),
+    };
+    const values = await valuesOf({ config, tensors: cut });
+    const wanted = Array.from({ length: 14 }, (_, row) => [...whole.subarray(row * 64, row * 64 + 60)]).flat();
+    expect(Array.from(values, (value) => value + 0)).toEqual(wanted.map((value) => value + 0)); // -0 is 0
+  },
+);
+
 test("an order of activation is gone by, whatever size of groups is stated", async () => {
   const golden = structuredClone(named("GPTQ, 4 bits, symmetric"));
   const order = Int32Array.from({ length: 64 }, (_, column) => Math.floor(column / 48));
@@ -150,6 +174,12 @@ test.each<[what: string, config: JsonObject, tensors: Record<string, StoredTenso
     gptq.config,
     { ...gptq.tensors, scales: { ...gptq.tensors["scales"]!, shape: [4, 8] } },
     "has shape [4, 8]",
+  ],
+  [
+    "codes in halves of words",
+    gptq.config,
+    { ...gptq.tensors, qweight: { ...gptq.tensors["qweight"]!, dtype: "I16" } },
+    "is of type I16, I32 is wanted",
   ],
   [
     "a size of groups that does not fit",

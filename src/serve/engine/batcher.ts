@@ -61,6 +61,12 @@ export class Batcher {
     return this.#queue.size === 0 && this.#prefilling.length === 0 && this.#decoding.length === 0;
   }
 
+  get load(): EngineLoad {
+    const placed = [...this.#prefilling, ...this.#decoding];
+    const cacheTokens = placed.reduce((sum, { lane }) => sum + this.#lanes.length(lane), 0);
+    return { running: placed.length, cacheTokens };
+  }
+
   /** The answer's first turn comes when a lane is free for it. */
   add(answer: RunningAnswer): void {
     this.#queue.add(answer);
@@ -88,13 +94,7 @@ export class Batcher {
     for (const { answer } of this.#decoding) this.#events.push(...answer.takeEvents());
     const events = this.#events;
     this.#events = [];
-    if (events.length > 0) this.#emit(events, this.#load());
-  }
-
-  #load(): EngineLoad {
-    const placed = [...this.#prefilling, ...this.#decoding];
-    const cacheTokens = placed.reduce((sum, { lane }) => sum + this.#lanes.length(lane), 0);
-    return { running: placed.length, waiting: this.#queue.size, cacheTokens };
+    if (events.length > 0) this.#emit(events, this.load);
   }
 
   #admit(): void {

@@ -151,6 +151,6 @@ class Desk {
   }
 
   #tell(event: EngineEvent): void {
-    this.#around.emit({ kind: "events", events: [event], load: { running: 0, waiting: 0, cacheTokens: 0 } });
+    this.#around.emit({ kind: "events", events: [event], load: this.#around.batcher.load });
   }
 }

@@ -36,7 +36,7 @@ export class RequestRefused extends PareError {
 type Request = Omit<GenerateJob, "id"> | Omit<EmbedJob, "id">;
 
 const RESTART_MS = [0, 500, 2000, 8000, 30_000]; // after so many deaths without an answer in between
-const CANCEL_MS = 20_000; // for the engine to answer that it has ended a request; otherwise it hangs
+const CANCEL_MS = 120_000; // for the engine to answer that it has ended a request; otherwise it hangs. One call of a large model takes a minute
 
 /** A model that answers, through all deaths of its process. */
 export class Engine {
@@ -50,7 +50,7 @@ export class Engine {
   #known: LoadedModel | undefined;
   #deaths = 0;
   #deathsInRow = 0;
-  #load: EngineLoad = { running: 0, waiting: 0, cacheTokens: 0 };
+  #load: EngineLoad = { running: 0, cacheTokens: 0 };
 
   constructor(options: EngineOptions) {
     this.path = options.model;
@@ -77,9 +77,10 @@ export class Engine {
     return this.#deaths;
   }
 
-  /** Requests in the engine, those waiting for a lane, and tokens in use. */
-  get load(): EngineLoad {
-    return this.#load;
+  /** Requests in the engine, those for which it has no lane, and tokens in use. */
+  get load(): EngineLoad & { waiting: number } {
+    const open = [...this.#requests.values()].filter(({ hasEnded }) => !hasEnded).length;
+    return { ...this.#load, waiting: Math.max(0, open - (this.model?.parallel ?? 0)) };
   }
 
   /**
@@ -95,9 +96,9 @@ export class Engine {
     const id = this.#nextId++;
     let process: EngineProcess | undefined;
     try {
+      this.#requests.set(id, inbox); // it waits, and is counted, while the engine is started as well
       await Promise.race([this.ready, inbox.failed]);
       process = this.#process;
-      this.#requests.set(id, inbox);
       process.post({ ...request, id } as ToEngine);
       for (;;) {
         const event = await inbox.next();
@@ -140,7 +141,7 @@ export class Engine {
     if (this.#closing.signal.aborted) return this.#failAll(new EngineUnavailable("The server is stopping"));
     this.#deaths++;
     const delayMs = RESTART_MS[Math.min(this.#deathsInRow++, RESTART_MS.length - 1)]!;
-    this.#load = { running: 0, waiting: 0, cacheTokens: 0 };
+    this.#load = { running: 0, cacheTokens: 0 };
     this.#options.onDeath?.(error, this.#deaths);
     this.#failAll(unavailable(error));
     if (delayMs === 0) this.#process = this.#start();

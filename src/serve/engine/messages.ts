@@ -108,7 +108,6 @@ export type EngineEvent = { id: number } & (
 /** How busy the engine is. */
 export interface EngineLoad {
   running: number;
-  waiting: number;
   /** Tokens in the caches of running answers. */
   cacheTokens: number;
 }

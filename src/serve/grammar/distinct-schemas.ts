@@ -1,4 +1,6 @@
 // Whether two schemas can't both hold: by their types, by the values that they list, or by a property that both require.
+import { isDeepStrictEqual } from "node:util";
+
 import type { Schema } from "./merge-schemas.js";
 import { isSchema, typesOf } from "./schema-types.js";
 import { UnsupportedSchema } from "./unsupported-schema.js";
@@ -20,8 +22,9 @@ export function requireDistinct(branches: readonly unknown[], pointer: string): 
 function areDistinct(a: unknown, b: unknown, pointer: string): boolean {
   if (!isSchema(a) || !isSchema(b)) return false;
   const [first, second] = [valuesOf(a), valuesOf(b)];
-  if (first && second) return !first.some((value) => second.includes(value));
+  if (first && second) return !first.some((value) => second.some((other) => isDeepStrictEqual(value, other)));
   if (typesAreDistinct(a, b, pointer)) return true;
+  if (![a, b].some(isOfObjects)) return false; // what is no object has no property that could tell
   const properties = [a, b].map((schema) => (schema["properties"] ?? {}) as Schema);
   const required = [a, b].map((schema) => (schema["required"] ?? []) as string[]);
   return required[0]!.some((name) => {
@@ -38,8 +41,12 @@ function typesAreDistinct(a: Schema, b: Schema, pointer: string): boolean {
   return !wide(a).some((type) => wide(b).includes(type));
 }
 
-/** Values of `const` or `enum` as JSON. */
-function valuesOf(schema: Schema): string[] | undefined {
-  if (schema["const"] !== undefined) return [JSON.stringify(schema["const"])];
-  return Array.isArray(schema["enum"]) ? schema["enum"].map((value) => JSON.stringify(value)) : undefined;
+function isOfObjects({ type }: Schema): boolean {
+  return [type].flat().every((one) => one === "object");
+}
+
+/** Values of `const` or `enum`. */
+function valuesOf(schema: Schema): unknown[] | undefined {
+  if (schema["const"] !== undefined) return [schema["const"]];
+  return Array.isArray(schema["enum"]) ? schema["enum"] : undefined;
 }

@@ -17,6 +17,8 @@ const SMALLER = new Set(["maximum", "exclusiveMaximum", "maxLength", "maxItems"]
 export function mergeSchemas(a: Schema, b: Schema, pointer: string): Schema {
   requireKnownProperties(a, b, pointer);
   requireKnownProperties(b, a, pointer);
+  requireKnownItems(a, b, pointer);
+  requireKnownItems(b, a, pointer);
   const merged: Record<string, unknown> = { ...a };
   for (const [keyword, value] of Object.entries(b)) {
     merged[keyword] = Object.hasOwn(a, keyword) ? mergeKeyword(keyword, a[keyword], value, pointer) : value;
@@ -32,7 +34,7 @@ function mergeKeyword(keyword: string, a: unknown, b: unknown, pointer: string):
   if (keyword === "enum")
     return (a as unknown[]).filter((one) => (b as unknown[]).some((other) => isDeepStrictEqual(one, other)));
   if (keyword === "required") return [...new Set([...(a as string[]), ...(b as string[])])];
-  if (keyword === "properties") return mergeProperties(a as Schema, b as Schema, pointer);
+  if (keyword === "properties") return mergeProperties(a as Schema, b as Schema);
   if (keyword === "items" || keyword === "additionalProperties") return both(a, b);
   if (keyword === "allOf") return [...(a as unknown[]), ...(b as unknown[])];
   throw new UnsupportedSchema(pointer, `has "${keyword}" twice, in schemas that both hold`);
@@ -45,7 +47,7 @@ function both(a: unknown, b: unknown): unknown {
   return a === false || b === false ? false : { allOf: [a, b] };
 }
 
-function mergeProperties(a: Schema, b: Schema, _pointer: string): Schema {
+function mergeProperties(a: Schema, b: Schema): Schema {
   const merged: Record<string, unknown> = { ...a };
   for (const [name, schema] of Object.entries(b))
     merged[name] = Object.hasOwn(a, name) ? both(a[name], schema) : schema;
@@ -78,4 +80,12 @@ function requireKnownProperties(a: Schema, b: Schema, pointer: string): void {
     pointer,
     `has "additionalProperties" beside a schema with other properties (${strangers.join(", ")})`,
   );
+}
+
+/** `items` speaks of what comes after the `prefixItems` beside it only, which a merge would change. */
+function requireKnownItems(a: Schema, b: Schema, pointer: string): void {
+  if (a["items"] === undefined || a["items"] === true) return;
+  const [own, others] = [a, b].map((schema) => ((schema["prefixItems"] ?? []) as unknown[]).length);
+  if (others! <= own!) return;
+  throw new UnsupportedSchema(pointer, 'has "items" beside a schema with more "prefixItems"');
 }

@@ -101,6 +101,21 @@ test("schemas may contain themselves", async () => {
   for (let seed = 0; seed < 5; seed++) await expectValid(tree, seed);
 });
 
+/** Told from others by its property `k`, where it is an object. */
+const tagged = (type: string | string[], k: number): object => ({
+  type,
+  properties: { k: { const: k } },
+  required: ["k"],
+});
+
+test("oneOf of objects that a property tells apart is held to", async () => {
+  const one = { type: "object", oneOf: [tagged("object", 1), tagged(["object", "null"], 2)] };
+  for (let seed = 0; seed < 4; seed++) expect(await expectValid(one, seed)).toBe("end");
+});
+
+/** Whose first one would be a number as well. */
+const listOfTexts = { type: "array", allOf: [{ items: { type: "string" } }, { prefixItems: [{ type: "number" }] }] };
+
 describe("schemaToGrammar() refuses by name", () => {
   test.each<[string, unknown, string]>([
     ["uniqueItems", { type: "array", uniqueItems: true }, 'at # has "uniqueItems", which can\'t be enforced'],
@@ -124,6 +139,17 @@ describe("schemaToGrammar() refuses by name", () => {
       { oneOf: [{ type: "string" }, { type: "string", maxLength: 2 }] },
       '"oneOf" with branches 0 and 1',
     ],
+    [
+      "oneOf with one object spelled twice",
+      { oneOf: [{ const: { a: 1, b: 2 } }, { const: { b: 2, a: 1 } }] },
+      '"oneOf" with branches 0 and 1',
+    ],
+    [
+      "oneOf whose branches both allow null",
+      { oneOf: [1, 2].map((k) => tagged(["object", "null"], k)) },
+      '"oneOf" with',
+    ],
+    ["items that speak of another schema's first ones", listOfTexts, 'has "items" beside a schema with more'],
     ["a reference to nowhere", { $ref: "#/$defs/a" }, 'refers to "#/$defs/a"'],
     ["a reference to another document", { $ref: "https://example.com/a" }, "refers to"],
     ["a reference to itself", { $ref: "#/$defs/a", $defs: { a: { $ref: "#/$defs/a" } } }, "refers to itself only"],

@@ -15,11 +15,14 @@ export async function ollamaTags(c: ServeContext, { models }: Surroundings): Pro
 export async function ollamaShow(c: ServeContext, around: Surroundings): Promise<Response> {
   const { model: name, name: oldName } = showRequest.parse(await readJson(c, around));
   const served = around.models.describe(name ?? oldName);
-  const model = await loadedModel(served);
+  const shown = elsewhere(served) ?? show(await loadedModel(served));
+  const none = { modelfile: "", parameters: "", template: "", model_info: {} };
+  return c.json({ ...none, ...shown, modified_at: served.changedAt.toISOString() });
+}
+
+function show(model: LoadedModel): object {
   const { architecture, chatTemplate, contextLength, embeddingLength, parameters } = model;
-  return c.json({
-    modelfile: "",
-    parameters: "",
+  return {
     template: chatTemplate ?? "",
     details: details(model),
     model_info: {
@@ -29,8 +32,18 @@ export async function ollamaShow(c: ServeContext, around: Surroundings): Promise
       [`${architecture}.embedding_length`]: embeddingLength,
     },
     capabilities: ["completion", "embedding", ...(templateKnowsTools(chatTemplate) ? ["tools"] : [])],
-    modified_at: served.changedAt.toISOString(),
-  });
+  };
+}
+
+/** Of a cascade whose large model is on another server: names, as no more is known of that one, and the small one's facts would mislead. */
+function elsewhere({ cascade }: ServedModel): object | undefined {
+  if (!cascade || !("endpoint" in cascade.large)) return undefined;
+  const unknown = { format: "", family: "", families: [], parameter_size: "", quantization_level: "" };
+  return {
+    remote_model: cascade.large.name,
+    details: { parent_model: cascade.small.name, ...unknown },
+    capabilities: ["completion", "embedding", "tools"],
+  };
 }
 
 async function describe(served: ServedModel): Promise<object> {
@@ -41,7 +54,7 @@ async function describe(served: ServedModel): Promise<object> {
     modified_at: changedAt.toISOString(),
     size: sizeBytes,
     digest: digestOf(served),
-    details: details(await loadedModel(served)),
+    ...(elsewhere(served) ?? { details: details(await loadedModel(served)) }),
   };
 }
 
