@@ -21,7 +21,7 @@ export interface EffortPlan {
   mixTrials: number;
   /** How the final rows are rounded. */
   rounding: Effort;
-  /** Steps of training after it, where that is asked for. */
+  /** Steps of training after it at most, where that is asked for. */
   recoverySteps: number;
 }
 
@@ -36,7 +36,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     driftGroups: 0,
     mixTrials: 0,
     rounding: "default",
-    recoverySteps: 32,
+    recoverySteps: 64,
   },
   default: {
     statisticsTokens: 32768,
@@ -48,7 +48,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     driftGroups: 5,
     mixTrials: 0,
     rounding: "default",
-    recoverySteps: 128,
+    recoverySteps: 512,
   },
   high: {
     statisticsTokens: 131072,
@@ -60,7 +60,7 @@ export const EFFORTS: Readonly<Record<Effort, EffortPlan>> = {
     driftGroups: 8,
     mixTrials: 64,
     rounding: "high",
-    recoverySteps: 512,
+    recoverySteps: 1024,
   },
 };
 
@@ -69,6 +69,9 @@ const SUBSTITUTION_WORK = 3.4e12;
 /** Weights times tokens that all passes over the text for the drift may cost: some five minutes of two cores. */
 const DRIFT_WORK = 2.2e13;
 const DRIFT_GROUPS_MIN = 2;
+/** Weights times steps of training, each of a thousand tokens: some ten minutes of two cores. */
+const RECOVERY_WORK = 5e9;
+const RECOVERY_STEPS_MIN = 24;
 /** Fewer would leave layers and kinds unseen. */
 const SUBSTITUTIONS_MIN = 32;
 
@@ -97,4 +100,14 @@ export function driftGroupsOf(
   // With g groups both models run through (g + 1) / 2 times all layers.
   const affordable = Math.floor(DRIFT_WORK / (plan.statisticsTokens * parameters)) - 1;
   return Math.min(plan.driftGroups, Math.max(DRIFT_GROUPS_MIN, affordable));
+}
+
+/**
+ * Steps of training after the rounding: as many as the plan has, fewer of a large model.
+ *
+ * @param parameters weights of the model
+ */
+export function recoveryStepsOf(plan: Pick<EffortPlan, "recoverySteps" | "rounding">, parameters: number): number {
+  if (plan.rounding === "high") return plan.recoverySteps;
+  return Math.min(plan.recoverySteps, Math.max(RECOVERY_STEPS_MIN, Math.floor(RECOVERY_WORK / parameters)));
 }

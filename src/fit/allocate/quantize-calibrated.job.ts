@@ -22,7 +22,7 @@ import { type CalibrationWindows, dealWindows, spread } from "./calibration-wind
 import { candidateTypes } from "./candidate-types.js";
 import { type CacheOutcome, chooseCache } from "./choose-cache.js";
 import { requireRoom } from "./device-memory.js";
-import { EFFORTS, driftGroupsOf, substitutionsOf } from "./effort.js";
+import { EFFORTS, driftGroupsOf, recoveryStepsOf, substitutionsOf } from "./effort.js";
 import type { Measurements } from "./measurement-schema.js";
 import { NOMINAL_ERRORS } from "./layer-error.js";
 import type { MethodPart } from "../../passes/quantize/method-parts.js";
@@ -140,7 +140,8 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
   const changed = changedTypes(model, choice.assignments);
   const rounding = job.without.includes("descent") ? "fast" : effort.rounding;
   await using finished = job.statistics === undefined ? undefined : await openFinishedInputs(job.statistics);
-  const groups = finished || job.without.includes("asymmetric") ? 0 : driftGroupsOf(effort, lab.model.parameters);
+  const { parameters } = lab.model;
+  const groups = finished || job.without.includes("asymmetric") ? 0 : driftGroupsOf(effort, parameters);
   const watch = new RankWatch();
   await using rounded = await RoundedTensors.create(job.output);
   const seeInput = (input: WatchedInput): void => watch.see(input);
@@ -155,7 +156,7 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     rounded,
     fitsGain: !job.without.includes("recovery"),
     training: job.recover
-      ? { windows: windows.statistics, firstScored, steps: effort.recoverySteps, threads }
+      ? { windows: windows.statistics, firstScored, steps: recoveryStepsOf(effort, parameters), threads }
       : undefined,
   });
   const sizeBytes = await write(job, model, choice.assignments, rounded);
