@@ -96,6 +96,10 @@ export const fitRequestSchema = z
   .refine((request) => (request.task === undefined) !== (request.text === undefined), {
     message: "wanted either a task or a text, and not both",
     path: ["task"],
+  })
+  .refine(({ text, costCap, judgePrice }) => text === undefined || (costCap ?? judgePrice) === undefined, {
+    message: "a text has no judge, whose cost could be capped",
+    path: ["costCap"],
   });
 
 /** A request as it may be written: shares and durations as text or numbers. */

@@ -140,6 +140,7 @@ class TaskYardstick implements Yardstick {
   }
 
   async openJudges(terms: JudgeTerms, plan: EvidencePlan, options: RunOptions): Promise<void> {
+    terms.spending?.requireUse(this.#task);
     terms.spending?.requireRoom(judgesCostAtMost(this.#parts, plan, terms.spending));
     this.#judging = terms;
     if (terms.state === "ready") return;
