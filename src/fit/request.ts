@@ -19,7 +19,9 @@ const EVALUATIONS_MIN = 8;
 
 export const fitRequestSchema = z
   .strictObject({
-    models: paths.describe("GGUF files to start from; the first is the baseline"),
+    models: paths.describe(
+      "GGUF files to start from, base.gguf+adapter.gguf one with an adapter; the first is the baseline",
+    ),
     task: z.string().optional().describe("cases, JSON Lines"),
     text: paths.optional().describe("plain text, scored by perplexity"),
     scorer: z.string().optional().describe("scorer of cases that name none"),
