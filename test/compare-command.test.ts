@@ -186,6 +186,7 @@ describe("a judge", () => {
 
 test.each<[string, string[], number, RegExp]>([
   ["no task", ["MODEL"], 2, /No task is given/],
+  ["half an address", ["MODEL", "http://", "--task", task], 2, /"http:\/\/" is no address of an endpoint/],
   ["two of one name", ["a=MODEL", "a=URL#tiny", "--task", task], 2, /Two contenders are called "a"/],
   ["a price of nobody", ["a=MODEL", "--task", task, "--price", "b=1/2"], 2, /"b" is no contender: there are a/],
   ["a price that is none", ["a=MODEL", "--task", task, "--price", "a=cheap"], 2, /"a=cheap" is no price/],

@@ -22,7 +22,9 @@ export function describeFit(program: Command): void {
       "Finds the leanest model that fits a device and keeps the quality asked for, proves it on held-out cases or text, " +
         "and writes the model, its recipe, a certificate and a report. Run again, it goes on where it was interrupted.",
     )
-    .addArgument(argument("[model...]", "GGUF files to start from, the first is the baseline", "file"))
+    .addArgument(
+      argument("[model...]", "GGUF files to start from, or base.gguf+adapter.gguf; the first is the baseline", "file"),
+    )
     .addOption(
       option("--task <file>", "task: JSON Lines, CSV, Parquet, a YAML header or a folder", {
         completes: "file",

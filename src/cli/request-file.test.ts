@@ -33,6 +33,9 @@ test("readRequestFile takes paths as relative to the file's folder, and device n
     text: join(folder, "t.txt"),
     device: "phone",
   });
+  expect(await readRequestFile(write("models: a.gguf+tuned/b.gguf\n"))).toEqual({
+    models: `${join(folder, "a.gguf")}+${join(folder, "tuned/b.gguf")}`,
+  });
   expect(await readRequestFile(write("device: boards/mine.json\n"))).toEqual({
     device: join(folder, "boards/mine.json"),
   });

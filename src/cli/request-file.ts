@@ -7,6 +7,7 @@ import type { z } from "zod";
 
 import { FormatError, PareError, messageOf } from "../errors.js";
 import { type FitRequestInput, fitRequestSchema } from "../fit/request.js";
+import { pathsOf } from "../fit/adapted-base.js";
 import { nearestName } from "../support/nearest-name.js";
 
 type Key = keyof typeof fitRequestSchema.shape;
@@ -82,8 +83,15 @@ function relativeTo(folder: string, request: Partial<FitRequestInput>): Partial<
   const placed: Record<string, unknown> = { ...request };
   for (const key of PATH_KEYS) {
     const value = request[key];
-    if (typeof value === "string") placed[key] = place(value);
-    else if (Array.isArray(value)) placed[key] = value.map(place);
+    const placeOne =
+      key === "models"
+        ? (name: string) =>
+            pathsOf(name)
+              .map((path) => place(path!))
+              .join("+")
+        : place;
+    if (typeof value === "string") placed[key] = placeOne(value);
+    else if (Array.isArray(value)) placed[key] = value.map(placeOne);
   }
   if (request.device && /[\\/]|\.json$/i.test(request.device)) placed["device"] = place(request.device);
   return placed;

@@ -2,6 +2,7 @@
 import { basename } from "node:path";
 
 import { UsageError } from "../errors.js";
+import { addressOf } from "../evaluate/endpoint/endpoint.js";
 
 export type Contender = { name: string; spec: string } & (
   | { kind: "file"; path: string }
@@ -29,5 +30,6 @@ function readContender(spec: string): Contender {
     return { kind: "file", spec, path: rest, name: given ?? basename(rest).replace(/\.gguf$/u, "") };
   }
   const [url, model = ""] = rest.split("#", 2) as [string, string?];
-  return { kind: "endpoint", spec, url, model, name: given ?? (model === "" ? new URL(url).host : model) };
+  const { host } = addressOf(url);
+  return { kind: "endpoint", spec, url, model, name: given ?? (model === "" ? host : model) };
 }

@@ -141,6 +141,7 @@ async function requireJudging(
   asking: AskOptions,
 ): Promise<void> {
   if (state === "later") return;
+  if (state === undefined) spending?.requireUse(request.task);
   const cases = selectCases(request);
   const ofBaseline =
     request.against === undefined ? [] : cases.filter((one) => !SCORERS[one.scorer].needsBaseline(one));

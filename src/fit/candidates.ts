@@ -11,6 +11,7 @@ import { parsePreset } from "../passes/quantize/presets.js";
 import { UsageError, messageOf } from "../errors.js";
 import { sha256 } from "../support/files.js";
 import { optional } from "../support/optional.js";
+import type { Source } from "./adapted-base.js";
 import { type DeviceSpec, misfit } from "./device.js";
 
 /** The name of a model that is left as it is. */
@@ -19,6 +20,10 @@ export const ORIGINAL = "original";
 /** A model that candidates are made from. */
 export interface BaseModel {
   path: string;
+  /** As it was asked for: the same path, or `model.gguf+adapter.gguf` where the file at `path` was merged. */
+  name: string;
+  /** The files that it came from. */
+  sources: readonly Source[];
   model: Model;
   sha256: string;
   /** All parts together. */
@@ -148,7 +153,7 @@ function named(base: BaseModel, name: string, options: CandidateOptions): Planne
     const sizeBytes = predictSize(base.model, assignments);
     return quantized(base, { name, preset: preset.name, ...choices, assignments, sizeBytes }, options);
   } catch (cause) {
-    throw new UsageError(`"${name}" is no candidate for "${base.path}": ${messageOf(cause)}`, {
+    throw new UsageError(`"${name}" is no candidate for "${base.name}": ${messageOf(cause)}`, {
       hint: "Write a preset such as q4_K_M, one with another embedding such as q8_0+q5_1-embd, or original",
       cause,
     });

@@ -24,7 +24,7 @@ export async function recordFile(
 }
 
 /**
- * Every file that the fit of a request reads, the parts of a split model one by one. A shipped device is none.
+ * Every file that the fit of a request reads, the parts of a split model one by one, and an adapter beside its model. A shipped device is none.
  *
  * @param task the files that it was read from, none for a built-in suite, the hash of what they hold, and who judges
  */
@@ -34,10 +34,9 @@ export async function recordInputs(
   task: Pick<Yardstick, "files" | "sha256" | "judges">,
   signal?: AbortSignal,
 ): Promise<FileRecord[]> {
-  const models = bases.flatMap(({ model, sha256 }) => {
-    const parts = model.parts!;
-    return parts.map((path): [string, string, string?] => ["model", path, parts.length === 1 ? sha256 : undefined]);
-  });
+  const models = bases.flatMap(({ sources, sha256 }) =>
+    sources.map(({ role, path }): [string, string, string?] => [role, path, sources.length === 1 ? sha256 : undefined]),
+  );
   const files: [string, string | undefined, string?][] = [
     ...models,
     ...task.files.map((path): [string, string, string?] => [

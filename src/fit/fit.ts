@@ -1,8 +1,8 @@
 // `fit`: models, a task and a device in; the leanest model that clears the bar out, with a certificate and a report. This
 // file is the story in order; each step lives in a file of its own. Everything that is measured goes through the journal,
 // so an interrupted fit goes on where it stopped.
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
+import { rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 
 import { readImportance } from "../calibrate/read-imatrix.js";
 import { parseEndpointPrices } from "../cost/money.js";
@@ -18,6 +18,7 @@ import { physicalCores } from "../native/cores.js";
 import { planQuantization } from "../passes/quantize/plan.js";
 import { AtomicFile, refuseReplacing, sha256File } from "../support/files.js";
 import type { RunOptions } from "../support/progress.js";
+import { type Source, mergeBase, pathsOf } from "./adapted-base.js";
 import { type BaseModel, type PlannedCandidate, planCandidates } from "./candidates.js";
 import type { Certificate } from "./certificate.js";
 import { commandLine } from "./command-line.js";
@@ -68,7 +69,7 @@ export async function fit(
   const named = request.device === "this" ? undefined : await readDevice(request.device);
   const key = request.sign === undefined ? undefined : await readPrivateKey(request.sign);
   await using lock = await lockWritableFolder(request.out);
-  await using models = await openModels(request.models, options);
+  await using models = await openModels(request, options);
   const { bases } = models;
   await refuseReplacingInput(request, bases);
   await requireImportanceOf(request, bases, options);
@@ -129,24 +130,31 @@ export function parseFitRequest(input: unknown): FitRequest {
 }
 
 async function openModels(
-  paths: readonly string[],
+  { models: names, out }: FitRequest,
   options: RunOptions,
 ): Promise<{ bases: BaseModel[] } & AsyncDisposable> {
   const bases: BaseModel[] = [];
+  const merged: string[] = []; // they are there while the fit runs
   const close = async (): Promise<void> => {
     await Promise.all(bases.map(({ model }) => model.close()));
+    for (const path of merged) await rm(path, { force: true });
   };
   try {
-    for (const path of paths) {
-      const model = await openModel(path, options);
-      bases.push({ path: model.path!, model, sha256: "", sizeBytes: model.fileSizeBytes! }); // of a split one the first part
+    for (const given of names) {
+      const [path, adapter] = pathsOf(given);
+      const made = adapter && (await mergeBase([path, adapter], join(out, dirname(LOCK)), options));
+      if (made) merged.push(made.path);
+      const model = await openModel(made ? made.path : path, options);
+      const sources = made ? made.sources : model.parts!.map((part): Source => ({ role: "model", path: part }));
+      const name = made ? given : model.path!; // of a split one the first part
+      bases.push({ path: model.path!, name, sources, model, sha256: "", sizeBytes: model.fileSizeBytes! });
       await checkForEngine(model);
       options.onProgress?.({
         stage: "hashing",
         done: bases.length - 1,
-        total: paths.length,
+        total: names.length,
         unit: "models",
-        detail: path,
+        detail: given,
       });
       bases.at(-1)!.sha256 = await sha256File(model.parts!, options.signal);
     }
@@ -280,7 +288,7 @@ function planRecord(request: FitRequest, device: DeviceSpec, candidates: readonl
     device: device.name,
     candidates: candidates.map(({ id, name, base, isBaseline, sizeBytes, memoryBytes, misfit }) => ({
       id,
-      name: models.length > 1 ? `${base.path}: ${name}` : name,
+      name: models.length > 1 ? `${base.name}: ${name}` : name,
       isBaseline,
       sizeBytes,
       memoryBytes,
@@ -333,7 +341,14 @@ async function requireImportanceOf(
 /** The results of a fit replace each other; what it starts from may be the result of another. */
 async function refuseReplacingInput(request: FitRequest, bases: readonly BaseModel[]): Promise<void> {
   const { task, text = [], importance, device, sign, out } = request;
-  const sources = [...bases.flatMap(({ model }) => model.parts!), ...text, task, importance, device, sign];
+  const sources = [
+    ...bases.flatMap(({ sources }) => sources.map(({ path }) => path)),
+    ...text,
+    task,
+    importance,
+    device,
+    sign,
+  ];
   const files = sources.filter((path) => path !== undefined);
   for (const name of RESULT_FILES) await refuseReplacing(join(out, name), files);
 }

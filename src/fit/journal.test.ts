@@ -74,3 +74,21 @@ test("Journal writes nothing for a step that fails", async () => {
   await expect(journal.step("a", () => Promise.reject(new Error("no")))).rejects.toThrow("no");
   expect(journal.has("a")).toBe(false);
 });
+
+test("Journal refuses a file that is none, and leaves it as it is", async () => {
+  const path = join(mkdtempSync(join(tmpdir(), "pare-journal-")), "notes.txt");
+  writeFileSync(path, "one line, and no line break");
+  await expect(Journal.open(path)).rejects.toThrow(/line 1 is no step/);
+  expect(readFileSync(path, "utf8")).toBe("one line, and no line break");
+});
+
+test("Journal keeps lines apart that are written at the same time", async () => {
+  const path = freshPath();
+  {
+    await using journal = await Journal.open(path);
+    const long = "x".repeat(2_000_000); // more than goes to the disk at once
+    await Promise.all(Array.from({ length: 6 }, (_, index) => journal.step(`step ${index}`, async () => long)));
+  }
+  await using again = await Journal.open(path);
+  expect(again.resumedSteps).toBe(6);
+});

@@ -23,6 +23,8 @@ export class Journal implements AsyncDisposable {
   readonly resumedSteps: number;
   #secondsUsed = 0;
   #sizeBytes: number;
+  /** The line that is being written: steps may end at the same time. */
+  #writing: Promise<void> = Promise.resolve();
 
   private constructor(path: string, handle: FileHandle, entries: JournalEntry[], sizeBytes: number) {
     this.path = path;
@@ -35,7 +37,7 @@ export class Journal implements AsyncDisposable {
   /**
    * Opens a journal, or starts one. A torn last line, as `kill -9` leaves it, is cut off.
    *
-   * @throws {FormatError} when a line before the last is damaged
+   * @throws {FormatError} when a line before the last is damaged, or the last is no beginning of a step
    */
   static async open(path: string): Promise<Journal> {
     await mkdir(dirname(path), { recursive: true });
@@ -74,7 +76,9 @@ export class Journal implements AsyncDisposable {
     const value = await work(); // steps inside this one count for themselves
     const seconds = (performance.now() - start) / 1000 - this.#secondsUsed;
     const entry = { key, value, seconds: Math.max(0, Math.round(seconds * 1000) / 1000) };
-    await this.#append(`${JSON.stringify(entry)}\n`);
+    const written = this.#writing.then(() => this.#append(`${JSON.stringify(entry)}\n`));
+    this.#writing = written.catch(() => undefined); // whoever waits for it is told
+    await written;
     this.#remember(entry);
     // Through JSON and back, so that a first run sees exactly what a resumed one would.
     return JSON.parse(JSON.stringify(value ?? null)) as T;
@@ -104,12 +108,15 @@ export class Journal implements AsyncDisposable {
 
 function parse(path: string, bytes: Buffer): { entries: JournalEntry[]; wholeBytes: number } {
   const wholeBytes = bytes.lastIndexOf(0x0a) + 1;
-  const lines = bytes.subarray(0, wholeBytes).toString("utf8").split("\n").slice(0, -1);
+  const lines = bytes.toString("utf8").split("\n");
+  const refuseLine = (index: number, problem: string, cause?: unknown): never => {
+    const hint = "Remove the file to start over, if it is a journal";
+    throw new FormatError(path, `Cannot read journal "${path}": line ${index + 1} ${problem}`, { hint, cause });
+  };
+  const torn = lines.pop()!;
+  if (!isBeginning(torn)) refuseLine(lines.length, "is no step of a journal"); // what is cut off must be a journal's
   const entries = lines.map((line, index) => {
-    const refuse = (problem: string, cause?: unknown): never => {
-      const hint = "Remove the file to start over, if it is a journal";
-      throw new FormatError(path, `Cannot read journal "${path}": line ${index + 1} ${problem}`, { hint, cause });
-    };
+    const refuse = (problem: string, cause?: unknown): never => refuseLine(index, problem, cause);
     try {
       const entry = JSON.parse(line) as Partial<JournalEntry> | null;
       if (typeof entry?.key === "string" && typeof entry.seconds === "number") return entry as JournalEntry;
@@ -120,3 +127,10 @@ function parse(path: string, bytes: Buffer): { entries: JournalEntry[]; wholeByt
   });
   return { entries, wholeBytes };
 }
+
+/** Whether a line may be what was written of a step until the machine or the disk gave up. */
+function isBeginning(line: string): boolean {
+  return line.startsWith(LINE_START) || LINE_START.startsWith(line) || /^\0+$/u.test(line);
+}
+
+const LINE_START = '{"key":"';

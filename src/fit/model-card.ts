@@ -3,6 +3,7 @@
 import { basename } from "node:path";
 
 import { formatBytes } from "../support/units.js";
+import { baseNameOf } from "./adapted-base.js";
 import type { Certificate, ModelRecord, Quality } from "./certificate.js";
 import { keptText, percent } from "./wording.js";
 
@@ -30,7 +31,7 @@ function section(title: string, lines: readonly string[]): string {
 function modelFacts({ baseline, device }: Certificate, winner: ModelRecord & { candidate: string }): string[] {
   return [
     `File: \`model.gguf\`, ${formatBytes(winner.sizeBytes)}, ${winner.bitsPerWeight.toFixed(2)} bits per weight, SHA-256 \`${winner.sha256}\``,
-    `Made from \`${inline(basename(baseline.path))}\`, ${formatBytes(baseline.sizeBytes)}, architecture ${inline(winner.architecture)}; the licence of that model holds for this one`,
+    `Made from \`${inline(baseNameOf(baseline.path))}\`, ${formatBytes(baseline.sizeBytes)}, architecture ${inline(winner.architecture)}; the licence of that model holds for this one`,
     `Memory in use: ${formatBytes(winner.memoryBytes)} with ${device.contextLength} tokens of context`,
     ...(winner.decodeTokensPerSecond === null
       ? []

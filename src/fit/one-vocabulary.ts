@@ -9,7 +9,7 @@ export function requireOneVocabulary(bases: readonly BaseModel[], why: "text" | 
   const other = others.find(({ hash }) => hash !== first!.hash);
   if (!other) return;
   throw new UsageError(
-    `"${other.base.path}" and "${first!.base.path}" have different vocabularies, so their ${why === "text" ? "perplexities" : "divergences"} can't be compared`,
+    `"${other.base.name}" and "${first!.base.name}" have different vocabularies, so their ${why === "text" ? "perplexities" : "divergences"} can't be compared`,
     {
       hint: "Run one fit for each family and compare their certificates",
     },

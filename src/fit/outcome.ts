@@ -59,7 +59,7 @@ export async function certify(findings: Findings): Promise<Certificate> {
       contextLength,
     },
     baseline: {
-      path: base.path,
+      path: base.name,
       ...(base.model.spec.name === undefined ? {} : { name: base.model.spec.name }),
       architecture: base.model.spec.architecture,
       sizeBytes: base.sizeBytes,
@@ -111,7 +111,7 @@ function winnerRecord(
   return {
     path: "model.gguf",
     ...(base.model.spec.name === undefined ? {} : { name: base.model.spec.name }),
-    candidate: bases.length > 1 ? `${base.path}: ${winner.name}` : winner.name,
+    candidate: bases.length > 1 ? `${base.name}: ${winner.name}` : winner.name,
     architecture: base.model.spec.architecture,
     sizeBytes: winner.sizeBytes,
     bitsPerWeight: winner.bitsPerWeight,
@@ -145,8 +145,8 @@ function trialRecord(findings: Findings, candidate: PlannedCandidate, costs: Can
   const { preset, outputType, tokenEmbeddingType } = candidate.quantize ?? {};
   return {
     id: candidate.id,
-    model: candidate.base.path,
-    candidate: bases.length > 1 ? `${candidate.base.path}: ${candidate.name}` : candidate.name,
+    model: candidate.base.name,
+    candidate: bases.length > 1 ? `${candidate.base.name}: ${candidate.name}` : candidate.name,
     recipe: candidate.quantize
       ? {
           quantize: {

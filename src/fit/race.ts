@@ -70,7 +70,7 @@ async function searchInTurn(states: readonly SearchState[], { cost }: SearchQues
   for (const state of [...states].sort((a, b) => cheapest(a) - cheapest(b))) {
     const dearest = bound;
     if (dearest) {
-      const reason = `${dearest.base.path}: ${dearest.name} costs no more and has cleared the bar`;
+      const reason = `${dearest.base.name}: ${dearest.name} costs no more and has cleared the bar`;
       state.drop((candidate) => cost(candidate) >= cost(dearest) && !candidate.isBaseline, reason);
     }
     if (state.byCost.every((candidate) => state.dropped.has(candidate))) continue;

@@ -19,7 +19,9 @@ const EVALUATIONS_MIN = 8;
 
 export const fitRequestSchema = z
   .strictObject({
-    models: paths.describe("GGUF files to start from; the first is the baseline"),
+    models: paths.describe(
+      "GGUF files to start from, base.gguf+adapter.gguf one with an adapter; the first is the baseline",
+    ),
     task: z.string().optional().describe("cases, JSON Lines"),
     text: paths.optional().describe("plain text, scored by perplexity"),
     scorer: z.string().optional().describe("scorer of cases that name none"),
@@ -96,6 +98,10 @@ export const fitRequestSchema = z
   .refine((request) => (request.task === undefined) !== (request.text === undefined), {
     message: "wanted either a task or a text, and not both",
     path: ["task"],
+  })
+  .refine(({ text, costCap, judgePrice }) => text === undefined || (costCap ?? judgePrice) === undefined, {
+    message: "a text has no judge, whose cost could be capped",
+    path: ["costCap"],
   });
 
 /** A request as it may be written: shares and durations as text or numbers. */

@@ -140,6 +140,7 @@ class TaskYardstick implements Yardstick {
   }
 
   async openJudges(terms: JudgeTerms, plan: EvidencePlan, options: RunOptions): Promise<void> {
+    terms.spending?.requireUse(this.#task);
     terms.spending?.requireRoom(judgesCostAtMost(this.#parts, plan, terms.spending));
     this.#judging = terms;
     if (terms.state === "ready") return;
@@ -233,7 +234,7 @@ class TaskYardstick implements Yardstick {
   }
 
   #nothingToKeep(part: Part, size: number): PareError {
-    const zero = `The baseline "${this.#base.path}" scores 0 on the ${part} part of "${this.#task.path}"`;
+    const zero = `The baseline "${this.#base.name}" scores 0 on the ${part} part of "${this.#task.path}"`;
     if (size >= CERTAIN_ZERO_CASES) {
       return new PareError(`${zero}: there is no quality to keep`, {
         hint: "Look at its answers with: pare eval MODEL --task FILE",

@@ -90,6 +90,20 @@ const CASES: Record<string, Case> = {
     ],
     build: (f, [a, b]) => f.mulMat(a!, b!),
   },
+  "mulMat of one row": {
+    inputs: [
+      [5, 1],
+      [5, 4],
+    ],
+    build: (f, [a, b]) => f.mulMat(a!, b!),
+  },
+  "mulMat of rows of one element": {
+    inputs: [
+      [1, 3],
+      [1, 4],
+    ],
+    build: (f, [a, b]) => f.mulMat(a!, b!),
+  },
   rmsNorm: { inputs: [[6, 3]], build: (f, [a]) => f.rmsNorm(a!, 1e-5) },
   "rope of neighbours": rope("norm"),
   "rope of halves": rope("neox"),

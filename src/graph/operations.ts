@@ -183,7 +183,8 @@ export class Operations {
 
   /** The elements in the order of the shape: a itself where they are. */
   contiguous(a: Tensor): Tensor {
-    if (this.ggml.ggml_is_contiguous(a.pointer)) return a;
+    // With one element a row or one row, what was transposed counts as contiguous, and products refuse it all the same.
+    if (this.ggml.ggml_is_contiguous(a.pointer) && !this.ggml.ggml_is_transposed(a.pointer)) return a;
     return this.graph.record(this.ggml.ggml_cont(this.#context, a.pointer), "contiguous", a.type, [a]);
   }
 

@@ -1,6 +1,5 @@
 // The table of all trials: sortable and filtered in the browser, complete without a script.
-import { basename } from "node:path";
-
+import { baseNameOf } from "../fit/adapted-base.js";
 import type { Certificate, TrialRecord } from "../fit/certificate.js";
 import { formatBytes } from "../support/units.js";
 import { STANDINGS, rowId, standingOf } from "./front-points.js";
@@ -89,7 +88,7 @@ function columnsOf({ trials }: Certificate): Column[] {
           {
             title: "Model",
             isNumber: false,
-            cell: (trial: TrialRecord) => html`<span title="${trial.model}">${basename(trial.model)}</span>`,
+            cell: (trial: TrialRecord) => html`<span title="${trial.model}">${baseNameOf(trial.model)}</span>`,
             key: (trial: TrialRecord) => trial.model,
           },
         ]

@@ -10,6 +10,7 @@ import { Hono } from "hono";
 import { streamSSE } from "hono/streaming";
 
 import { PareError, UsageError, messageOf } from "../errors.js";
+import { pathsOf } from "../fit/adapted-base.js";
 import { failureOf } from "../serve/failure.js";
 import { guardOrigin } from "../serve/guard/origin.js";
 import { parseModel } from "../serve/model-set.js";
@@ -136,7 +137,7 @@ function found(runs: LiveRuns, id: string) {
 async function chatModels(runs: LiveRuns, given: readonly ChatModel[]): Promise<ChatModel[]> {
   const ofRuns = (await runs.runs()).flatMap(({ folder, winner, baseline }): ChatModel[] => [
     ...(winner === undefined ? [] : [{ name: `${basename(folder)}: winner`, path: winner }]),
-    { name: basename(baseline), path: baseline },
+    ...(pathsOf(baseline).length > 1 ? [] : [{ name: basename(baseline), path: baseline }]), // one that was merged is gone
   ]);
   const byName = new Map<string, ChatModel>();
   for (const model of [...given, ...ofRuns]) if (!byName.has(model.name)) byName.set(model.name, model);

@@ -234,7 +234,8 @@ function reasonOf(error: unknown): string {
   return cause instanceof Error && cause.message !== "" ? `${messageOf(error)} (${cause.message})` : messageOf(error);
 }
 
-function addressOf(url: string): URL {
+/** @throws {UsageError} when it is none */
+export function addressOf(url: string): URL {
   try {
     const address = new URL(url);
     if (address.protocol === "http:" || address.protocol === "https:") return address;

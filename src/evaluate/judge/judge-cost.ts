@@ -20,6 +20,19 @@ export class JudgeSpending {
   }
 
   /**
+   * A cap on what costs nothing is a misunderstanding.
+   *
+   * @throws {UsageError} when there is a cap or a price, and none of the cases is judged at an endpoint
+   */
+  requireUse({ path, cases }: { path: string; cases: readonly TaskCase[] }): void {
+    if (this.#cap.dollars === undefined && this.#prices === undefined) return;
+    if (cases.some(isPaidFor)) return;
+    throw new UsageError(`Nothing in "${path}" is scored by a judge at an endpoint, and what one may cost is given`, {
+      hint: "Leave out --cost-cap and --judge-price",
+    });
+  }
+
+  /**
    * Dollars that judging one answer to each case costs at most; 0 without a cap.
    *
    * @param maxTokens tokens of an answer at most, where a case doesn't say
@@ -32,8 +45,8 @@ export class JudgeSpending {
 
   /** The same for one case. */
   caseAtMost(taskCase: TaskCase, maxTokens = MAX_TOKENS_DEFAULT): number {
-    const { judge, scorer } = taskCase;
-    if (this.#cap.dollars === undefined || scorer !== "judge" || judge?.endpoint === undefined) return 0;
+    if (this.#cap.dollars === undefined || !isPaidFor(taskCase)) return 0;
+    const judge = taskCase.judge!;
     const answerBytes = answerBytesAtMost(taskCase.maxTokens ?? maxTokens);
     const reference = referenceOf(taskCase);
     const isGrade = judge.grades !== undefined;
@@ -62,4 +75,8 @@ export class JudgeSpending {
     }
     return (this.#prices.promptPerMillion * promptTokens + this.#prices.answerPerMillion * answerTokens) / 1e6;
   }
+}
+
+function isPaidFor({ scorer, judge }: TaskCase): boolean {
+  return scorer === "judge" && judge?.endpoint !== undefined;
 }

@@ -31,7 +31,10 @@ test.each([
 test.each<[string, number | undefined]>([
   ["It leaves out the date.\nGrade: 4", 4],
   ["**Grade:** 5/5", 5],
+  ["Grade: 4 out of 5, as it is short", 4],
   ["3", 3],
+  ["Grade: 2 or 3", undefined],
+  ["Grade: 1 to 5", undefined],
   ["Grade: 6", undefined],
   ["Grade: 0", undefined],
   ["Grade: -3", undefined],

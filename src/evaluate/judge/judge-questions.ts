@@ -43,9 +43,15 @@ export function preferenceIn(text: string): Preference | undefined {
 
 /** @returns undefined where the judge names no grade there is */
 export function gradeIn(text: string, grades: number): number | undefined {
-  const said = onlyOne(text, /(?:^|\n)\W*grade\W*?(-?\d+(?:[.,]\d+)?)\b[^\n]*(?=\n|$)/giu) ?? alone(text, /^(\d+)$/u);
+  const said = onlyOne(text, gradePattern(grades)) ?? alone(text, /^(\d+)$/u);
   const grade = Number(said ?? NaN);
   return Number.isInteger(grade) && grade >= 1 && grade <= grades ? grade : undefined;
+}
+
+/** A number, and behind it no other but how many grades there are: `4`, `4/5`, `4 out of 5 (good)`, not `2 or 3`. */
+function gradePattern(grades: number): RegExp {
+  const ofGrades = `(?:\\W*(?:out of|of|\\/)\\W*${grades}\\b)?`;
+  return new RegExp(`(?:^|\\n)\\W*grade\\W*?(-?\\d+(?:[.,]\\d+)?)\\b${ofGrades}[^\\n\\d]*(?=\\n|$)`, "giu");
 }
 
 function onlyOne(text: string, pattern: RegExp): string | undefined {

@@ -7,11 +7,13 @@ import { afterAll, describe, expect, test, vi } from "vitest";
 
 import { EndpointServer, type Behave, answering, json } from "../../../test/endpoint-server.js";
 import { sharedModel } from "../../../test/shared.js";
+import { CostCap } from "../endpoint/cost-cap.js";
 import { evaluateTask } from "../run-task.js";
 import type { CaseResult, TaskResult } from "../task-result.js";
 import { parseTask } from "../task.js";
 import { readTask } from "../tasks/read-task.js";
 import type { AskOptions } from "./ask-judge.js";
+import { JudgeSpending } from "./judge-cost.js";
 import { type JudgeMemory, ShortMemory } from "./judge-memory.js";
 import { judgeTask, requireJudges } from "./judge-task.js";
 
@@ -219,6 +221,22 @@ describe("a judge", () => {
     const judge = { model: "none.gguf" };
     await expect(requireJudges(casesOf({ judge }), 1, options)).rejects.toThrow(/none\.gguf": there is no such file/u);
     await expect(requireJudges(casesOf({ judge }), 2, options)).rejects.toThrow(/repeats are asked for/u);
+  });
+
+  test("has a cap on its cost only where it costs something", () => {
+    const judge = { endpoint: "http://127.0.0.1:9/v1", model: "m" };
+    const taskOf = (fields: object) =>
+      parseTask(JSON.stringify({ prompt: "x", expect: "y", ...fields }), { path: "t" });
+    const prices = { promptPerMillion: 1, answerPerMillion: 2 };
+    for (const spending of [
+      new JudgeSpending(new CostCap(1), prices),
+      new JudgeSpending(new CostCap(undefined), prices),
+    ]) {
+      expect(() => spending.requireUse(taskOf({}))).toThrow(/Nothing in "t" is scored by a judge at an endpoint/);
+      expect(() => spending.requireUse(taskOf({ judge: { model: "judge.gguf" } }))).toThrow(/judge at an endpoint/);
+      expect(() => spending.requireUse(taskOf({ judge }))).not.toThrow();
+    }
+    expect(() => new JudgeSpending(new CostCap(undefined), undefined).requireUse(taskOf({}))).not.toThrow();
   });
 
   test("stands in a header for all cases, a file beside it", async () => {

@@ -48,6 +48,15 @@ describe("a header", () => {
     ]);
   });
 
+  test("counts the module that scores among the files, whose hashes make that of the task", async () => {
+    const line = JSON.stringify({ prompt: "Say it", score: "own.mjs" });
+    const path = write({ "own.jsonl": `${line}\n`, "own.mjs": "export const score = () => 1;" });
+    const before = await readTask(path);
+    expect(before.files).toEqual([path, join(folder, "own.mjs")]);
+    write({ "own.mjs": "export const score = () => 0;" });
+    expect((await readTask(path)).sha256).not.toBe(before.sha256);
+  });
+
   test("is found in a folder, and the hash is that of both files", async () => {
     write({ "task.yaml": HEADER, "test.jsonl": JSONL });
     const before = await readTask(folder);

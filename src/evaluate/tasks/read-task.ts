@@ -55,7 +55,9 @@ export async function readTask(path: string, defaults: TaskDefaults = {}): Promi
   const place = await mainFile(path);
   if (!/\.ya?ml$/u.test(place)) {
     const rows = await readRows(place, files);
-    return { ...taskOf(rows, { ...defaults, path: place }), path, ...files.summary };
+    const task = taskOf(rows, { ...defaults, path: place });
+    await readOwnScorers(task, files);
+    return { ...task, path, ...files.summary };
   }
   const yaml = parseYaml((await files.read(place)).toString("utf8"), place);
   if (isHarnessTask(yaml)) return { ...(await readHarnessTask(place, {}, files, defaults)), path, ...files.summary };
@@ -63,7 +65,14 @@ export async function readTask(path: string, defaults: TaskDefaults = {}): Promi
   const task = header.harness
     ? await readHarnessTask(place, header, files, defaults)
     : await readUnderHeader(place, header, files, defaults);
+  await readOwnScorers(task, files);
   return { ...task, path, ...settingsOf(header), ...files.summary };
+}
+
+/** What the user's own modules say decides as much as the cases do, so they are of the task's files and in its hash. */
+async function readOwnScorers({ cases }: Pick<Task, "cases">, files: ReadFiles): Promise<void> {
+  const modules = new Set(cases.flatMap(({ scorer, score }) => (scorer === "function" && score ? [score] : [])));
+  for (const module of modules) await files.read(module);
 }
 
 async function readUnderHeader(
