@@ -12,9 +12,6 @@ const WORK = "out/spam-filter";
 /** What the model reads of a mail: with label and control tokens it fits a sequence of 96. */
 const READ_TOKENS = 91;
 
-/** Of the validation mails, training looks at one in so many, at its end only. */
-const WATCHED_EVERY = 4;
-
 /** Of the training mails, which calibrate a quantization where the task is not to be used. */
 const CALIBRATION_EVERY = 20;
 
@@ -30,9 +27,12 @@ const mails = readFileSync(`${WORK}/mails.jsonl`, "utf8")
   .split("\n")
   .map((line) => JSON.parse(line));
 const of = (part) => mails.filter((mail) => mail.part === part);
+write(
+  "texts.jsonl",
+  of("train").map((mail) => ({ text: mailText(mail) })),
+);
 write("train.jsonl", [...of("train").map(conversation), ...of("train").flatMap(laterView)]);
 write("validation.jsonl", of("validation").map(conversation));
-write("watched.jsonl", oneIn(WATCHED_EVERY, of("validation")).map(conversation));
 write("validation.task.jsonl", of("validation").map(taskCase));
 write("test.task.jsonl", of("test").map(taskCase));
 writeFileSync(`${WORK}/calibration.txt`, oneIn(CALIBRATION_EVERY, of("train")).map(asSeen).join(""));
