@@ -20,14 +20,14 @@ step("test.task.jsonl", () => node("examples/spam-filter/prepare.mjs"));
 
 step("reader.gguf", (output) =>
   pare(
-    `train ${WORK}/texts.jsonl --vocabulary ${WORK}/vocabulary.gguf ${SHAPE} ${STEPS} --steps 1500
-     --rate 2e-3 --warmup 100 --validate-every 500 -o ${output}`,
+    `train ${WORK}/texts.jsonl --vocabulary ${WORK}/vocabulary.gguf ${SHAPE} ${STEPS} --steps 5000
+     --rate 2e-3 --warmup 100 --validate-every 1000 -o ${output}`,
   ),
 );
 step("labels.gguf", (output) =>
   pare(
-    `train ${WORK}/train.jsonl --model ${WORK}/reader.gguf ${STEPS} --steps 3000
-     --rate 8e-4 --warmup 100 --validation ${WORK}/validation.jsonl --validate-every 300 -o ${output}`,
+    `train ${WORK}/train.jsonl --model ${WORK}/reader.gguf ${STEPS} --steps 900
+     --rate 6e-4 --warmup 50 --validation ${WORK}/validation.jsonl --validate-every 150 -o ${output}`,
   ),
 );
 step("teacher.gguf", (output) => setTemperature(`${WORK}/labels.gguf`, output));

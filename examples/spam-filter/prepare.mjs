@@ -18,6 +18,9 @@ const CALIBRATION_EVERY = 20;
 /** A shorter rest of a mail is no example of its own. */
 const REST_CHARACTERS_MIN = 200;
 
+/** So that the longest mails don't make up most of what is learned. */
+const LATER_VIEWS_MAX = 7;
+
 const vocabulary = await openModel(`${WORK}/vocabulary.gguf`);
 const encoder = BytePairEncoder.fromMetadata(vocabulary.metadata);
 await vocabulary.close();
@@ -31,7 +34,7 @@ write(
   "texts.jsonl",
   of("train").map((mail) => ({ text: mailText(mail) })),
 );
-write("train.jsonl", [...of("train").map(conversation), ...of("train").flatMap(laterView)]);
+write("train.jsonl", [...of("train").map(conversation), ...of("train").flatMap((mail) => laterViews(mail))]);
 write("validation.jsonl", of("validation").map(conversation));
 write("validation.task.jsonl", of("validation").map(taskCase));
 write("test.task.jsonl", of("test").map(taskCase));
@@ -65,11 +68,12 @@ function conversation(mail) {
   };
 }
 
-/** What the beginning leaves out says as much of the label: one more example of a long mail, under the same subject. */
-function laterView(mail) {
+/** What the beginning leaves out says as much of the label: further examples of a long mail, under the same subject. */
+function laterViews(mail, viewsLeft = LATER_VIEWS_MAX) {
   const start = beginning(mail).length - mailText({ ...mail, body: "" }).length;
-  const body = mail.body.slice(Math.max(0, start)).trim();
-  return body.length < REST_CHARACTERS_MIN ? [] : [conversation({ ...mail, body })];
+  const rest = { ...mail, body: mail.body.slice(Math.max(0, start)).trim() };
+  if (viewsLeft === 0 || rest.body.length < REST_CHARACTERS_MIN) return [];
+  return [conversation(rest), ...laterViews(rest, viewsLeft - 1)];
 }
 
 /** As chat.jinja writes it. */
