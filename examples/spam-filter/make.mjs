@@ -18,24 +18,24 @@ step("vocabulary.gguf", (output) =>
 );
 step("test.task.jsonl", () => node("examples/spam-filter/prepare.mjs"));
 
-step("first.gguf", (output) =>
+step("reader.gguf", (output) =>
   pare(
-    `train ${WORK}/train.jsonl --vocabulary ${WORK}/vocabulary.gguf ${SHAPE} ${STEPS} --steps 1000
-     --rate 1.5e-3 --warmup 50 --validation ${WORK}/watched.jsonl --validate-every 1000 -o ${output}`,
+    `train ${WORK}/texts.jsonl --vocabulary ${WORK}/vocabulary.gguf ${SHAPE} ${STEPS} --steps 5000
+     --rate 2e-3 --warmup 100 --validate-every 1000 -o ${output}`,
   ),
 );
-step("read.gguf", (output) =>
+step("labels.gguf", (output) =>
   pare(
-    `train ${WORK}/train.jsonl --model ${WORK}/first.gguf ${STEPS} --steps 240 --seed 1
-     --rate 1e-3 --warmup 20 --validation ${WORK}/watched.jsonl --validate-every 240 -o ${output}`,
+    `train ${WORK}/train.jsonl --model ${WORK}/reader.gguf ${STEPS} --steps 900
+     --rate 6e-4 --warmup 50 --validation ${WORK}/validation.jsonl --validate-every 150 -o ${output}`,
   ),
 );
-step("teacher.gguf", (output) => setTemperature(`${WORK}/read.gguf`, output));
+step("teacher.gguf", (output) => setTemperature(`${WORK}/labels.gguf`, output));
 
 step("learned.gguf", (output) =>
   pare(
     `distill ${WORK}/teacher.gguf ${WORK}/train.jsonl --layers 1 ${STEPS} --steps 120
-     --labels 20% --validation ${WORK}/watched.jsonl --validate-every 60 -o ${output}`,
+     --labels 20% --validation ${WORK}/validation.jsonl --validate-every 60 -o ${output}`,
   ),
 );
 step("student.gguf", (output) => setTemperature(`${WORK}/learned.gguf`, output));

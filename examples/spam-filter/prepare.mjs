@@ -12,14 +12,14 @@ const WORK = "out/spam-filter";
 /** What the model reads of a mail: with label and control tokens it fits a sequence of 96. */
 const READ_TOKENS = 91;
 
-/** Of the validation mails, training looks at one in so many, at its end only. */
-const WATCHED_EVERY = 4;
-
 /** Of the training mails, which calibrate a quantization where the task is not to be used. */
 const CALIBRATION_EVERY = 20;
 
 /** A shorter rest of a mail is no example of its own. */
 const REST_CHARACTERS_MIN = 200;
+
+/** So that the longest mails don't make up most of what is learned. */
+const LATER_VIEWS_MAX = 7;
 
 const vocabulary = await openModel(`${WORK}/vocabulary.gguf`);
 const encoder = BytePairEncoder.fromMetadata(vocabulary.metadata);
@@ -30,9 +30,12 @@ const mails = readFileSync(`${WORK}/mails.jsonl`, "utf8")
   .split("\n")
   .map((line) => JSON.parse(line));
 const of = (part) => mails.filter((mail) => mail.part === part);
-write("train.jsonl", [...of("train").map(conversation), ...of("train").flatMap(laterView)]);
+write(
+  "texts.jsonl",
+  of("train").map((mail) => ({ text: mailText(mail) })),
+);
+write("train.jsonl", [...of("train").map(conversation), ...of("train").flatMap((mail) => laterViews(mail))]);
 write("validation.jsonl", of("validation").map(conversation));
-write("watched.jsonl", oneIn(WATCHED_EVERY, of("validation")).map(conversation));
 write("validation.task.jsonl", of("validation").map(taskCase));
 write("test.task.jsonl", of("test").map(taskCase));
 writeFileSync(`${WORK}/calibration.txt`, oneIn(CALIBRATION_EVERY, of("train")).map(asSeen).join(""));
@@ -65,11 +68,12 @@ function conversation(mail) {
   };
 }
 
-/** What the beginning leaves out says as much of the label: one more example of a long mail, under the same subject. */
-function laterView(mail) {
+/** What the beginning leaves out says as much of the label: further examples of a long mail, under the same subject. */
+function laterViews(mail, viewsLeft = LATER_VIEWS_MAX) {
   const start = beginning(mail).length - mailText({ ...mail, body: "" }).length;
-  const body = mail.body.slice(Math.max(0, start)).trim();
-  return body.length < REST_CHARACTERS_MIN ? [] : [conversation({ ...mail, body })];
+  const rest = { ...mail, body: mail.body.slice(Math.max(0, start)).trim() };
+  if (viewsLeft === 0 || rest.body.length < REST_CHARACTERS_MIN) return [];
+  return [conversation(rest), ...laterViews(rest, viewsLeft - 1)];
 }
 
 /** As chat.jinja writes it. */

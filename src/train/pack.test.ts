@@ -3,7 +3,14 @@ import { expect, test } from "vitest";
 
 import { UsageError } from "../errors.js";
 import type { Document } from "./documents.js";
-import { DataOrder, packSequences, requireSequence, splitValidation } from "./pack.js";
+import {
+  DataOrder,
+  packSequences,
+  packValidation,
+  requireSequence,
+  VALIDATION_TOKENS_MAX,
+  splitValidation,
+} from "./pack.js";
 
 const documentOf = (first: number, length: number, given = 0): Document => ({
   tokens: Int32Array.from({ length }, (_, i) => first + i),
@@ -27,6 +34,18 @@ test("packSequences() gives every target of every document exactly once, and pad
     for (let i = 1; i < 8; i++)
       if (numbers[i] === numbers[i - 1] && numbers[i] !== -1) expect(tokens[i]).toBe(tokens[i - 1]! + 1);
   }
+});
+
+test("packValidation() takes of a long text some of every part, and all of a short one", () => {
+  const length = 8;
+  const count = VALIDATION_TOKENS_MAX / length;
+  const long = packValidation([documentOf(0, 4 * VALIDATION_TOKENS_MAX + 1)], length);
+  expect(long).toHaveLength(count);
+  const quarters = long.map(({ tokens }) => Math.floor(tokens[0]! / VALIDATION_TOKENS_MAX));
+  expect([0, 1, 2, 3].map((quarter) => quarters.filter((one) => one === quarter).length)).toEqual(
+    Array.from({ length: 4 }, () => count / 4),
+  );
+  expect(packValidation([documentOf(0, 41)], length)).toEqual(packSequences([documentOf(0, 41)], length));
 });
 
 test("packSequences() leaves out what is given, and sequences in which nothing counts", () => {

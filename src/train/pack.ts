@@ -41,6 +41,16 @@ export function packSequences(documents: readonly Document[], length: number): S
   return [...full, ...open].map(({ pieces: parts }) => sequenceOf(parts, length)).filter(counts);
 }
 
+/** More is not looked at in a validation, so that it takes a small part of the run. */
+export const VALIDATION_TOKENS_MAX = 16_384;
+
+/** Sequences to validate on: where there are too many, some of all parts of the text, evenly spread. */
+export function packValidation(documents: readonly Document[], length: number): Sequence[] {
+  const sequences = packSequences(documents, length);
+  const count = Math.min(sequences.length, Math.max(1, Math.floor(VALIDATION_TOKENS_MAX / length)));
+  return Array.from({ length: count }, (_, i) => sequences[Math.floor((i * sequences.length) / count)]!);
+}
+
 /** @throws {PareError} when all documents together don't fill a sequence */
 export function requireSequence(documents: readonly Document[], length: number): void {
   const total = documents.reduce((sum, { tokens }) => sum + tokens.length - 1, 0);

@@ -22,7 +22,15 @@ import { readExamples } from "./examples.js";
 import { FILE_TYPES } from "./file-types.js";
 import { buildStep } from "./memory.js";
 import { initializeParameters, newMetadata, newShape } from "./new-model.js";
-import { DataOrder, countingTargets, packSequences, requireSequence, splitValidation, targetsMaxOf } from "./pack.js";
+import {
+  DataOrder,
+  countingTargets,
+  packSequences,
+  packValidation,
+  requireSequence,
+  splitValidation,
+  targetsMaxOf,
+} from "./pack.js";
 import { CHECKPOINT_NAME, type RunOutcome, runTraining } from "./run.js";
 import { type TrainRequest, type TrainSettings, resolveBatch, resolveSettings } from "./settings.js";
 import { DivergedError, type TrainingStep } from "./training-step.js";
@@ -50,8 +58,6 @@ export interface TrainJobOutput extends Omit<RunOutcome, "lines">, LearnedModel 
   lossLast?: number | undefined;
 }
 
-/** More is not looked at in a validation, so that it takes a small part of the run. */
-export const VALIDATION_TOKENS_MAX = 16_384;
 export const BEST_NAME = "best.gguf";
 
 /** Runs in a child process. */
@@ -120,8 +126,7 @@ export async function prepareData(engine: Engine, request: TrainJobInput, { spec
   requireSequence(documents.train, batch.contextLength);
   const sequences = packSequences(documents.train, batch.contextLength);
   const data = new DataOrder(sequences, batch.batch, request.seed ?? 0);
-  const sequencesMax = Math.max(1, Math.floor(VALIDATION_TOKENS_MAX / batch.contextLength));
-  const validation = packSequences(documents.validation, batch.contextLength).slice(0, sequencesMax);
+  const validation = packValidation(documents.validation, batch.contextLength);
   const settings = resolveSettings(request, batch, {
     stepsPerEpoch: data.stepsPerEpoch,
     validationSequences: validation.length,

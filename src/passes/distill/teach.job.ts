@@ -9,8 +9,13 @@ import { LlamaModel } from "../../native/llama-model.js";
 import { sha256, sha256File } from "../../support/files.js";
 import { type Document, tokenizeExamples } from "../../train/documents.js";
 import { readExamples } from "../../train/examples.js";
-import { packSequences, requireSequence, splitValidation } from "../../train/pack.js";
-import { VALIDATION_TOKENS_MAX } from "../../train/train.job.js";
+import {
+  VALIDATION_TOKENS_MAX,
+  packSequences,
+  packValidation,
+  requireSequence,
+  splitValidation,
+} from "../../train/pack.js";
 import { processorSeconds } from "./processor-seconds.js";
 import { scoreText } from "./score-text.js";
 import type { DistillRequest, DistillSettings } from "./settings.js";
@@ -78,13 +83,15 @@ async function plansOf(model: LlamaModel, { request, length }: TeachInput): Prom
   const documentsOf = async (paths: readonly string[] = []): Promise<Document[]> =>
     paths.length === 0 ? [] : tokenizeExamples(model, await readExamples(paths));
   const plans: Plan[] = [];
-  const read = (use: Use, name: string, documents: readonly Document[], most = Infinity): void =>
-    void plans.push({ use, name, read: packSequences(documents, length).slice(0, most) });
+  const read = (use: Use, name: string, documents: readonly Document[]): void => {
+    const pack = use === "train" ? packSequences : packValidation;
+    plans.push({ use, name, read: pack(documents, length) });
+  };
   if (request.texts?.length) {
     const { train, validation } = splitValidation(await documentsOf(request.texts), share);
     requireSequence(train, length);
     read("train", "text", train);
-    read("validation", "text-end", validation, sequencesMax);
+    read("validation", "text-end", validation);
   }
   if (request.sample !== undefined) {
     const count = Math.max(1, Math.round(request.sample / length));
@@ -92,8 +99,8 @@ async function plansOf(model: LlamaModel, { request, length }: TeachInput): Prom
     plans.push({ use: "train", name: "written", write: { first: kept, count: count - kept } });
     plans.push({ use: "validation", name: "written-first", write: { first: 0, count: kept } });
   }
-  read("validation", "validation", await documentsOf(request.validation), sequencesMax);
-  read("guard", "guard", await documentsOf(request.guard), sequencesMax);
+  read("validation", "validation", await documentsOf(request.validation));
+  read("guard", "guard", await documentsOf(request.guard));
   return plans.filter((plan) => countOf(plan) > 0 && !(plan.use === "train" && request.onPolicy));
 }
 
