@@ -1,9 +1,12 @@
 // `pare serve` under all that goes wrong around it: an engine that is killed under load, requests that are none, clients that vanish
-// or do not read, and answers held to random JSON Schemas. Prints what docs/reliability.md states.
+// or do not read, wrong keys, bodies that are too long, and answers held to random JSON Schemas. Prints what docs/reliability.md states.
 //
-//   npm run build && node bench/serve-faults.mjs [--kills 20] [--malformed 10000] [--vanishing 300] [--schemas 500] [--threads 1] [--seed 1]
-import { readFileSync } from "node:fs";
+//   npm run build && node bench/serve-faults.mjs [--kills 20] [--malformed 10000] [--vanishing 300] [--schemas 500] [--slow 100]
+//     [--long 200] [--keyless 2000] [--threads 1] [--seed 1]
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -21,6 +24,9 @@ const { values } = parseArgs({
     malformed: { type: "string", default: "10000" },
     vanishing: { type: "string", default: "300" },
     schemas: { type: "string", default: "500" },
+    slow: { type: "string", default: "100" },
+    long: { type: "string", default: "200" },
+    keyless: { type: "string", default: "2000" },
     threads: { type: "string", default: "1" },
     seed: { type: "string", default: "1" },
   },
@@ -42,6 +48,10 @@ const send = (path, body, init = {}) =>
   fetch(server.url + path, { method: "POST", body: JSON.stringify(body), ...init });
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const processId = () => server.models[0].loaded?.processId;
+
+function count(counts, what) {
+  counts[what] = (counts[what] ?? 0) + 1;
+}
 
 function memoryMegabytes() {
   const resident = (id) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${id}/status`, "utf8"))[1]) / 1000;
@@ -90,6 +100,7 @@ async function killUnderLoad() {
 
 async function sendMalformed() {
   const statuses = {};
+  const pathStatuses = {};
   let slowestMs = 0;
   for (let i = 0; i < Number(values.malformed); i++) {
     const { what, path, init } = malformedRequest(random);
@@ -99,8 +110,10 @@ async function sendMalformed() {
     slowestMs = Math.max(slowestMs, performance.now() - startedAt);
     if (response.status < 400 || response.status >= 500)
       console.log(`${response.status} for ${what} at ${path}: ${String(init.body).slice(0, 200)}`);
-    statuses[response.status] = (statuses[response.status] ?? 0) + 1;
+    count(statuses, response.status);
+    if (what === "a path") count(pathStatuses, response.status);
   }
+  console.log(`of these, paths that lead nowhere or elsewhere: by status ${JSON.stringify(pathStatuses)}`);
   console.log(
     `${values.malformed} malformed requests: by status ${JSON.stringify(statuses)}, the slowest ${slowestMs.toFixed(0)} ms`,
   );
@@ -121,6 +134,92 @@ async function vanish() {
     await Promise.all(Array.from({ length: 20 }, (_, j) => one(i + j)));
   await requireIdle();
   console.log(`${values.vanishing} clients that vanished, a third of them without reading: nothing left in the engine`);
+}
+
+/** Bodies of 17 MB and more, with their length stated or in chunks; a connection may be cut while it still sends. */
+async function sendLong() {
+  const outcomes = {};
+  const chunk = new TextEncoder().encode("x".repeat(1_000_000));
+  for (let i = 0; i < Number(values.long); i++) {
+    let left = 17 + Math.floor(random.next() * 8);
+    const whole = "x".repeat(left * 1_000_000);
+    const pull = (controller) => (left-- > 0 ? controller.enqueue(chunk) : controller.close());
+    const init = i % 2 === 0 ? { body: whole } : { body: new ReadableStream({ pull }), duplex: "half" };
+    const sent = fetch(`${server.url}/v1/completions`, { method: "POST", ...init });
+    count(outcomes, await sent.then(async (one) => (await one.text(), one.status)).catch(() => "cut"));
+  }
+  console.log(`${values.long} bodies over the limit: ${JSON.stringify(outcomes)}`);
+}
+
+/** Clients that take up a few bytes now and then, while another asks for short answers one after the other. */
+async function readSlowly() {
+  const outcomes = { whole: 0, ended: 0 };
+  const slow = async () => {
+    const body = JSON.stringify({ ...LONG, stream: true });
+    const socket = connect({ port: Number(port), host: "127.0.0.1", readableHighWaterMark: 256 });
+    socket.write(
+      `POST /v1/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+    let text = "";
+    for await (const piece of socket) {
+      text += piece;
+      await pause(20);
+    }
+    outcomes[text.includes("data: [DONE]") ? "whole" : "ended"]++;
+  };
+  let left = Number(values.slow);
+  const readers = Array.from({ length: left }, () => slow().finally(() => left--));
+  const fastMs = [];
+  while (left > 0) {
+    const startedAt = performance.now();
+    await (await send("/v1/completions", { ...LONG, max_tokens: 8 })).text();
+    fastMs.push(performance.now() - startedAt);
+  }
+  await Promise.all(readers);
+  await requireIdle();
+  console.log(
+    `${values.slow} slow readers: ${JSON.stringify(outcomes)}; beside them ${fastMs.length} short answers, the slowest after ${Math.max(...fastMs).toFixed(0)} ms`,
+  );
+}
+
+/** A server of its own, as the other has no keys. */
+async function askWithoutKey() {
+  const folder = mkdtempSync(join(tmpdir(), "pare-keys-"));
+  const apiKeyFile = join(folder, "keys.txt");
+  writeFileSync(apiKeyFile, "alice sk-alice-0001\n");
+  const guarded = await serve({ models: `endless=${model}`, port: 0, threads: Number(values.threads), apiKeyFile });
+  const paths = [
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/api/chat",
+    "/api/generate",
+    "/api/embed",
+  ];
+  const others = ["/metrics", "/v1/models", "/api/tags", "//v1/models", "/v1/../metrics", "/%6detrics", "/V1/models"];
+  const keys = [
+    undefined,
+    "",
+    "Bearer",
+    "Bearer sk-alice-000",
+    "Bearer sk-alice-00011",
+    "sk-alice-0001",
+    "Basic sk-alice-0001",
+  ];
+  const pick = (list) => list[Math.floor(random.next() * list.length)];
+  const statuses = {};
+  for (let i = 0; i < Number(values.keyless); i++) {
+    const key = pick(keys);
+    const headers = key === undefined ? {} : { authorization: key };
+    const body = JSON.stringify({ ...LONG, max_tokens: 1 });
+    const init = i % 2 === 0 ? { method: "POST", body, headers } : { headers };
+    const response = await fetch(guarded.url + pick(i % 2 === 0 ? paths : others), init);
+    await response.text();
+    count(statuses, response.status);
+  }
+  await guarded.close();
+  rmSync(folder, { recursive: true });
+  console.log(`${values.keyless} requests without a key or with a wrong one: ${JSON.stringify(statuses)}`);
 }
 
 async function answerSchemas() {
@@ -168,6 +267,12 @@ await vanish();
 console.log(`after vanishing clients: ${memoryMegabytes()}`);
 await vanish();
 console.log(`after as many again: ${memoryMegabytes()}`);
+await sendLong();
+console.log(`after long bodies: ${memoryMegabytes()}`);
+await readSlowly();
+console.log(`after slow readers: ${memoryMegabytes()}`);
+await askWithoutKey();
+console.log(`after wrong keys: ${memoryMegabytes()}`);
 await answerSchemas();
 console.log(`after schemas: ${memoryMegabytes()}`);
 await killUnderLoad();

@@ -128,10 +128,11 @@ describe("limits", () => {
   });
 
   test("a request over its time is ended", async () => {
-    await using own = await startServer({ models: endless, requestMs: 400 });
-    const response = await post(own, "/v1/completions", LONG);
+    await using own = await startServer({ models: endless, parallel: 1, requestMs: 2000 }); // ample for three tokens
+    const halfMillion = { ...LONG, prompt: Array(8).fill("the rain"), n: 16 }; // half a million tokens, on one lane
+    const response = await post(own, "/v1/completions", halfMillion);
     expect(response.status).toBe(504);
-    const streamed = await post(own, "/v1/completions", { ...LONG, stream: true });
+    const streamed = await post(own, "/v1/completions", { ...halfMillion, stream: true });
     expect(await streamed.text()).toContain('"code":"timeout"');
     await expectServed(own);
   });

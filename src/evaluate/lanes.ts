@@ -26,6 +26,8 @@ export const LANES_CPU = 7;
 export const LANES_GPU = 32;
 /** What a prompt is cut at, and shared in: kernels take up to 8 rows together, and the rows that are left over otherwise. */
 export const PAGE_TOKENS = 8;
+/** Logits rows in one call: a row of a large vocabulary is half a megabyte. */
+export const CHUNK_OUTPUTS_MAX = 64;
 
 const PIECE_TOKENS_MAX = 512; // of a prompt, in one call
 const PIECE_TOKENS_MIN = 8; // from here on, no kernel depends on the length; only shorter prompts go below
@@ -33,7 +35,6 @@ const PIECE_TOKENS_MIN_FLASH = 64; // ggml's GGML_FA_TILE_Q
 const PREFIX_TOKENS_MIN = 32; // a shorter prefix is not worth a copy
 const CACHE_STEP = 256; // llama.cpp rounds each sequence's cache up to this
 const GAP_MAX = 2; // lanes between two steps' lanes that are rather filled with idle rows than skipped with another call
-const CHUNK_OUTPUTS_MAX = 64; // logits rows in one call: a row of a large vocabulary is half a megabyte
 
 export interface LanesOptions {
   /** Tokens that each lane can hold. */

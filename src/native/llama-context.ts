@@ -37,8 +37,6 @@ export interface ContextOptions {
   observer?: Observer;
   /** Return hidden states instead of logits. */
   embeddings?: boolean;
-  /** How a sequence's hidden states become one; by default as the model's metadata says. */
-  pooling?: "mean";
 }
 
 /** Bytes that llama.cpp says it allocated for a context. */
@@ -107,7 +105,6 @@ export class LlamaContext extends NativeHandle {
     parameters.kv_unified = options.unifiedCache ?? false;
     parameters.n_outputs_max = options.outputsMax ?? 0;
     parameters.embeddings = options.embeddings ?? false;
-    if (options.pooling === "mean") parameters.pooling_type = 1; // LLAMA_POOLING_TYPE_MEAN
     const observer = options.observer && new ObserverCallback(engine, options.observer);
     if (observer) parameters.cb_eval = observer.pointer;
     engine.log.clear();
@@ -176,7 +173,7 @@ export class LlamaContext extends NativeHandle {
     return new Float32Array(viewBytes(address, this.model.vocabularySize * outputs * 4));
   }
 
-  /** False where the model's metadata knows no pooling, and none was chosen. */
+  /** False where the model's metadata knows no pooling. */
   get hasPooling(): boolean {
     return this.#llama.llama_pooling_type(this.pointer) !== 0; // LLAMA_POOLING_TYPE_NONE
   }

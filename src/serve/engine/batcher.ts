@@ -3,7 +3,7 @@
 import { performance } from "node:perf_hooks";
 
 import type { EndReason } from "../../evaluate/generate.js";
-import type { Lanes } from "../../evaluate/lanes.js";
+import { CHUNK_OUTPUTS_MAX, type Lanes, pieceLength } from "../../evaluate/lanes.js";
 import type { DraftPace } from "./draft-pace.js";
 import type { Drafter } from "./drafter.js";
 import { FairQueue } from "./fair-queue.js";
@@ -25,6 +25,8 @@ const PREFILL_TOKENS_MAX = 512;
 interface Placed {
   answer: RunningAnswer;
   lane: number;
+  /** The prompt's tokens and how likely they were, as far as it is computed; only where that was asked for. */
+  scored?: ScoredToken[] | undefined;
 }
 
 /** The lanes of one engine and who is in them. */
@@ -118,36 +120,18 @@ export class Batcher {
     const { prompt, job } = answer;
     if (kept > 0 && source !== lane) this.#lanes.copy(source, lane);
     const cachedTokens = this.#lanes.truncate(lane, kept);
-    this.#states[lane] = { prompt, computed: cachedTokens, isBusy: true, takenAt: ++this.#taken };
-    const placed = { answer, lane };
-    const started = { id: job.id, kind: "started", promptTokens: prompt.length, cachedTokens } as const;
-    if (isScored) return this.#score(placed);
+    const shared = isScored ? [] : prompt; // scored in pieces of another length: of no use to others
+    this.#states[lane] = { prompt: shared, computed: cachedTokens, isBusy: true, takenAt: ++this.#taken };
+    this.#prefilling.push({ answer, lane, scored: isScored ? [] : undefined });
+    if (isScored) return; // it is told to have started when there are scores to tell
     const echo = job.echo ? { echo: { text: this.#textOf(prompt), tokens: [] } } : {};
-    this.#events.push({ ...started, ...echo });
-    this.#prefilling.push(placed);
+    this.#events.push({ id: job.id, kind: "started", promptTokens: prompt.length, cachedTokens, ...echo });
   }
 
   /** Models that can't forget a part of a sequence share nothing. */
   #reusable(): LaneState[] {
     if (this.#lanes.rows.canTruncate) return this.#states;
     return this.#states.map((state) => ({ ...state, prompt: [], computed: 0 }));
-  }
-
-  /** Computes a prompt with every token's likelihood. */
-  #score(placed: Placed): void {
-    const { prompt, job } = placed.answer;
-    const { model } = this.#lanes;
-    const count = job.logProbabilities!;
-    const tokens: ScoredToken[] = [scoreToken(model, undefined, prompt[0]!, count)];
-    let last: Float32Array | undefined;
-    this.#lanes.append(placed.lane, prompt, (i, logits) => {
-      if (i + 1 < prompt.length) tokens.push(scoreToken(model, logits, prompt[i + 1]!, count));
-      else last = logits;
-    });
-    const echo = { text: this.#textOf(prompt), tokens };
-    this.#events.push({ id: job.id, kind: "started", promptTokens: prompt.length, cachedTokens: 0, echo });
-    Object.assign(this.#states[placed.lane]!, { prompt: [], computed: 0 }); // in pieces of another length: of no use to others
-    this.#begin(placed, last!);
   }
 
   #textOf(tokens: readonly number[]): string {
@@ -159,23 +143,49 @@ export class Batcher {
     let budget = this.#prefillBudget();
     while (this.#prefilling.length > 0 && budget >= PREFILL_TOKENS_MIN) {
       const placed = this.#prefilling.shift()!;
-      const state = this.#states[placed.lane]!;
+      const { lane, answer, scored } = placed;
+      const before = this.#lanes.length(lane);
       const startedAt = performance.now();
-      const logits = this.#lanes.prefillPiece(placed.lane, placed.answer.prompt, budget);
-      const computed = this.#lanes.length(placed.lane) - state.computed;
-      this.#noteSpeed(computed, performance.now() - startedAt);
-      state.computed += computed;
-      budget -= computed;
+      const logits = scored ? this.#scorePiece(placed, scored) : this.#lanes.prefillPiece(lane, answer.prompt, budget);
+      const computed = this.#lanes.length(lane) - before;
+      budget -= this.#spent(computed, performance.now() - startedAt, scored !== undefined);
+      this.#states[lane]!.computed += computed;
       if (!logits) this.#prefilling.push(placed);
       else this.#begin(placed, logits);
       if (logits && this.#prefilling.length > 0) this.#tell(); // its first word need not wait for the others
     }
   }
 
+  /** Computes the next piece of a prompt with every token's likelihood. @returns logits after the prompt, at its end */
+  #scorePiece({ answer: { prompt, job }, lane }: Placed, scored: ScoredToken[]): Float32Array | undefined {
+    const { model } = this.#lanes;
+    const count = job.logProbabilities!;
+    const from = this.#lanes.length(lane);
+    const piece = prompt.slice(from, from + pieceLength(prompt.length - from, CHUNK_OUTPUTS_MAX));
+    if (from === 0) scored.push(scoreToken(model, undefined, prompt[0]!, count));
+    let last: Float32Array | undefined;
+    this.#lanes.append(lane, piece, (i, logits) => {
+      const next = prompt[from + i + 1];
+      if (next === undefined) last = logits;
+      else scored.push(scoreToken(model, logits, next, count));
+    });
+    if (!last) return undefined;
+    const echo = { text: this.#textOf(prompt), tokens: scored };
+    this.#events.push({ id: job.id, kind: "started", promptTokens: prompt.length, cachedTokens: 0, echo });
+    return last;
+  }
+
   #prefillBudget(): number {
     if (this.#decoding.length === 0 || this.#prefillMsPerToken === 0) return PREFILL_TOKENS_MAX;
     const milliseconds = Math.min(PREFILL_MS_MAX, Math.max(PREFILL_MS_MIN, PREFILL_PER_STEP * this.#stepMs));
     return Math.max(PREFILL_TOKENS_MIN, Math.floor(milliseconds / this.#prefillMsPerToken));
+  }
+
+  /** What a piece took of the budget, in tokens: one that is scored takes the time of several. */
+  #spent(tokens: number, milliseconds: number, isScored: boolean): number {
+    const known = this.#prefillMsPerToken;
+    if (!isScored || known === 0) this.#noteSpeed(tokens, milliseconds);
+    return isScored && known > 0 ? Math.max(tokens, milliseconds / known) : tokens;
   }
 
   #noteSpeed(tokens: number, milliseconds: number): void {

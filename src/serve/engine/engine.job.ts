@@ -12,6 +12,7 @@ import { TokenCandidates } from "../../native/token-candidates.js";
 import { Batcher } from "./batcher.js";
 import { DraftPace } from "./draft-pace.js";
 import { Drafter, requireSameTokens } from "./drafter.js";
+import { EmbedQueue } from "./embed-queue.js";
 import { Embedder } from "./embedder.js";
 import { chooseParallel } from "./lane-memory.js";
 import type { EmbedJob, EngineEvent, EngineInput, FromEngine, GenerateJob, PromptInput, ToEngine } from "./messages.js";
@@ -41,7 +42,8 @@ export async function run(input: EngineInput, context: JobContext): Promise<void
     (events, load) => emit({ kind: "events", events, load }),
     drafter && { drafter, pace },
   );
-  const desk = new Desk(model, { batcher, embedder, contextLength, emit });
+  const embeddings = new EmbedQueue(embedder, (event) => emit({ kind: "events", events: [event], load: batcher.load }));
+  const desk = new Desk(model, { batcher, embeddings, contextLength, emit });
   emit({
     kind: "ready",
     model: {
@@ -66,8 +68,9 @@ export async function run(input: EngineInput, context: JobContext): Promise<void
   };
   const work = async (): Promise<never> => {
     for (;;) {
-      if (batcher.isIdle) await new Promise<void>((resolve) => (wake = resolve));
+      if (batcher.isIdle && embeddings.isIdle) await new Promise<void>((resolve) => (wake = resolve));
       batcher.turn();
+      embeddings.turn(!batcher.isIdle);
       await breath(); // messages come in, events go out
     }
   };
@@ -88,7 +91,7 @@ async function parallelFor({ path, engine }: LlamaModel, contextLength: number):
 
 interface DeskSurroundings {
   batcher: Batcher;
-  embedder: Embedder;
+  embeddings: EmbedQueue;
   contextLength: number;
   emit: (message: FromEngine) => void;
 }
@@ -108,7 +111,7 @@ class Desk {
   }
 
   receive(message: ToEngine): void {
-    if (message.kind === "cancel") return this.#around.batcher.cancel(message.id);
+    if (message.kind === "cancel") return this.#cancel(message.id);
     try {
       if (message.kind === "embed") this.#embed(message);
       else this.#generate(message);
@@ -137,8 +140,13 @@ class Desk {
   }
 
   #embed(job: EmbedJob): void {
-    const tokens = this.#tokensOf(job.input);
-    this.#tell({ id: job.id, kind: "embedded", values: this.#around.embedder.embed(tokens), tokens: tokens.length });
+    this.#around.embeddings.add(job, this.#tokensOf(job.input));
+  }
+
+  /** The batcher tells of the end of either. */
+  #cancel(id: number): void {
+    this.#around.embeddings.cancel(id);
+    this.#around.batcher.cancel(id);
   }
 
   #tokensOf(prompt: PromptInput): readonly number[] {
