@@ -167,15 +167,15 @@ async function readSlowly() {
     }
     outcomes[text.includes("data: [DONE]") ? "whole" : "ended"]++;
   };
-  let left = Number(values.slow);
-  const readers = Array.from({ length: left }, () => slow().finally(() => left--));
+  const reading = new AbortController();
+  const readers = Promise.all(Array.from({ length: Number(values.slow) }, slow)).finally(() => reading.abort());
   const fastMs = [];
-  while (left > 0) {
+  while (!reading.signal.aborted) {
     const startedAt = performance.now();
     await (await send("/v1/completions", { ...LONG, max_tokens: 8 })).text();
     fastMs.push(performance.now() - startedAt);
   }
-  await Promise.all(readers);
+  await readers;
   await requireIdle();
   console.log(
     `${values.slow} slow readers: ${JSON.stringify(outcomes)}; beside them ${fastMs.length} short answers, the slowest after ${Math.max(...fastMs).toFixed(0)} ms`,

@@ -45,8 +45,21 @@ export function scopeOf(c: ServeContext, around: Surroundings, asked: Omit<Asked
       retryAfterSeconds: 5,
     });
   }
-  const signal = AbortSignal.any([c.req.raw.signal, AbortSignal.timeout(requestMs)]);
+  const signal = AbortSignal.any([c.req.raw.signal, timeLimit(record, requestMs)]);
   return { model, client: c.get("client").name, signal, record };
+}
+
+/** A timer of its own: Node 20 collects an `AbortSignal.timeout` that only `AbortSignal.any` knows of, and it never fires. */
+function timeLimit(record: RequestRecord, requestMs: number): AbortSignal {
+  const controller = new AbortController();
+  const over = (): void => controller.abort(new DOMException("The request's time is over", "TimeoutError"));
+  const timer = setTimeout(over, requestMs).unref();
+  const { leave } = record;
+  record.leave = () => {
+    clearTimeout(timer);
+    leave();
+  };
+  return controller.signal;
 }
 
 /** The model by task, else by name; a task is noted, and told to the client. */
