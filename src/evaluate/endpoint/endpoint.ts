@@ -4,6 +4,7 @@ import PQueue from "p-queue";
 import pRetry, { AbortError } from "p-retry";
 
 import { PareError, UsageError, isAbortError, messageOf } from "../../errors.js";
+import { within } from "../../support/within.js";
 import type { ChatMessage } from "../task.js";
 import { BrokenStream, type StreamedAnswer, readStream } from "./read-stream.js";
 
@@ -140,7 +141,6 @@ export class Endpoint {
   }
 
   async #fetch(path: string, body: object | undefined, signal: AbortSignal | undefined): Promise<Response> {
-    const timeout = AbortSignal.timeout(REQUEST_MS_MAX);
     return await fetch(`${this.url}${path}`, {
       method: body === undefined ? "GET" : "POST",
       headers: {
@@ -148,7 +148,7 @@ export class Endpoint {
         ...(this.#key === undefined ? {} : { authorization: `Bearer ${this.#key}` }),
       },
       redirect: "error", // a key goes where it was meant to go
-      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+      signal: within(REQUEST_MS_MAX, signal),
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   }
