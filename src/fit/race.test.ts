@@ -19,7 +19,7 @@ type Fake = PlannedCandidate & { kept: number };
 
 /** Candidates of one model: sizes rise from `size`, and what is kept falls from the original's `kept` with each step down. */
 function family(name: string, size: number, kept: number, count = 6, isBaseline = false): Fake[] {
-  const base = { path: name, sha256: name };
+  const base = { path: name, name, sha256: name };
   return Array.from({ length: count }, (_, i) => {
     const isOriginal = i === count - 1;
     const step = count - 1 - i;
