@@ -2,7 +2,7 @@
 //
 //   node scripts/report-picture.mjs REPORT.html [docs/report.png] [--width 1280] [--height 1400] [--dark]
 //
-// The README's picture, of the model and the task that come with Pare (NAME is theirs):
+// The README's picture, of a model and a task that come with Pare (NAME is theirs: spam-filter):
 //
 //   npm run build && node dist/cli/main.js fit models/NAME.gguf --task models/NAME.task.jsonl --device raspberry-pi-5 --keep 95% --out out/readme
 //   node scripts/report-picture.mjs out/readme/report.html docs/report.png

@@ -1,9 +1,9 @@
-// A server for tests, with the model that comes with Pare: small, and with a chat template.
+// A server for tests, with a model that comes with Pare: small, and with a chat template.
 import { fileURLToPath } from "node:url";
 
 import { type PareServer, serve, type ServeOptions } from "../src/serve/serve.js";
 
-/** The model that comes with Pare. */
+/** It reads home commands. */
 export const BUNDLED = fileURLToPath(new URL("../models/home-commands-f16.gguf", import.meta.url));
 
 /** Starts a server on a free port; engines have one thread, as tests share the machine. */

@@ -22,7 +22,7 @@ export function benchModels({ smolLm2 }) {
   return [stories15M(), minimind2Small(), smolLm2_135M(smolLm2)].filter(({ path }) => path && existsSync(path));
 }
 
-/** The model that comes with Pare: rows of 256 and 768, all of which take 256-wide types. */
+/** A model that comes with Pare: rows of 256 and 768, all of which take 256-wide types. */
 export function homeCommands() {
   const own = (path) => fileURLToPath(new URL(`../../models/home-commands${path}`, import.meta.url));
   const commands = () => jsonLines(readFileSync(own(".task.jsonl"), "utf8")).map(({ messages }) => messages[0].content);
