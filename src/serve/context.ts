@@ -1,6 +1,7 @@
 // What every route of the server is handed.
 import type { Context } from "hono";
 
+import { timeLimit } from "../support/time-limit.js";
 import type { ModelSet, ServedModel } from "./model-set.js";
 import type { Scope } from "./answer.js";
 import { RequestError } from "./failure.js";
@@ -45,21 +46,14 @@ export function scopeOf(c: ServeContext, around: Surroundings, asked: Omit<Asked
       retryAfterSeconds: 5,
     });
   }
-  const signal = AbortSignal.any([c.req.raw.signal, timeLimit(record, requestMs)]);
-  return { model, client: c.get("client").name, signal, record };
-}
-
-/** A timer of its own: Node 20 collects an `AbortSignal.timeout` that only `AbortSignal.any` knows of, and it never fires. */
-function timeLimit(record: RequestRecord, requestMs: number): AbortSignal {
-  const controller = new AbortController();
-  const over = (): void => controller.abort(new DOMException("The request's time is over", "TimeoutError"));
-  const timer = setTimeout(over, requestMs).unref();
+  const limit = timeLimit(requestMs);
   const { leave } = record;
   record.leave = () => {
-    clearTimeout(timer);
+    limit.clear();
     leave();
   };
-  return controller.signal;
+  const signal = AbortSignal.any([c.req.raw.signal, limit.signal]);
+  return { model, client: c.get("client").name, signal, record };
 }
 
 /** The model by task, else by name; a task is noted, and told to the client. */

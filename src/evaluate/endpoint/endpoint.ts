@@ -4,7 +4,7 @@ import PQueue from "p-queue";
 import pRetry, { AbortError } from "p-retry";
 
 import { PareError, UsageError, isAbortError, messageOf } from "../../errors.js";
-import { within } from "../../support/within.js";
+import { withTimeLimit } from "../../support/time-limit.js";
 import type { ChatMessage } from "../task.js";
 import { BrokenStream, type StreamedAnswer, readStream } from "./read-stream.js";
 
@@ -148,7 +148,7 @@ export class Endpoint {
         ...(this.#key === undefined ? {} : { authorization: `Bearer ${this.#key}` }),
       },
       redirect: "error", // a key goes where it was meant to go
-      signal: within(REQUEST_MS_MAX, signal),
+      signal: withTimeLimit(REQUEST_MS_MAX, signal),
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   }

@@ -1,6 +1,6 @@
 // A file on a web server, read through range requests (RFC 9110, section 14), so that a header costs some kilobytes.
 import { FormatError, PareError, isAbortError, messageOf } from "../../errors.js";
-import { within } from "../../support/within.js";
+import { withTimeLimit } from "../../support/time-limit.js";
 import type { ByteSource } from "./bytes.js";
 
 /** Bytes fetched with the first request, which also tells the file's size: usually a good part of the header. */
@@ -77,7 +77,7 @@ async function request(url: string, offset: number, length: number, signal?: Abo
   try {
     return await fetch(url, {
       headers: { range: `bytes=${offset}-${offset + length - 1}`, "accept-encoding": "identity" },
-      signal: within(TIMEOUT_MS, signal),
+      signal: withTimeLimit(TIMEOUT_MS, signal),
     });
   } catch (cause) {
     throw networkFailure(url, cause, signal);
