@@ -69,8 +69,11 @@ export async function* interleave<T>(
   }
 }
 
-async function advance<T>(
+/** A failure is heard of when the next piece is asked for, however late: a reader that reads no more asks for none. */
+function advance<T>(
   generator: AsyncGenerator<T>,
 ): Promise<{ generator: AsyncGenerator<T>; result: IteratorResult<T> }> {
-  return { generator, result: await generator.next() };
+  const advanced = generator.next().then((result) => ({ generator, result }));
+  advanced.catch(() => undefined);
+  return advanced;
 }
