@@ -30,15 +30,22 @@ async function answer() {
   const body = add("assistant", "");
   body.parentElement.classList.add("waiting");
   let text = "";
+  let isShown = true;
+  const show = () => {
+    isShown = true;
+    body.textContent = text;
+    body.parentElement.classList.toggle("waiting", text === "");
+    if (innerHeight + scrollY > document.body.scrollHeight - 120) body.scrollIntoView({ block: "end" });
+  };
   try {
     for await (text of ask(history, own.signal)) {
-      body.textContent = text;
-      body.parentElement.classList.toggle("waiting", text === "");
-      if (innerHeight + scrollY > document.body.scrollHeight - 120) body.scrollIntoView({ block: "end" });
+      if (isShown) requestAnimationFrame(show);
+      isShown = false; // a fast model writes many pieces a frame
     }
   } catch (error) {
     if (error.name !== "AbortError") add("error", error.message);
   }
+  show();
   body.parentElement.classList.remove("waiting");
   if (text) history.push({ role: "assistant", content: text });
   else body.parentElement.remove();
