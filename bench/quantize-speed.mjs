@@ -12,8 +12,8 @@ import { parseArgs } from "node:util";
 
 import { Metadata, MetadataArray } from "../dist/formats/gguf/metadata.js";
 import { writeGguf } from "../dist/formats/gguf/write.js";
-import { Random } from "../dist/support/random.js";
 import { sha256File } from "../dist/support/files.js";
+import { randomHalves } from "./random-halves.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -110,19 +110,4 @@ async function writeLargeModel(path) {
   }
   await writeGguf(path, { metadata, tensors });
   return path;
-}
-
-/** Seeded halves, roughly normal with deviation 0.02: a sum of four uniform numbers, rounded to 10 bits of mantissa. */
-function randomHalves(shape, name) {
-  const random = new Random(7).fork(name);
-  const count = shape.reduce((product, length) => product * length, 1);
-  const halves = new Uint16Array(count);
-  const single = new Float32Array(1);
-  const bits = new Uint32Array(single.buffer);
-  for (let i = 0; i < count; i++) {
-    single[0] = (random.next() + random.next() + random.next() + random.next() - 2) * 0.035;
-    const exponent = ((bits[0] >>> 23) & 0xff) - 112;
-    halves[i] = exponent <= 0 ? 0 : ((bits[0] >>> 16) & 0x8000) | (exponent << 10) | ((bits[0] >>> 13) & 0x3ff);
-  }
-  return new Uint8Array(halves.buffer);
 }
