@@ -5,10 +5,8 @@
 //   pare                    pare quantize --size at the bytes of preset+imatrix
 //   pare --without recovery … any further words are passed on
 //   pare at -15%            at so much fewer bytes, counted in decoder bytes
+import { METHOD_PARTS } from "../../dist/passes/quantize/method-parts.js";
 import { runPare } from "./run-command.mjs";
-
-/** Parts of Pare's method, each switched off in turn. */
-const PARTS = ["feedback", "descent", "asymmetric", "transforms", "allocation", "recovery"];
 
 export const METHODS = [
   "preset",
@@ -16,7 +14,7 @@ export const METHODS = [
   "pare",
   "pare at -15%",
   ...["fast", "high"].map((effort) => `pare --effort ${effort}`),
-  ...PARTS.map((part) => `pare --without ${part}`),
+  ...METHOD_PARTS.map((part) => `pare --without ${part}`),
 ];
 
 /** What stands for a file in a command until it is run. */
@@ -52,11 +50,13 @@ export function pareCommands(model, method, { sizeBytes, pins = [] }) {
   return [["quantize", PLACES.input, PLACES.output, ...fixed, ...pinned, ...furtherWords(method)]];
 }
 
-/** @returns why a method can't be run, or undefined: this build's own help has to know every word of it */
+/** @returns why a method can't be run, or undefined: this build's own help has to know every option of it */
 export async function whyUnavailable(method) {
   if (!isPare(method)) return undefined;
   const help = (await runPare(["quantize", "--help"])).output;
-  const missing = ["--size", "--calibrate", ...furtherWords(method)].find((word) => !help.includes(word));
+  const missing = ["--size", "--calibrate", ...furtherWords(method).filter((word) => word.startsWith("--"))].find(
+    (word) => !help.includes(word),
+  );
   return missing && `pare quantize has no ${missing}`;
 }
 
