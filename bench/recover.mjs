@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 
 import { evaluateText } from "../dist/evaluate/text.js";
 import { quantizeCalibrated } from "../dist/fit/allocate/quantize-calibrated.js";
-import { benchModels, homeCommands } from "./quality-per-bit/models.mjs";
+import { benchModels, homeCommands, stories260K } from "./quality-per-bit/models.mjs";
 import { textsOf } from "./quality-per-bit/texts.mjs";
 
 const { values: options } = parseArgs({
@@ -29,7 +29,7 @@ const { values: options } = parseArgs({
 const threads = Number(options.threads);
 mkdirSync(options.work, { recursive: true });
 const rows = [];
-for (const model of [homeCommands(), ...benchModels({})].filter(({ name }) =>
+for (const model of [homeCommands(), stories260K(), ...benchModels({})].filter(({ name }) =>
   options.models.split(",").includes(name),
 )) {
   const texts = await textsOf(model, { folder: join(options.work, "texts"), threads });
