@@ -84,7 +84,7 @@ export type Endpoint = z.infer<typeof endpointSchema>;
 /**
  * Reads a cascade; paths in it are made absolute.
  *
- * @throws {FormatError} when it can't be read or is none
+ * @throws {FormatError} when it is none; the system's error when it can't be read
  */
 export async function readCascade(path: string): Promise<Cascade> {
   const cascade = await parse(path);
@@ -94,8 +94,9 @@ export async function readCascade(path: string): Promise<Cascade> {
 }
 
 async function parse(path: string): Promise<Cascade> {
+  const text = await readFile(path, "utf8");
   try {
-    return cascadeSchema.parse(JSON.parse(await readFile(path, "utf8")));
+    return cascadeSchema.parse(JSON.parse(text));
   } catch (error) {
     const issue = error instanceof z.ZodError ? error.issues[0] : undefined;
     const reason = issue ? `"${issue.path.join(".")}": ${issue.message}` : messageOf(error);

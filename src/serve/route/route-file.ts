@@ -65,10 +65,11 @@ const routeSchema = z
 export type RouteRule = z.infer<typeof ruleSchema>;
 export type RouteFile = z.infer<typeof routeSchema>;
 
-/** @throws {FormatError} when the file can't be read or says no routes */
+/** @throws {FormatError} when the file says no routes; the system's error when it can't be read */
 export async function readRoutes(path: string): Promise<RouteFile> {
+  const text = await readFile(path, "utf8");
   try {
-    return routeSchema.parse(parse(await readFile(path, "utf8")));
+    return routeSchema.parse(parse(text));
   } catch (error) {
     const issue = error instanceof z.ZodError ? error.issues[0] : undefined;
     const where = issue && issue.path.length > 0 ? `"${issue.path.join(".")}": ` : "";
