@@ -5,7 +5,7 @@ import { dirname, resolve } from "node:path";
 
 import { z } from "zod";
 
-import { FormatError, messageOf } from "../../errors.js";
+import { FormatError, whyUnreadable } from "../../errors.js";
 
 const share = z.number().min(0).max(1);
 const isExpression = (text: string): boolean => {
@@ -84,7 +84,7 @@ export type Endpoint = z.infer<typeof endpointSchema>;
 /**
  * Reads a cascade; paths in it are made absolute.
  *
- * @throws {FormatError} when it is none; the system's error when it can't be read
+ * @throws {FormatError} when it can't be read or is none
  */
 export async function readCascade(path: string): Promise<Cascade> {
   const cascade = await parse(path);
@@ -94,12 +94,11 @@ export async function readCascade(path: string): Promise<Cascade> {
 }
 
 async function parse(path: string): Promise<Cascade> {
-  const text = await readFile(path, "utf8");
   try {
-    return cascadeSchema.parse(JSON.parse(text));
+    return cascadeSchema.parse(JSON.parse(await readFile(path, "utf8")));
   } catch (error) {
     const issue = error instanceof z.ZodError ? error.issues[0] : undefined;
-    const reason = issue ? `"${issue.path.join(".")}": ${issue.message}` : messageOf(error);
+    const reason = issue ? `"${issue.path.join(".")}": ${issue.message}` : whyUnreadable(error);
     throw new FormatError(path, `Cannot read cascade "${path}": ${reason}`, { cause: error });
   }
 }

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import { z } from "zod";
 
-import { FormatError, messageOf } from "../../errors.js";
+import { FormatError, whyUnreadable } from "../../errors.js";
 
 const isExpression = (text: string): boolean => {
   try {
@@ -65,15 +65,14 @@ const routeSchema = z
 export type RouteRule = z.infer<typeof ruleSchema>;
 export type RouteFile = z.infer<typeof routeSchema>;
 
-/** @throws {FormatError} when the file says no routes; the system's error when it can't be read */
+/** @throws {FormatError} when the file can't be read or says no routes */
 export async function readRoutes(path: string): Promise<RouteFile> {
-  const text = await readFile(path, "utf8");
   try {
-    return routeSchema.parse(parse(text));
+    return routeSchema.parse(parse(await readFile(path, "utf8")));
   } catch (error) {
     const issue = error instanceof z.ZodError ? error.issues[0] : undefined;
     const where = issue && issue.path.length > 0 ? `"${issue.path.join(".")}": ` : "";
-    const reason = issue ? where + issue.message : messageOf(error).split("\n", 1)[0];
+    const reason = issue ? where + issue.message : whyUnreadable(error).split("\n", 1)[0];
     throw new FormatError(path, `Cannot read routes "${path}": ${reason}`, { cause: error });
   }
 }
