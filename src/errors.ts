@@ -58,3 +58,9 @@ export function isAbortError(error: unknown): boolean {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** Why a file can't be read: in words where the system has a code. */
+export function whyUnreadable(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "ENOENT" ? "no such file" : code === "EISDIR" ? "it is a folder" : messageOf(error);
+}

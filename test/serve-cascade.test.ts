@@ -1,13 +1,14 @@
 // A cascade as a client sees it: the small model's answer where it is sure, else the large one's, or another server's.
 import { writeFileSync } from "node:fs";
 
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { quantize } from "../src/passes/quantize/quantize.js";
 import type { LogEntry } from "../src/serve/observe/request-record.js";
-import type { PareServer } from "../src/serve/serve.js";
+import type { PareServer, ServeOptions } from "../src/serve/serve.js";
 import { temporaryFolder } from "./command.js";
-import { BUNDLED, post, startServer } from "./serve-fixture.js";
+import { BUNDLED, post, startServer, waitingOn } from "./serve-fixture.js";
+import { writeSyntheticModel } from "./synthetic-model.js";
 
 const folder = temporaryFolder();
 const small = folder.path("small.gguf");
@@ -19,7 +20,10 @@ beforeAll(async () => {
 const QUESTION = { messages: [{ role: "user", content: "i want the back door locked thank you" }], temperature: 0 };
 
 /** A server with one cascade called `both`, and what it logs. */
-async function startCascade(rules: object): Promise<{ server: PareServer; entries: LogEntry[] }> {
+async function startCascade(
+  rules: object,
+  options: Partial<ServeOptions> = {},
+): Promise<{ server: PareServer; entries: LogEntry[] }> {
   const path = folder.path("cascade.json");
   const all = {
     version: 1,
@@ -33,7 +37,7 @@ async function startCascade(rules: object): Promise<{ server: PareServer; entrie
   writeFileSync(path, JSON.stringify(all));
   const entries: LogEntry[] = [];
   const onRequest = (entry: LogEntry): void => void entries.push(entry);
-  return { server: await startServer({ cascades: [path], onRequest }), entries };
+  return { server: await startServer({ cascades: [path], onRequest, ...options }), entries };
 }
 
 async function answer(server: PareServer, model: string): Promise<string> {
@@ -91,6 +95,50 @@ test("another server can be the large model, and is a clear error where it can't
   const response = await post(server, "/v1/chat/completions", { ...QUESTION, model: "both" });
   expect(response.status).toBe(502);
   expect(await response.text()).toContain("can't be reached");
+});
+
+describe("a full queue", () => {
+  const endless = folder.path("endless.gguf");
+  const oneEach = { models: [`home=${BUNDLED}`, `endless=${endless}`], parallel: 1, waitingMax: 1 };
+  const short = { model: "both", prompt: "lock the door", max_tokens: 8, temperature: 0 };
+  beforeAll(() => writeSyntheticModel(endless, { contextLength: 4096, endless: true }));
+
+  const isOfBoth = ({ model }: LogEntry): boolean => model === "both";
+
+  /** Answers that take far longer than a test, on one lane. */
+  async function fill(server: PareServer): Promise<void> {
+    const long = { model: "endless", prompt: "the rain", max_tokens: 4000, n: 16 };
+    post(server, "/v1/completions", long).catch(() => undefined); // until the server stops
+    while ((await waitingOn(server, "endless")) < 1);
+  }
+
+  test("of the small model is passed by, and the large one answers", async () => {
+    const { server, entries } = await startCascade({ small: "endless.gguf" }, oneEach);
+    await using _ = server;
+    await fill(server);
+    expect((await post(server, "/v1/completions", { ...short, n: 3 })).status).toBe(200);
+    expect(entries.find(isOfBoth)).toMatchObject({ answeredBy: ["home", "home", "home"] });
+    expect(await waitingOn(server, "endless")).toBeGreaterThan(0); // nobody waited for it
+  });
+
+  test("of the small model keeps nobody from another server", async () => {
+    await using upstream = await startServer();
+    const large = { url: `${upstream.url}/v1`, model: "home" };
+    const { server, entries } = await startCascade({ small: "endless.gguf", large }, oneEach);
+    await using _ = server;
+    await fill(server);
+    expect((await post(server, "/v1/completions", short)).status).toBe(200);
+    expect(entries.find(isOfBoth)).toMatchObject({ answeredBy: ["home"] });
+  });
+
+  test("of the large model is an error", async () => {
+    const { server } = await startCascade({ large: "endless.gguf" }, oneEach);
+    await using _ = server;
+    await fill(server);
+    const response = await post(server, "/v1/completions", short);
+    expect(response.status).toBe(503);
+    expect(await response.json()).toMatchObject({ error: { message: '1 requests wait for "both" already' } });
+  });
 });
 
 test.each([

@@ -33,6 +33,9 @@ test.each([
   ["no model", [], 2, "There is no model to serve"],
   ["a file of keys that is not there", [BUNDLED, "--api-key-file", "no-such-keys.txt"], 1, "no-such-keys.txt"],
   ["a model that is not there", ["no-such-model.gguf"], 1, "no-such-model.gguf"],
+  ["routes that are not there", [BUNDLED, "--route", "none.yaml"], 1, '"none.yaml": no such file'],
+  ["a cascade that is not there", ["--cascade", "none.json"], 1, '"none.json": no such file'],
+  ["a cascade that is a folder", ["--cascade", "."], 1, 'Cannot read cascade ".": it is a folder'],
 ])("serve refuses %s", async (_what, args, exitCode, message) => {
   const outcome = await pare(["serve", ...args, "--threads", "1", "--json"]);
   expect(failureOf(outcome).message.toLowerCase()).toContain(message.toLowerCase());

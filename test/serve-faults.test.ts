@@ -10,7 +10,7 @@ import { serve, type LogEntry } from "../src/index.js";
 import type { PareServer } from "../src/serve/serve.js";
 import { Random } from "../src/support/random.js";
 import { temporaryFolder } from "./command.js";
-import { BUNDLED, post, startServer } from "./serve-fixture.js";
+import { BUNDLED, post, startServer, waitingOn } from "./serve-fixture.js";
 import { writeSyntheticModel } from "./synthetic-model.js";
 
 const MALFORMED = 400;
@@ -40,12 +40,6 @@ async function expectServed(on: PareServer = server): Promise<void> {
   const response = await post(on, "/v1/completions", SHORT);
   expect(response.status).toBe(200);
   expect((await response.json()) as object).toMatchObject({ usage: { completion_tokens: 3 } });
-}
-
-/** Requests for which the server's only model has no lane. */
-async function waitingOn(on: PareServer): Promise<number> {
-  const metrics = await (await fetch(`${on.url}/metrics`)).text();
-  return Number(/pare_waiting_requests\{[^}]*\} (\d+)/.exec(metrics)![1]);
 }
 
 test("requests in an engine that dies get an error that says so, and the next are served", async () => {
@@ -106,6 +100,19 @@ test(`${MALFORMED} malformed requests are each answered with an error of the cli
   await expectServed();
 });
 
+test("sixteen answers to one request warn of nothing", async () => {
+  const warnings: Error[] = [];
+  const note = (warning: Error): void => void warnings.push(warning);
+  process.on("warning", note);
+  for (const stream of [false, true]) {
+    const response = await post(server, "/v1/completions", { ...SHORT, n: 16, stream });
+    expect(response.status).toBe(200);
+    await response.text();
+  }
+  process.off("warning", note);
+  expect(warnings).toEqual([]);
+});
+
 describe("limits", () => {
   test("a body over the limit is refused, whether it says its length or not", async () => {
     const long = JSON.stringify({ ...SHORT, user: "x".repeat(200_000) });
@@ -142,12 +149,12 @@ describe("limits", () => {
     const leaving = new AbortController();
     const { signal } = leaving;
     const long = Array.from({ length: 3 }, () => post(own, "/v1/completions", LONG, { signal }));
-    while ((await waitingOn(own)) < 2);
+    while ((await waitingOn(own, "endless")) < 2);
     expect((await post(own, "/v1/embeddings", { input: "the rain" })).status).toBe(503);
     expect((await post(own, "/v1/completions", SHORT)).status).toBe(503);
     leaving.abort();
     await Promise.allSettled(long);
-    while ((await waitingOn(own)) > 0); // until the server has heard that they have gone
+    while ((await waitingOn(own, "endless")) > 0); // until the server has heard that they have gone
     await expectServed(own);
   });
 });

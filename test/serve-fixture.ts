@@ -20,3 +20,9 @@ export function post(server: PareServer, path: string, body: unknown, init: Requ
     headers: { "content-type": "application/json", ...(init.headers as Record<string, string> | undefined) },
   });
 }
+
+/** Requests for which a model has no lane. */
+export async function waitingOn(server: PareServer, model: string): Promise<number> {
+  const metrics = await (await fetch(`${server.url}/metrics`)).text();
+  return Number(new RegExp(`pare_waiting_requests\\{model="${model}"\\} (\\d+)`).exec(metrics)![1]);
+}

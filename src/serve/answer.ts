@@ -1,4 +1,6 @@
 // One answer, as both APIs need it: text that grows, tool calls, an end, and what it took.
+import { setMaxListeners } from "node:events";
+
 import type { EndReason } from "../evaluate/generate.js";
 import { askCascade } from "./cascade/ask-cascade.js";
 import { RequestError } from "./failure.js";
@@ -15,6 +17,8 @@ export interface Scope {
   client: string;
   /** Aborted when the client has gone or the time is up. */
   signal: AbortSignal;
+  /** Requests that may wait for one engine. */
+  waitingMax: number;
   record: RequestRecord;
 }
 
@@ -121,7 +125,7 @@ export async function askWhole(scope: Scope, question: Question): Promise<WholeA
 
 /** Asks all questions of one request side by side; when one fails, nobody waits for the others. */
 export async function askAll(scope: Scope, questions: readonly Question[]): Promise<WholeAnswer[]> {
-  const { shared, abort } = withSiblings(scope);
+  const { shared, abort } = withSiblings(scope, questions.length);
   try {
     return await Promise.all(questions.map((question) => askWhole(shared, question)));
   } catch (error) {
@@ -130,10 +134,11 @@ export async function askAll(scope: Scope, questions: readonly Question[]): Prom
   }
 }
 
-/** The scope of answers that end together. */
-export function withSiblings(scope: Scope): { shared: Scope; abort: (reason: unknown) => void } {
+/** The scope of so many answers that end together. */
+export function withSiblings(scope: Scope, answers: number): { shared: Scope; abort: (reason: unknown) => void } {
   const siblings = new AbortController();
   const signal = AbortSignal.any([scope.signal, siblings.signal]);
+  setMaxListeners(answers, signal); // each has one
   return { shared: { ...scope, signal }, abort: (reason) => siblings.abort(reason) };
 }
 

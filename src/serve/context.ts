@@ -32,15 +32,14 @@ export interface Surroundings {
 /**
  * The scope of a request, with the model that is to answer it.
  *
- * @throws {RequestError} 404 for an unknown model or task, 503 when too many wait for it
+ * @throws {RequestError} 404 for an unknown model or task, 503 when too many wait for it; of a cascade, for its large model
  */
 export function scopeOf(c: ServeContext, around: Surroundings, asked: Omit<Asked, "headerTask">): Scope {
   const { requestMs, waitingMax } = around;
   const model = modelOf(c, around, asked);
   const record = c.get("record");
   record.model = model.name;
-  const first = model.cascade?.small ?? model;
-  if ([first, model].some(({ engine }) => engine.load.waiting >= waitingMax)) {
+  if (!asksElsewhere(model) && model.engine.load.waiting >= waitingMax) {
     throw new RequestError(503, `${waitingMax} requests wait for "${model.name}" already`, {
       code: "overloaded",
       retryAfterSeconds: 5,
@@ -53,7 +52,12 @@ export function scopeOf(c: ServeContext, around: Surroundings, asked: Omit<Asked
     leave();
   };
   const signal = AbortSignal.any([c.req.raw.signal, limit.signal]);
-  return { model, client: c.get("client").name, signal, record };
+  return { model, client: c.get("client").name, signal, waitingMax, record };
+}
+
+/** Whether it is a cascade with another server, which says itself when too many wait; the engine here is its small model's. */
+function asksElsewhere({ cascade }: ServedModel): boolean {
+  return cascade !== undefined && "endpoint" in cascade.large;
 }
 
 /** The model by task, else by name; a task is noted, and told to the client. */

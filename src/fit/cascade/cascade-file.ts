@@ -5,7 +5,7 @@ import { dirname, resolve } from "node:path";
 
 import { z } from "zod";
 
-import { FormatError, messageOf } from "../../errors.js";
+import { FormatError, whyUnreadable } from "../../errors.js";
 
 const share = z.number().min(0).max(1);
 const isExpression = (text: string): boolean => {
@@ -98,7 +98,7 @@ async function parse(path: string): Promise<Cascade> {
     return cascadeSchema.parse(JSON.parse(await readFile(path, "utf8")));
   } catch (error) {
     const issue = error instanceof z.ZodError ? error.issues[0] : undefined;
-    const reason = issue ? `"${issue.path.join(".")}": ${issue.message}` : messageOf(error);
+    const reason = issue ? `"${issue.path.join(".")}": ${issue.message}` : whyUnreadable(error);
     throw new FormatError(path, `Cannot read cascade "${path}": ${reason}`, { cause: error });
   }
 }

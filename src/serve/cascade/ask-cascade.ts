@@ -40,10 +40,11 @@ function isForSmall({ prompt, tools, echo, sampling }: Question): boolean {
   return prompt.kind !== "tokens" && tools === undefined && !echo && sampling.logitBias.length === 0;
 }
 
-/** @returns undefined where its answer is not taken, or it can't answer: its context is shorter, or its engine has died */
+/** @returns undefined where its answer is not taken, or it can't answer: its context is shorter, too many wait for it, or its engine has died */
 async function trySmall(scope: Scope, cascade: ServedCascade, question: Question): Promise<AnswerPiece[] | undefined> {
   const { small } = cascade;
   if (!small.engine.model) return undefined; // it is started again, which takes longer than asking the other
+  if (small.engine.load.waiting >= scope.waitingMax) return undefined;
   const record = new RequestRecord(scope.record.id); // what is not taken does not count
   const pieces: AnswerPiece[] = [];
   try {

@@ -123,7 +123,7 @@ async function* chatChunks(
     const choice = { index, delta, logprobs, finish_reason: more.reason ?? null };
     return sse({ ...head, object: "chat.completion.chunk", choices: [choice] });
   };
-  const { shared, abort } = withSiblings(scope);
+  const { shared, abort } = withSiblings(scope, questions.length);
   const chunksOf = (piece: AnswerPiece, index: number): string => {
     if (piece.kind === "started") {
       usage.promptTokens = piece.promptTokens;

@@ -99,7 +99,7 @@ async function* completionChunks(
 ): AsyncGenerator<string> {
   const usage = { promptTokens: 0, cachedTokens: 0, answerTokens: 0, draftTokens: 0, draftAccepted: 0 };
   const n = request.n ?? 1;
-  const { shared, abort } = withSiblings(scope);
+  const { shared, abort } = withSiblings(scope, questions.length);
   async function* choice(question: Question, index: number): AsyncGenerator<string> {
     let offset = 0;
     const chunk = (

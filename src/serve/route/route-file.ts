@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import { z } from "zod";
 
-import { FormatError, messageOf } from "../../errors.js";
+import { FormatError, whyUnreadable } from "../../errors.js";
 
 const isExpression = (text: string): boolean => {
   try {
@@ -72,7 +72,7 @@ export async function readRoutes(path: string): Promise<RouteFile> {
   } catch (error) {
     const issue = error instanceof z.ZodError ? error.issues[0] : undefined;
     const where = issue && issue.path.length > 0 ? `"${issue.path.join(".")}": ` : "";
-    const reason = issue ? where + issue.message : messageOf(error).split("\n", 1)[0];
+    const reason = issue ? where + issue.message : whyUnreadable(error).split("\n", 1)[0];
     throw new FormatError(path, `Cannot read routes "${path}": ${reason}`, { cause: error });
   }
 }
