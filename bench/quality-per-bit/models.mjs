@@ -47,7 +47,7 @@ export function stories260K() {
     path: shared("models/stories260K-f32.gguf"),
     contextLength: 256,
     isChat: false,
-    windows: { calibration: 128, heldOut: 192, outOfDomain: 32 },
+    windows: { calibration: 128, heldOut: 96, outOfDomain: 32 },
     texts: {
       calibration: storiesAnd(260),
       heldOut: () => read("data/stories-heldout.txt"),
