@@ -142,20 +142,11 @@ function trialRecord(findings: Findings, candidate: PlannedCandidate, costs: Can
   const quality = qualityOf(outcome, candidate);
   const measured = laboratory.speedOf(candidate);
   const cost = costs.costOf(candidate);
-  const { preset, outputType, tokenEmbeddingType } = candidate.quantize ?? {};
   return {
     id: candidate.id,
     model: candidate.base.name,
     candidate: bases.length > 1 ? `${candidate.base.name}: ${candidate.name}` : candidate.name,
-    recipe: candidate.quantize
-      ? {
-          quantize: {
-            type: preset,
-            ...optional("outputType", outputType),
-            ...optional("tokenEmbeddingType", tokenEmbeddingType),
-          },
-        }
-      : {},
+    recipe: candidate.mix ? laboratory.mixes.recipeOf(candidate) : presetRecipe(candidate),
     sizeBytes: candidate.sizeBytes,
     bitsPerWeight: candidate.bitsPerWeight,
     memoryBytes: candidate.memoryBytes,
@@ -175,6 +166,13 @@ function trialRecord(findings: Findings, candidate: PlannedCandidate, costs: Can
     ...standing(findings, candidate, quality),
     ...optional("seconds", laboratory.seconds.get(candidate)),
   };
+}
+
+function presetRecipe({ quantize }: PlannedCandidate): TrialRecord["recipe"] {
+  if (!quantize) return {};
+  const { preset, outputType, tokenEmbeddingType } = quantize;
+  const types = { ...optional("outputType", outputType), ...optional("tokenEmbeddingType", tokenEmbeddingType) };
+  return { quantize: { type: preset, ...types } };
 }
 
 /** On this machine where it was measured, else on the device. */
@@ -239,7 +237,11 @@ function dominationText({ front, screened }: SearchOutcome, candidate: PlannedCa
 
 function notesOf(findings: Findings): string[] {
   const { bases, yardstick, outcome, device, request, contextLength, laboratory } = findings;
-  const notes = [`Memory counts weights, KV cache of ${contextLength} tokens and compute buffers`, ...yardstick.notes];
+  const notes = [
+    `Memory counts weights, KV cache of ${contextLength} tokens and compute buffers`,
+    ...yardstick.notes,
+    ...laboratory.mixes.notes,
+  ];
   if (bases.some(({ model }) => isQuantizedSource(model))) {
     notes.push(
       "The source is quantized already, so candidates are rounded twice; start from full precision where you can",
