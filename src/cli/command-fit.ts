@@ -102,6 +102,7 @@ export function describeFit(program: Command): void {
         const request = await fitRequest(models, options, invocation);
         const { fit } = await import("../report/fit-with-report.js");
         const { EXIT_CODES } = await import("../fit/certificate.js");
+        invocation.goesOn();
         const certificate = await fit(request, invocation.runOptions);
         invocation.print(certificate, () =>
           [renderCertificate(certificate, request.out), ...(explain ? [renderReasons(certificate)] : [])].join("\n\n"),
