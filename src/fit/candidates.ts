@@ -201,7 +201,7 @@ function named(base: BaseModel, name: string, options: CandidateOptions): Planne
     return quantized(base, { name, preset: preset.name, ...choices, assignments, sizeBytes }, options);
   } catch (cause) {
     throw new UsageError(`"${name}" is no candidate for "${base.name}": ${messageOf(cause)}`, {
-      hint: "Write a preset such as q4_K_M, one with another embedding such as q8_0+q5_1-embd, or original",
+      hint: "Write a preset such as q4_K_M, one with another embedding such as q8_0+q5_1-embd, or original; mixes are named by --size 4.2bpw",
       cause,
     });
   }

@@ -12,6 +12,7 @@ import { type CalibratedResult, quantizeCalibrated } from "./allocate/quantize-c
 import { solveMix } from "./allocate/solve-mix.js";
 import { calibrationWindow } from "./calibration-window.js";
 import { type BaseModel, type CandidateOptions, type PlannedCandidate, mixed, sketched } from "./candidates.js";
+import type { Certificate } from "./certificate.js";
 import type { Journal } from "./journal.js";
 import { type MixSize, mixSizes } from "./mix-sizes.js";
 import type { FitRequest } from "./request.js";
@@ -22,6 +23,8 @@ import type { Yardstick } from "./yardstick.js";
 export const EFFORT = "default";
 /** The calibration part of the evidence, where mixes were made from it: beside the recipe that uses it. */
 export const CALIBRATION_FILE = "calibration.txt";
+/** Where no text is given. */
+export const CALIBRATION_PART = "calibration part";
 /** Shorter passages may stand in two texts by chance. */
 const TELLING_CHARACTERS = 24;
 /** Of what candidates are judged by, so much makes it the same text. */
@@ -118,6 +121,13 @@ export class Mixes {
     const { texts, isGiven, contextLength, parseSpecial } = this.textOf(base);
     const files = texts.map(({ path, sha256 }) => ({ file: isGiven ? path : CALIBRATION_FILE, sha256 }));
     return { quantize: { size: mix!.size, calibrate: { texts: files, contextLength, parseSpecial, effort: EFFORT } } };
+  }
+
+  /** The text that mixes of a model are made from, and how much of it. */
+  calibrationOf(base: BaseModel): Certificate["calibration"] {
+    const { isGiven, files } = this.textOf(base);
+    const { windows, contextLength } = this.#tables.get(base)!.calibration;
+    return { source: isGiven ? files.join(", ") : CALIBRATION_PART, tokens: windows * contextLength };
   }
 
   async #readText(base: BaseModel): Promise<MixText> {

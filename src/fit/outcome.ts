@@ -14,6 +14,7 @@ import { type DeviceSpec, usableMemoryBytes } from "./device.js";
 import type { EvidencePlan } from "./evidence-plan.js";
 import { judgeNote, judgeRecord } from "./judge-record.js";
 import type { Laboratory, MeasuredSpeed } from "./laboratory.js";
+import { CALIBRATION_PART } from "./mixes.js";
 import type { FitRequest } from "./request.js";
 import type { SearchOutcome } from "./search.js";
 import { median } from "./speed.js";
@@ -81,7 +82,7 @@ export async function certify(findings: Findings): Promise<Certificate> {
       ...yardstick.sizes,
     },
     ...optional("judge", judgeRecord(yardstick.judges, laboratory.trials)),
-    calibration: { source: request.importance ?? "calibration part", tokens: laboratory.calibrationTokens },
+    calibration: calibrationOf(findings),
     budget: {
       seconds: request.budget,
       secondsUsed: Math.round(laboratory.secondsUsed * 10) / 10,
@@ -99,6 +100,12 @@ export async function certify(findings: Findings): Promise<Certificate> {
     startedAt: findings.startedAt,
     finishedAt: new Date().toISOString(),
   };
+}
+
+/** What the winner was calibrated on; where it is no mix, what presets were. */
+function calibrationOf({ request, laboratory, outcome: { winner } }: Findings): Certificate["calibration"] {
+  if (winner?.mix) return laboratory.mixes.calibrationOf(winner.base);
+  return { source: request.importance ?? CALIBRATION_PART, tokens: laboratory.calibrationTokens };
 }
 
 function winnerRecord(
