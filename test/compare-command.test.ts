@@ -185,6 +185,12 @@ describe("a judge", () => {
 });
 
 test.each<[string, string[], number, RegExp]>([
+  [
+    "the price of a judge that nobody asks",
+    ["MODEL", "--task", task, "--judge-price", "2/10"],
+    2,
+    /scored by a judge at an endpoint, and the price of one is given/,
+  ],
   ["no task", ["MODEL"], 2, /No task is given/],
   ["half an address", ["MODEL", "http://", "--task", task], 2, /"http:\/\/" is no address of an endpoint/],
   ["two of one name", ["a=MODEL", "a=URL#tiny", "--task", task], 2, /Two contenders are called "a"/],

@@ -63,6 +63,48 @@ test("fit without a model takes pare.yaml of the folder it runs in", async () =>
 });
 
 test.each([
+  ["no size", ["--size", "4"], 2, '"4" is no size'],
+  ["a device as the size", ["--size", "phone@512"], 2, "the size of a file is wanted"],
+  ["a size below the smallest mix", ["--size", "0.1bpw"], 2, "the smallest mix of types takes"],
+  ["a size above the model's", ["--size", "9MB"], 2, "the model itself has"],
+  ["a text that is not there", ["--calibrate", "no-such-text.txt"], 1, "no-such-text.txt"],
+  ["a model as the text", ["--calibrate", model], 1, "model.gguf"],
+  ["the text that is judged by", ["--calibrate", text], 2, "holds what candidates are judged by"],
+])("fit refuses, of mixes, %s", async (_what, options, exitCode, message) => {
+  using folder = temporaryFolder();
+  const outcome = await pare(["fit", model, "--text", text, "--device", "phone", ...options, "--json"], {
+    cwd: folder.path(""),
+  });
+  expect(failureOf(outcome).message).toContain(message);
+  expect(outcome.exitCode).toBe(exitCode);
+});
+
+test("fit refuses a text that is too short to calibrate mixes on before anything is measured", async () => {
+  using folder = temporaryFolder();
+  writeFileSync(folder.path("short.txt"), "hello");
+  const args = ["fit", model, "--text", text, "--device", "phone", "--calibrate", "short.txt", "--json"];
+  const outcome = await pare(args, { cwd: folder.path("") });
+  expect(failureOf(outcome).message).toMatch(/Cannot calibrate: the text has 7 tokens/);
+  expect(outcome.exitCode).toBe(1);
+});
+
+test("fit never measures for mixes that the device can't hold, and lists them as they were asked for", async () => {
+  using folder = temporaryFolder();
+  const fit = ["fit", model, "--text", text, "--device", "phone", "--memory", "1kB", "--out", folder.path("out")];
+  const outcome = await pare([...fit, "--size", "5bpw", "--size", "6bpw", "--json"]);
+  const { verdict, trials } = documentOf("certificate", outcome);
+  expect(verdict).toBe("INFEASIBLE");
+  const mixes = trials.filter(({ candidate }) => candidate.startsWith("mix@"));
+  expect(mixes.map(({ candidate, fits, verdict }) => [candidate, fits, verdict])).toEqual([
+    ["mix@5bpw", false, "does-not-fit"],
+    ["mix@6bpw", false, "does-not-fit"],
+  ]);
+  expect(mixes[0]!.recipe).toMatchObject({
+    quantize: { size: "5bpw", calibrate: { texts: [{ file: "calibration.txt" }] } },
+  });
+});
+
+test.each([
   ["no model", ["fit", "--text", text], 2, "No model"],
   ["neither task nor text", ["fit", model], 2, "No task and no text"],
   ["both task and text", ["fit", model, "--text", text, "--task", "t.jsonl"], 2, "cannot be used with"],

@@ -142,6 +142,27 @@ describe.skipIf(!model || !text)("pare fit on text", () => {
     expect(essence(certificateIn(broken))).toEqual(essence(certificateIn(straight)));
   });
 
+  test("races mixes of any size, killed on the way, and a fit that was not comes to the same winner", async () => {
+    const out = scratch();
+    const sizes = ["--size", "8bpw", "--size", "10bpw", "--candidate", "original"];
+    const args = ["fit", model!, "--text", text!, "--keep", "97%", "--threads", "1", "--budget", "1h", ...sizes];
+    for (const lines of [2, 5]) {
+      expect((await pare([...args, "--out", out], () => journalLines(out) >= lines)).code).toBe(null);
+    }
+    expect((await pare([...args, "--out", out])).code).toBe(0);
+    const { winner, trials, outputs } = certificateIn(out);
+    expect(winner!.candidate).toMatch(/^mix@/);
+    const mix = trials.find(({ verdict }) => verdict === "winner")!;
+    expect(winner!.sizeBytes).toBe(mix.sizeBytes);
+    const part = outputs!.find(({ path }) => path === "calibration.txt")!;
+    expect(mix.recipe).toMatchObject({ quantize: { calibrate: { texts: [{ sha256: part.sha256 }] } } });
+    const again = join(out, "again.gguf");
+    const recipe = ["--recipe", join(out, "recipe.yaml"), "--threads", "1"];
+    expect((await pare(["quantize", model!, again, ...recipe])).code).toBe(0);
+    expect(await sha256File(again)).toBe(winner!.sha256);
+    expect((await pare(["verify", join(out, "certificate.json"), "--rerun"])).code).toBe(0);
+  }, 600_000);
+
   test("says INFEASIBLE, what would be feasible, and writes no model", async () => {
     const out = scratch();
     const { code, output } = await pare([

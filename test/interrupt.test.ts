@@ -53,6 +53,17 @@ test("quantize ended by Ctrl-C keeps the file that was there before", async () =
   expect(readdirSync(folder.path(""))).toEqual(["out.gguf"]);
 });
 
+test("fit ended by Ctrl-C exits with 130 and says that the same command goes on", async () => {
+  using folder = temporaryFolder();
+  const onStart = (child: ChildProcess): void => {
+    child.stderr?.once("data", () => child.kill("SIGINT"));
+  };
+  const args = ["fit", model, "--text", text, "--out", folder.path("out"), "--threads", "1", "--verbose"];
+  const outcome = await pare(args, { onStart });
+  expect(outcome.exitCode).toBe(130);
+  expect(outcome.stderr).toContain("pare: Interrupted\nhint: The same command goes on from where it stopped");
+});
+
 test("calibrate ended by Ctrl-C exits with 130 and leaves nothing", async () => {
   using folder = temporaryFolder();
   const output = folder.path("imatrix.gguf");

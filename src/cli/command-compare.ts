@@ -76,6 +76,7 @@ export function describeCompare(program: Command): void {
         const judged = { judgePrices: await judgePrices(judgePrice) };
         const { threads } = invocation;
         const request = { ...rest, ...judged, contenders, task, keys: key, prices: price, threads };
+        invocation.goesOn();
         const comparison = await compare(request, invocation.runOptions);
         const { comparisonRows } = await import("../compare/page.js");
         invocation.print(comparison, () =>

@@ -66,6 +66,21 @@ export function describeFit(program: Command): void {
         repeatable: true,
       }),
     )
+    .addOption(
+      option(
+        "--calibrate <file>",
+        "text that shows what it is used for: mixes of any size, made for it, race, too; repeatable",
+        {
+          completes: "file",
+          repeatable: true,
+        },
+      ),
+    )
+    .addOption(
+      option("--size <size>", "try mixes of this size alone, such as 4.2bpw, 38MB or -30%; repeatable", {
+        repeatable: true,
+      }),
+    )
     .option("--cascade", "find when a small model may answer for a large one: SMALL LARGE --task FILE")
     .addOption(option("--imatrix <file>", "importance file to use, in place of calibrating", { completes: "file" }))
     .addOption(
@@ -87,6 +102,7 @@ export function describeFit(program: Command): void {
         const request = await fitRequest(models, options, invocation);
         const { fit } = await import("../report/fit-with-report.js");
         const { EXIT_CODES } = await import("../fit/certificate.js");
+        invocation.goesOn();
         const certificate = await fit(request, invocation.runOptions);
         invocation.print(certificate, () =>
           [renderCertificate(certificate, request.out), ...(explain ? [renderReasons(certificate)] : [])].join("\n\n"),
@@ -96,6 +112,7 @@ export function describeFit(program: Command): void {
     );
   addExamples(command, [
     "pare fit model-f16.gguf --text heldout.txt --device laptop-8gb --keep 98% --minimize size --budget 10m --out lean",
+    "pare fit model-f16.gguf --task cases.jsonl --calibrate my-texts.txt --keep 98% --out lean",
     "pare fit a.gguf b.gguf --task cases.jsonl --device this --keep 99% --minimize latency --out lean",
     "pare fit --config pare.yaml --seed 7",
     "pare fit small.gguf large.gguf --cascade --task cases.jsonl --keep 99% --out lean",

@@ -2,6 +2,7 @@
 import { CommanderError } from "commander";
 
 import { EngineError, FormatError, PareError, isAbortError, messageOf } from "../errors.js";
+import { interruption } from "./interruption.js";
 
 export interface Failure {
   message: string;
@@ -54,7 +55,7 @@ function ownFailure(error: unknown): Described | undefined {
   if (error instanceof PareError) {
     return { message: error.message, hint: error.hint ?? generalHint(error), exitCode: error.exitCode };
   }
-  if (isAbortError(error)) return { message: "Interrupted", hint: "Nothing half-written was left", exitCode: 130 };
+  if (isAbortError(error)) return { message: "Interrupted", hint: interruption.hint, exitCode: 130 };
   return undefined;
 }
 

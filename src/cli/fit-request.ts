@@ -13,10 +13,13 @@ import { taskPath } from "./task-options.js";
 const FILE_DEFAULT = "pare.yaml";
 
 /** The options of `pare fit` as commander hands them over: the request's own, in numbers. */
-export interface FitOptions extends Partial<Omit<FitRequestInput, "models" | "threads" | "importance" | "candidates">> {
+export interface FitOptions extends Partial<
+  Omit<FitRequestInput, "models" | "threads" | "importance" | "candidates" | "sizes">
+> {
   config?: string;
   imatrix?: string;
   candidate?: string[];
+  size?: string[];
   cascade?: boolean;
   suite?: string;
 }
@@ -32,7 +35,7 @@ export async function fitRequest(
   given: FitOptions,
   invocation: Invocation,
 ): Promise<FitRequest> {
-  const { config, imatrix, candidate, suite, cascade: _cascade, ...rest } = given;
+  const { config, imatrix, candidate, size, suite, cascade: _cascade, ...rest } = given;
   const task = taskPath({ ...optional("task", rest.task), ...optional("suite", suite) });
   const options = { ...rest, ...optional("task", task) };
   const path = config ?? (models.length === 0 && existsSync(FILE_DEFAULT) ? FILE_DEFAULT : undefined);
@@ -46,6 +49,7 @@ export async function fitRequest(
     ...options,
     ...(models.length > 0 && { models: [...models] }),
     ...(candidate !== undefined && { candidates: candidate }),
+    ...(size !== undefined && { sizes: size }),
     ...(imatrix !== undefined && { importance: imatrix }),
     ...(invocation.threads !== undefined && { threads: invocation.threads }),
   };

@@ -14,6 +14,9 @@ class Interruption {
   readonly #listeners: (() => boolean)[] = [];
   #received: Signal | undefined;
 
+  /** What whoever interrupts may want to know. */
+  hint = "Nothing half-written was left";
+
   /** Aborted by the first signal that no listener took. */
   get signal(): AbortSignal {
     return this.#controller.signal;

@@ -56,6 +56,11 @@ export class Invocation {
     process.stderr.write(`${text}\n`);
   }
 
+  /** From here on the work is remembered: who interrupts it is told so. */
+  goesOn(): void {
+    interruption.hint = "The same command goes on from where it stopped";
+  }
+
   /** Takes the progress bar off the screen. */
   close(): void {
     this.#bar.clear();

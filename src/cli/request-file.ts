@@ -16,7 +16,7 @@ const KEYS = Object.keys(fitRequestSchema.shape) as Key[];
 const HINT = "docs/cli.md lists the options of pare fit; each is a key of the same name";
 
 /** Keys that hold paths; in the file they are relative to its folder. */
-const PATH_KEYS = ["models", "task", "text", "importance", "sign", "out"] as const;
+const PATH_KEYS = ["models", "task", "text", "calibrate", "importance", "sign", "out"] as const;
 
 /**
  * Reads a request; keys may be missing, as options given beside it complete it.

@@ -76,6 +76,9 @@ export async function compare(request: CompareRequest, options: RunOptions = {})
   const tariffs = readTariffs(request.prices ?? [], names);
   const keys = readKeys(request.keys ?? [], names);
   const { task, isAsked } = await taskFor(given, request);
+  const cap = new CostCap(request.costCap);
+  const spending = new JudgeSpending(cap, request.judgePrices);
+  spending.requirePriceUse(task);
   const endpoints = new Map(await Promise.all(given.map((one) => endpointOf(one, keys, request, options))));
   const contenders = given.map(
     (one) => ({ ...one, ...optional("model", endpoints.get(one.name)?.model) }) as Contender,
@@ -86,8 +89,6 @@ export async function compare(request: CompareRequest, options: RunOptions = {})
   const plans = await Promise.all(
     contenders.map((one) => planOf(one, endpoints.get(one.name), { task, isAsked }, request)),
   );
-  const cap = new CostCap(request.costCap);
-  const spending = new JudgeSpending(cap, request.judgePrices);
   const { threads, waitMs, maxTokens } = request;
   const asking = askingJudges({ memory: journal, spending, threads, waitMs }, options);
   if (cap.dollars !== undefined) {

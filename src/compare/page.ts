@@ -1,6 +1,6 @@
 // A comparison as a page: one file that loads nothing and runs no script. Quality with its interval as bars, then a table of everything.
 import { type Html, html, trusted } from "../report/html.js";
-import { NONE, grouped, percent, significant } from "../report/numbers.js";
+import { NONE, dollars, grouped, percent } from "../report/numbers.js";
 import { STYLE } from "../report/style.js";
 import { formatBytes } from "../support/units.js";
 import type { ComparedContender, Comparison } from "./summarize.js";
@@ -164,10 +164,4 @@ function signed({ mean, low, high }: { mean: number; low: number; high: number }
 
 function milliseconds(value: number): string {
   return value < 1000 ? `${value.toFixed(0)}\u202fms` : `${(value / 1000).toFixed(1)}\u202fs`;
-}
-
-function dollars(value: number): string {
-  const amount = Math.abs(value);
-  const text = amount >= 100 ? grouped(amount) : amount >= 0.01 ? amount.toFixed(2) : significant(amount);
-  return `${value < 0 ? "−" : ""}$${text}`;
 }

@@ -13,9 +13,12 @@ export function exactly(value: number): Band {
   return { value, low: value, high: value };
 }
 
+/** A prediction that may be off by all of it and more still says as much: a tenth, or the time that follows had no end. */
+const LEAST = 0.1;
+
 /** `value ± share`. */
 export function within(value: number, share: number): Band {
-  return { value, low: value * Math.max(0, 1 - share), high: value * (1 + share) };
+  return { value, low: value * Math.max(LEAST, 1 - share), high: value * (1 + share) };
 }
 
 /** A falling function of a band, such as the time that follows from a speed: its ends change places. */

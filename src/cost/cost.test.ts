@@ -98,9 +98,9 @@ test("percentilesOf() takes the nearest rank", () => {
   expect(() => percentilesOf([])).toThrow(RangeError);
 });
 
-test("falling() and within() keep low below high, and no speed below zero", () => {
+test("falling() and within() keep low below high, and no time without an end", () => {
   expect(falling({ value: 2, low: 1, high: 4 }, (x) => 8 / x)).toEqual({ value: 4, low: 2, high: 8 });
-  expect(within(1, 2).low).toBe(0);
+  expect(falling(within(20, 2), (speed) => 1 / speed)).toEqual({ value: 0.05, low: 1 / 60, high: 0.5 });
 });
 
 test.each([

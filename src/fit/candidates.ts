@@ -12,7 +12,9 @@ import { UsageError, messageOf } from "../errors.js";
 import { sha256 } from "../support/files.js";
 import { optional } from "../support/optional.js";
 import type { Source } from "./adapted-base.js";
+import type { Allocation } from "./allocate/allocate.js";
 import { type DeviceSpec, misfit } from "./device.js";
+import type { MixSize } from "./mix-sizes.js";
 
 /** The name of a model that is left as it is. */
 export const ORIGINAL = "original";
@@ -42,12 +44,15 @@ export interface PlannedCandidate {
   made: Pick<Model, "spec" | "tensors">;
   /** Absent for the original. */
   quantize?: { preset: string } & Pick<TypeChoices, "outputType" | "tokenEmbeddingType" | "overrides">;
+  /** Of a mix whose types are chosen for a size and that is rounded for a text: in place of `quantize`. */
+  mix?: PlannedMix;
+  /** Of a mix that does not fit, nobody has chosen them. */
   assignments?: TypeAssignments;
   sizeBytes: number;
   bitsPerWeight: number;
   /** What rounding is expected to cost, for an order to measure in: see `predictedLoss()`. */
   predictedLoss: number;
-  /** Bits per weight of the type that most matrices are meant to have; infinite for the original. */
+  /** Bits per weight of the type that most matrices are meant to have, of a mix those of all; infinite for the original. */
   blockBits: number;
   /** Weights, KV cache and compute buffers at the context length and micro-batch. */
   memoryBytes: number;
@@ -56,6 +61,12 @@ export interface PlannedCandidate {
   bytesTouchedPerToken: number;
   /** Why it does not fit the device; absent when it does. */
   misfit?: string;
+}
+
+/** What a mix is made for. */
+export interface PlannedMix extends MixSize {
+  /** Hash of the texts that it is calibrated on. */
+  calibration: string;
 }
 
 /** llama.cpp's default and what a small device can be told instead: less memory for a slower prefill. */
@@ -74,8 +85,8 @@ export interface CandidateOptions {
  * @throws {UsageError} when a name in `only` stands for nothing that can be made of a model
  */
 export function planCandidates(bases: readonly BaseModel[], options: CandidateOptions): PlannedCandidate[] {
-  return bases
-    .flatMap((base, index) => {
+  return bySize(
+    bases.flatMap((base, index) => {
       const original = { ...planOriginal(base, options), isBaseline: index === 0 };
       if (options.only) {
         return options.only.map((name) => (name.toLowerCase() === ORIGINAL ? original : named(base, name, options)));
@@ -84,13 +95,42 @@ export function planCandidates(bases: readonly BaseModel[], options: CandidateOp
         changesTypes(base.model, assignments),
       );
       return [...made.map((candidate) => quantized(base, candidate, options)), original];
-    })
-    .sort((a, b) => a.sizeBytes - b.sizeBytes || (a.id < b.id ? -1 : 1));
+    }),
+  );
+}
+
+/** Smallest first. */
+export function bySize(candidates: readonly PlannedCandidate[]): PlannedCandidate[] {
+  return [...candidates].sort((a, b) => a.sizeBytes - b.sizeBytes || (a.id < b.id ? -1 : 1));
 }
 
 /** A model as it is. */
 export function planOriginal(base: BaseModel, options: CandidateOptions): PlannedCandidate {
   return planned(base, ORIGINAL, options, { isBaseline: true });
+}
+
+/** A mix of which only the size is known: every tensor has its share of that. */
+export function sketched(base: BaseModel, mix: PlannedMix, options: CandidateOptions): PlannedCandidate {
+  const share = mix.fileBytes / base.sizeBytes;
+  const tensors = [...base.model.tensors].map(([name, tensor]): [string, TensorShape] => {
+    const { shape, type, sizeBytes } = tensor;
+    return [name, { name, shape, type, sizeBytes: Math.floor(share * sizeBytes) }];
+  });
+  return planned(base, mixName(mix), options, { mix, sizeBytes: mix.fileBytes, tensors: asTensors(tensors) });
+}
+
+/** A mix with its types. */
+export function mixed(
+  base: BaseModel,
+  mix: PlannedMix,
+  { assignments, sizeBytes }: Pick<Allocation, "assignments" | "sizeBytes">,
+  options: CandidateOptions,
+): PlannedCandidate {
+  return planned(base, mixName(mix), options, { mix, assignments, sizeBytes });
+}
+
+function mixName({ size }: MixSize): string {
+  return `mix@${size}`;
 }
 
 /** The smallest memory in which anything runs: what an impossible limit would have to be. */
@@ -115,9 +155,11 @@ function planned(
     sizeBytes?: number;
     assignments?: TypeAssignments;
     quantize?: PlannedCandidate["quantize"];
+    mix?: PlannedMix;
+    tensors?: Model["tensors"];
   },
 ): PlannedCandidate {
-  const outcome = { spec: base.model.spec, tensors: tensorsAfter(base.model, made.assignments) };
+  const outcome = { spec: base.model.spec, tensors: made.tensors ?? tensorsAfter(base.model, made.assignments) };
   const sizeBytes = made.sizeBytes ?? base.sizeBytes;
   const plans = MICRO_BATCH_SIZES.map((batch) => ({
     batch,
@@ -126,17 +168,22 @@ function planned(
   const plan =
     plans.find(({ memory }) => misfit(device, { memoryBytes: memory, fileBytes: 0 }) === undefined) ?? plans.at(-1)!;
   return {
-    id: sha256(JSON.stringify([base.sha256, name])).slice(0, 16),
+    id: sha256(JSON.stringify([base.sha256, name, ...(made.mix ? [made.mix.calibration] : [])])).slice(0, 16),
     name,
     base,
     isBaseline: made.isBaseline ?? false,
     made: outcome,
     ...(made.quantize ? { quantize: made.quantize } : {}),
+    ...(made.mix ? { mix: made.mix } : {}),
     ...(made.assignments ? { assignments: made.assignments } : {}),
     sizeBytes,
     bitsPerWeight: bitsPerWeight(outcome),
     predictedLoss: predictedLoss(base.model, made.assignments),
-    blockBits: made.quantize ? GGML_TYPES[parsePreset(made.quantize.preset).type].bitsPerWeight : Infinity,
+    blockBits: made.mix
+      ? bitsPerWeight(outcome)
+      : made.quantize
+        ? GGML_TYPES[parsePreset(made.quantize.preset).type].bitsPerWeight
+        : Infinity,
     memoryBytes: plan.memory,
     microBatchSize: plan.batch,
     bytesTouchedPerToken: bytesTouchedPerToken(outcome, contextLength),
@@ -154,7 +201,7 @@ function named(base: BaseModel, name: string, options: CandidateOptions): Planne
     return quantized(base, { name, preset: preset.name, ...choices, assignments, sizeBytes }, options);
   } catch (cause) {
     throw new UsageError(`"${name}" is no candidate for "${base.name}": ${messageOf(cause)}`, {
-      hint: "Write a preset such as q4_K_M, one with another embedding such as q8_0+q5_1-embd, or original",
+      hint: "Write a preset such as q4_K_M, one with another embedding such as q8_0+q5_1-embd, or original; mixes are named by --size 4.2bpw",
       cause,
     });
   }
@@ -201,5 +248,9 @@ function tensorsAfter(model: Pick<Model, "tensors">, assignments?: TypeAssignmen
     const type: GgmlType = assignments.get(name)?.type ?? tensor.type;
     return [name, { name, shape: tensor.shape, type, sizeBytes: tensorSizeBytes(type, tensor.shape) }];
   });
-  return new Map(retyped) as unknown as Model["tensors"]; // sizes and shapes are all that is asked of it
+  return asTensors(retyped);
+}
+
+function asTensors(tensors: readonly [string, TensorShape][]): Model["tensors"] {
+  return new Map(tensors) as unknown as Model["tensors"]; // sizes and shapes are all that is asked of it
 }

@@ -63,8 +63,10 @@ export const speedSchema = z.object({
 export const trialSchema = z.object({
   id: z.string().describe("hash of what was measured: candidate, evidence, files"),
   model: z.string().describe("base model, as named in the request"),
-  candidate: z.string().describe("short name, such as q4_K_M or q5_K+q8_0-embd"),
-  recipe: z.record(z.string(), z.unknown()),
+  candidate: z.string().describe("short name, such as q4_K_M, q5_K+q8_0-embd or mix@4.2bpw"),
+  recipe: z
+    .record(z.string(), z.unknown())
+    .describe("what was done to the model; of a mix the size that was asked for and the texts with their hashes"),
   sizeBytes: z.number().int(),
   bitsPerWeight: z.number(),
   memoryBytes: z.number().int().describe("weights, KV cache and compute buffers at the context length"),

@@ -13,6 +13,8 @@ export interface EvidencePlan {
   screens: number;
   /** Candidates to measure on the selection part, at most. */
   selections: number;
+  /** Mixes of one model to make, screen and measure on the selection part, at most; 0 where there are none. */
+  mixTries: number;
   /** Candidates to measure on the confirmation part, at most: two, so that 2 × 2.5 % bounds the chance of a wrong ACCEPT. */
   confirmations: 2;
   /** Windows or cases of one screening, one selection, one confirmation. */
@@ -36,6 +38,8 @@ export interface EvidenceQuestion {
   candidates: number;
   /** Models that these are made of; 1 by default. */
   families?: number;
+  /** Mixes of one model that fit, at most: halving finds one among them. */
+  mixes?: number;
 }
 
 const SCREENS_MAX = 24;
@@ -52,17 +56,24 @@ export function planEvidence(question: EvidenceQuestion): EvidencePlan {
     Math.floor((question.budgetSeconds * share * tokensPerSecond) / (question.tokensEach * times));
   const confirmations = 2;
   const baselines = 3; // one for each kind of measurement
-  const spare = Math.max(2, question.evaluations - confirmations - baselines);
+  const left = question.evaluations - confirmations - baselines;
+  const families = question.families ?? 1;
+  const mixTries = Math.min(Math.ceil(Math.log2((question.mixes ?? 0) + 1)), Math.floor(left / 4 / families));
+  const spare = Math.max(2, left - 2 * families * mixTries);
   const forSelections = Math.max(1, Math.floor(spare * 0.3));
   const screens = Math.min(SCREENS_MAX, question.candidates, spare - forSelections);
-  const selectionsMax = SELECTIONS_MAX + SELECTIONS_PER_FAMILY * ((question.families ?? 1) - 1);
+  const selectionsMax = SELECTIONS_MAX + SELECTIONS_PER_FAMILY * (families - 1);
   const selections = Math.min(selectionsMax, question.candidates, forSelections);
   return {
     screens,
     selections,
+    mixTries,
     confirmations,
     screenSize: Math.min(question.selectionAvailable, clamp(sizeFor(SHARES.screening, screens + 1), SCREEN_SIZE)),
-    selectionSize: Math.min(question.selectionAvailable, clamp(sizeFor(SHARES.selection, selections + 1), PART_SIZE)),
+    selectionSize: Math.min(
+      question.selectionAvailable,
+      clamp(sizeFor(SHARES.selection, selections + families * mixTries + 1), PART_SIZE),
+    ),
     confirmationSize: Math.min(
       question.confirmationAvailable,
       clamp(sizeFor(SHARES.confirmation, confirmations + 1), PART_SIZE),

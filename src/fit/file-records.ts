@@ -29,7 +29,7 @@ export async function recordFile(
  * @param task the files that it was read from, none for a built-in suite, the hash of what they hold, and who judges
  */
 export async function recordInputs(
-  { text = [], importance, device }: FitRequest,
+  { text = [], calibrate = [], importance, device }: FitRequest,
   bases: readonly BaseModel[],
   task: Pick<Yardstick, "files" | "sha256" | "judges">,
   signal?: AbortSignal,
@@ -46,6 +46,7 @@ export async function recordInputs(
     ]),
     ...judgeFiles(task).map((path): [string, string] => ["judge", path]),
     ...text.map((path): [string, string] => ["text", path]),
+    ...calibrate.map((path): [string, string] => ["calibration", path]),
     ["importance", importance],
     ["device", isDeviceFile(device) ? device : undefined],
   ];

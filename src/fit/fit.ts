@@ -19,7 +19,7 @@ import { planQuantization } from "../passes/quantize/plan.js";
 import { AtomicFile, refuseReplacing, sha256File } from "../support/files.js";
 import type { RunOptions } from "../support/progress.js";
 import { type Source, mergeBase, pathsOf } from "./adapted-base.js";
-import { type BaseModel, type PlannedCandidate, planCandidates } from "./candidates.js";
+import { type BaseModel, type PlannedCandidate, bySize, planCandidates } from "./candidates.js";
 import type { Certificate } from "./certificate.js";
 import { commandLine } from "./command-line.js";
 import { type DeviceSpec, deviceSchema, readDevice, usableMemoryBytes } from "./device.js";
@@ -29,6 +29,7 @@ import { judgeFiles, recordInputs } from "./file-records.js";
 import { Journal } from "./journal.js";
 import { Laboratory } from "./laboratory.js";
 import { certify } from "./outcome.js";
+import { Mixes } from "./mixes.js";
 import { type FitRequest, type FitRequestInput, fitRequestSchema } from "./request.js";
 import { readPrivateKey } from "./seal.js";
 import { race } from "./race.js";
@@ -86,17 +87,18 @@ export async function fit(
   const device = deviceSchema.parse(journalled);
   const trained = Math.min(...bases.map(({ model }) => model.spec.contextLength || Infinity));
   const contextLength = request.context ?? Math.min(trained, yardstick.contextNeeded);
-  const candidates = planCandidates(bases, {
-    device,
-    contextLength,
-    only: request.candidates,
-  });
+  const terms = { device, contextLength, only: request.candidates };
+  const mixes = new Mixes({ request, bases, yardstick, workspace, journal });
+  const candidates = bySize([...planCandidates(bases, terms), ...(await mixes.plan(terms, options))]);
   const feasible = candidates.filter(({ misfit }) => misfit === undefined);
   const plan = planFor(request, bases[0]!, yardstick, feasible);
   await yardstick.openJudges(judgeTerms(request, journal, heard), plan, options);
 
   await journal.step("plan", async () => planRecord(request, device, candidates));
-  const laboratory = new Laboratory({ request, bases, yardstick, workspace, journal, plan, contextLength }, options);
+  const laboratory = new Laboratory(
+    { request, bases, yardstick, workspace, journal, plan, mixes, contextLength },
+    options,
+  );
   const outcome = feasible.length === 0 ? nothingFits() : await runSearch(request, feasible, plan, laboratory);
   if (feasible.length > 0) {
     await laboratory.measureSpeeds(outcome);
@@ -184,8 +186,8 @@ const CACHE_SHARE_MAX = 0.05; // a small device should spend its memory on weigh
 
 /** Everything that the results depend on, and nothing else: no paths, no clock. */
 async function identity(request: FitRequest, bases: readonly BaseModel[], yardstick: Yardstick): Promise<unknown> {
-  const { keep, claim, minimize, budget, evaluations, context, memory, candidates, seed, scorer, excludeFaulty } =
-    request;
+  const { keep, claim, minimize, budget, evaluations, context, memory, candidates, sizes, seed, scorer } = request;
+  const { calibrate, excludeFaulty } = request;
   return {
     models: bases.map(({ sha256 }) => sha256),
     task: yardstick.sha256,
@@ -202,6 +204,8 @@ async function identity(request: FitRequest, bases: readonly BaseModel[], yardst
     context,
     memory,
     candidates,
+    calibrate: calibrate && (await Promise.all(calibrate.map((path) => sha256File(path)))),
+    sizes,
     seed,
     scorer,
     excludeFaulty,
@@ -240,7 +244,15 @@ function planFor(
     confirmationAvailable: yardstick.available.confirmation,
     candidates: feasible.length,
     families: new Set(feasible.map(({ base }) => base.sha256)).size,
+    mixes: mostMixes(feasible),
   });
+}
+
+/** Mixes of the model that has most of them. */
+function mostMixes(candidates: readonly PlannedCandidate[]): number {
+  const counts = new Map<BaseModel, number>();
+  for (const { base, mix } of candidates) if (mix) counts.set(base, (counts.get(base) ?? 0) + 1);
+  return Math.max(0, ...counts.values());
 }
 
 async function runSearch(
@@ -340,10 +352,11 @@ async function requireImportanceOf(
 
 /** The results of a fit replace each other; what it starts from may be the result of another. */
 async function refuseReplacingInput(request: FitRequest, bases: readonly BaseModel[]): Promise<void> {
-  const { task, text = [], importance, device, sign, out } = request;
+  const { task, text = [], calibrate = [], importance, device, sign, out } = request;
   const sources = [
     ...bases.flatMap(({ sources }) => sources.map(({ path }) => path)),
     ...text,
+    ...calibrate,
     task,
     importance,
     device,

@@ -60,7 +60,7 @@ export function judgeNote({ judges, cases, unclear, order }: JudgeRecord): strin
  */
 export function judgesCostAtMost(
   { selection, confirmation }: Pick<Parts<TaskCase[]>, "selection" | "confirmation">,
-  plan: Pick<EvidencePlan, "selections" | "selectionSize" | "confirmations" | "confirmationSize">,
+  plan: Pick<EvidencePlan, "selections" | "mixTries" | "selectionSize" | "confirmations" | "confirmationSize">,
   spending: JudgeSpending,
 ): number {
   if (rubricsOf([...selection, ...confirmation]).length === 0) return 0;
@@ -72,7 +72,7 @@ export function judgesCostAtMost(
       .reduce((sum, one) => sum + one, 0);
   return (
     spending.atMost([...selection, ...confirmation]) + // of the baseline, each case once
-    plan.selections * dearest(selection, plan.selectionSize) +
+    (plan.selections + plan.mixTries) * dearest(selection, plan.selectionSize) +
     plan.confirmations * dearest(confirmation, plan.confirmationSize)
   );
 }

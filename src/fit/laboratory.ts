@@ -9,6 +9,7 @@ import { isolate } from "../native/isolate.js";
 import { sha256 } from "../support/files.js";
 import { optional } from "../support/optional.js";
 import type { RunOptions } from "../support/progress.js";
+import { calibrationWindow } from "./calibration-window.js";
 import type { BaseModel, PlannedCandidate } from "./candidates.js";
 import type { Quality } from "./certificate.js";
 import type { EvidencePlan } from "./evidence-plan.js";
@@ -17,11 +18,12 @@ import { renderHeard } from "./judge-record.js";
 import { type DecodeMeasurement, type ProductSpeeds, decodeWork, productKey, productsOf } from "./decode-model.js";
 import { measureLoad } from "./measure-load.js";
 import { type SpeedResult, measureSpeed } from "./measure-speed.js";
+import type { Mixes } from "./mixes.js";
 import type { ProductsRequest } from "./products.job.js";
 import type { FitRequest } from "./request.js";
 import type { Measurements, SearchOutcome } from "./search.js";
 import { workloadOf } from "./terms.js";
-import type { Workspace } from "./workspace.js";
+import { type Workspace, writeCandidate } from "./workspace.js";
 import {
   type Measurement,
   type MeasureOptions,
@@ -40,6 +42,7 @@ export interface LaboratorySetup {
   workspace: Workspace;
   journal: Journal;
   plan: EvidencePlan;
+  mixes: Mixes;
   contextLength: number;
 }
 
@@ -193,7 +196,7 @@ export class Laboratory implements Measurements {
         {
           model: base.path,
           texts: [text], // without a path: the written model must not depend on where the text lay
-          contextLength: calibrationWindow(text, base.model.spec.contextLength),
+          contextLength: calibrationWindow(text.length, base.model.spec.contextLength),
           parseSpecial: yardstick.kind === "cases",
           threads: request.threads,
           output: path,
@@ -211,13 +214,21 @@ export class Laboratory implements Measurements {
 
   /** A candidate's file, made when it is not there. */
   async fileOf(candidate: PlannedCandidate): Promise<string> {
-    const importance = candidate.quantize ? await this.importance(candidate.base) : undefined;
-    return this.#setup.workspace.candidateFile(
-      candidate,
-      importance,
-      this.#setup.request.threads,
-      this.#running("quantizing", candidate.name),
-    );
+    if (candidate.quantize) await this.importance(candidate.base);
+    return this.#setup.workspace.candidateFile(candidate, (path) => this.write(candidate, path));
+  }
+
+  /** Writes a candidate to a path. The same candidate gives the same bytes each time. */
+  async write(candidate: PlannedCandidate, path: string): Promise<void> {
+    const { mixes, request } = this.#setup;
+    const running = this.#running("quantizing", candidate.name);
+    if (candidate.mix) await mixes.write(candidate, path, running);
+    else await writeCandidate(candidate, path, await this.importance(candidate.base), request.threads, running);
+  }
+
+  /** The mixes among the candidates. */
+  get mixes(): Mixes {
+    return this.#setup.mixes;
   }
 
   async #measure<T>(
@@ -323,7 +334,7 @@ export class Laboratory implements Measurements {
   /** Options for one step: its progress is one count in the fit's own. */
   #running(stage: string, detail: string): MeasureOptions {
     const { plan } = this.#setup;
-    const total = plan.screens + plan.selections + plan.confirmations + 3;
+    const total = plan.screens + plan.selections + 2 * plan.mixTries + plan.confirmations + 3;
     const report = (): void =>
       this.#options.onProgress?.({
         stage,
@@ -352,9 +363,4 @@ const VERBS = { screening: "screening", selection: "selecting", confirmation: "c
 
 function nameOf({ isBaseline, id }: PlannedCandidate): string {
   return isBaseline ? "baseline" : id;
-}
-
-/** 512 tokens a window, less for a short text so that there are some windows at all; a token is taken for six characters. */
-function calibrationWindow(text: string, trained: number): number {
-  return Math.max(32, Math.min(512, trained || 512, Math.floor(text.length / 6 / 4)));
 }

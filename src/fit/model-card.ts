@@ -5,7 +5,7 @@ import { basename } from "node:path";
 import { formatBytes } from "../support/units.js";
 import { baseNameOf } from "./adapted-base.js";
 import type { Certificate, ModelRecord, Quality } from "./certificate.js";
-import { keptText, percent } from "./wording.js";
+import { counted, keptText, percent } from "./wording.js";
 
 /** @param command that asks for the same fit again */
 export function renderModelCard(certificate: Certificate, command: string): string {
@@ -51,7 +51,7 @@ function intendedUse({ task, device, winner }: Certificate): string[] {
 function dataFacts({ task, calibration, seed }: Certificate): string[] {
   const unit = task.kind === "text" ? "tokens" : "cases";
   return [
-    `\`${inline(task.path)}\`, divided with seed ${seed} into ${task.calibration} ${unit} to calibrate on, ${task.selection} to choose with and ${task.confirmation} to confirm; the parts never mix`,
+    `\`${inline(task.path)}\`, divided with seed ${seed} into ${counted(task.calibration, unit)} to calibrate on, ${task.selection} to choose with and ${task.confirmation} to confirm; the parts never mix`,
     `Calibration: ${inline(calibration.source)}, ${calibration.tokens} tokens`,
   ];
 }
@@ -73,12 +73,12 @@ function evaluationFacts({ bar, statistic, winner, baseline }: Certificate): str
 }
 
 function evidenceOf({ cases, casesInPart, tokens }: Quality): string {
-  if (cases !== undefined) return ` on ${cases} of the ${casesInPart ?? cases} confirmation cases`;
-  return tokens === undefined ? "" : ` on ${tokens} confirmation tokens`;
+  if (cases !== undefined) return ` on ${cases} of the ${counted(casesInPart ?? cases, "confirmation cases")}`;
+  return tokens === undefined ? "" : ` on ${counted(tokens, "confirmation tokens")}`;
 }
 
 function worstText({ tag, cases, kept }: NonNullable<Quality["slices"]>[number]): string {
-  return `Worst slice: ${inline(tag)}, kept ${percent(kept.mean)} on ${cases} cases, at least ${percent(kept.low)} for certain`;
+  return `Worst slice: ${inline(tag)}, kept ${percent(kept.mean)} on ${counted(cases, "cases")}, at least ${percent(kept.low)} for certain`;
 }
 
 function scoreText(quality: Quality | undefined): string {

@@ -14,6 +14,7 @@ import { type DeviceSpec, usableMemoryBytes } from "./device.js";
 import type { EvidencePlan } from "./evidence-plan.js";
 import { judgeNote, judgeRecord } from "./judge-record.js";
 import type { Laboratory, MeasuredSpeed } from "./laboratory.js";
+import { CALIBRATION_PART } from "./mixes.js";
 import type { FitRequest } from "./request.js";
 import type { SearchOutcome } from "./search.js";
 import { median } from "./speed.js";
@@ -81,7 +82,7 @@ export async function certify(findings: Findings): Promise<Certificate> {
       ...yardstick.sizes,
     },
     ...optional("judge", judgeRecord(yardstick.judges, laboratory.trials)),
-    calibration: { source: request.importance ?? "calibration part", tokens: laboratory.calibrationTokens },
+    calibration: calibrationOf(findings),
     budget: {
       seconds: request.budget,
       secondsUsed: Math.round(laboratory.secondsUsed * 10) / 10,
@@ -99,6 +100,12 @@ export async function certify(findings: Findings): Promise<Certificate> {
     startedAt: findings.startedAt,
     finishedAt: new Date().toISOString(),
   };
+}
+
+/** What the winner was calibrated on; where it is no mix, what presets were. */
+function calibrationOf({ request, laboratory, outcome: { winner } }: Findings): Certificate["calibration"] {
+  if (winner?.mix) return laboratory.mixes.calibrationOf(winner.base);
+  return { source: request.importance ?? CALIBRATION_PART, tokens: laboratory.calibrationTokens };
 }
 
 function winnerRecord(
@@ -142,20 +149,11 @@ function trialRecord(findings: Findings, candidate: PlannedCandidate, costs: Can
   const quality = qualityOf(outcome, candidate);
   const measured = laboratory.speedOf(candidate);
   const cost = costs.costOf(candidate);
-  const { preset, outputType, tokenEmbeddingType } = candidate.quantize ?? {};
   return {
     id: candidate.id,
     model: candidate.base.name,
     candidate: bases.length > 1 ? `${candidate.base.name}: ${candidate.name}` : candidate.name,
-    recipe: candidate.quantize
-      ? {
-          quantize: {
-            type: preset,
-            ...optional("outputType", outputType),
-            ...optional("tokenEmbeddingType", tokenEmbeddingType),
-          },
-        }
-      : {},
+    recipe: candidate.mix ? laboratory.mixes.recipeOf(candidate) : presetRecipe(candidate),
     sizeBytes: candidate.sizeBytes,
     bitsPerWeight: candidate.bitsPerWeight,
     memoryBytes: candidate.memoryBytes,
@@ -175,6 +173,13 @@ function trialRecord(findings: Findings, candidate: PlannedCandidate, costs: Can
     ...standing(findings, candidate, quality),
     ...optional("seconds", laboratory.seconds.get(candidate)),
   };
+}
+
+function presetRecipe({ quantize }: PlannedCandidate): TrialRecord["recipe"] {
+  if (!quantize) return {};
+  const { preset, outputType, tokenEmbeddingType } = quantize;
+  const types = { ...optional("outputType", outputType), ...optional("tokenEmbeddingType", tokenEmbeddingType) };
+  return { quantize: { type: preset, ...types } };
 }
 
 /** On this machine where it was measured, else on the device. */
@@ -239,7 +244,11 @@ function dominationText({ front, screened }: SearchOutcome, candidate: PlannedCa
 
 function notesOf(findings: Findings): string[] {
   const { bases, yardstick, outcome, device, request, contextLength, laboratory } = findings;
-  const notes = [`Memory counts weights, KV cache of ${contextLength} tokens and compute buffers`, ...yardstick.notes];
+  const notes = [
+    `Memory counts weights, KV cache of ${contextLength} tokens and compute buffers`,
+    ...yardstick.notes,
+    ...laboratory.mixes.notes,
+  ];
   if (bases.some(({ model }) => isQuantizedSource(model))) {
     notes.push(
       "The source is quantized already, so candidates are rounded twice; start from full precision where you can",

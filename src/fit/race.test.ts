@@ -9,6 +9,7 @@ import type { Part } from "./yardstick.js";
 const PLAN = {
   screens: 24,
   selections: 8,
+  mixTries: 5,
   confirmations: 2,
   screenSize: 4,
   selectionSize: 16,
@@ -100,4 +101,53 @@ test("race() with one model is search()", async () => {
   const { measurements } = fakeMeasurements();
   const { winner } = await ask(family("big", 100, 0.95, 8, true), measurements);
   expect(winner?.id).toBe("big3"); // keeps 0.91; of big2, 0.90, the lower end misses
+});
+
+/** Mixes of a model whose sizes rise from `size`, each keeping a hundredth more than the one before. */
+function mixesOf(model: readonly Fake[], size: number, kept: number, count: number): Fake[] {
+  return Array.from({ length: count }, (_, i) => ({
+    ...model[0]!,
+    id: `mix${i}`,
+    name: `mix@${i}`,
+    isBaseline: false,
+    mix: { size: `${i}`, fileBytes: size + i, calibration: "" },
+    sizeBytes: size + i,
+    predictedLoss: count - i,
+    kept: kept + i * 0.01,
+  }));
+}
+
+test("race() finds the smallest mix that clears by halving, and makes no other", async () => {
+  const { bought, measurements } = fakeMeasurements();
+  const big = family("big", 100, 1, 8, true);
+  const { winner } = await ask([...big, ...mixesOf(big, 40, 0.78, 32)], measurements);
+  expect(winner?.name).toBe("mix@13"); // keeps 0.91
+  const made = new Set(bought.filter((what) => what.includes("mix")).map((what) => what.split(" ")[1]));
+  expect(made.size).toBeLessThanOrEqual(PLAN.mixTries);
+});
+
+test("race() never makes a mix that costs as much as what has cleared, and says so", async () => {
+  const { bought, measurements } = fakeMeasurements();
+  const big = family("big", 10, 1, 8, true);
+  const mixes = mixesOf(big, 40, 0.9, 8);
+  const { winner, dropped } = await ask([...big, ...mixes], measurements);
+  expect(winner?.id).toBe("big0");
+  expect(bought.filter((what) => what.includes("mix"))).toEqual([]);
+  expect(dropped.get(mixes[0]!)).toBe("what costs no more, q0, has cleared the bar");
+});
+
+test("race() spends no trial on a mix that diverges hopelessly", async () => {
+  const { bought, measurements } = fakeMeasurements();
+  const big = family("big", 100, 1, 8, true);
+  const mixes = mixesOf(big, 40, 0.8, 8); // mix@i diverges by (8 - i) / 100
+  await race({ candidates: [...big, ...mixes], cost, keep: 0.9, plan: PLAN, hopelessDivergence: 0.045 }, measurements);
+  expect(bought).toContain("screen mix3");
+  expect(bought).not.toContain("selection mix3");
+});
+
+test("race() of mixes alone confirms the smallest that clears, or has no winner", async () => {
+  const { measurements } = fakeMeasurements();
+  const mixes = mixesOf(family("big", 100, 1, 8, true), 40, 0.88, 8);
+  expect((await ask(mixes, measurements)).winner?.name).toBe("mix@3");
+  expect((await ask(mixes.slice(0, 2), measurements)).winner).toBeUndefined();
 });

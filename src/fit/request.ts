@@ -4,6 +4,7 @@ import { z } from "zod";
 import { parseGrid } from "../cost/grid.js";
 import { parseEndpointPrices } from "../cost/money.js";
 import { parseWorkload, workloadSchema } from "../cost/workload.js";
+import { parseFileSize } from "./allocate/size-target.js";
 import { parseBytes, parseDuration, parseShare } from "../support/units.js";
 
 const share = z.union([z.number(), z.string().transform(orIssue(parseShare))]).pipe(z.number().gt(0).max(1));
@@ -52,6 +53,18 @@ export const fitRequestSchema = z
       .describe("memory for the model, in place of the device's"),
     candidates: z.array(z.string()).min(1).optional().describe("only these, such as q4_K_M or q8_0+q5_1-embd"),
     importance: z.string().optional().describe("importance data to use instead of calibrating"),
+    calibrate: paths
+      .optional()
+      .describe(
+        "text that shows what the model is used for: mixes of types that are chosen and rounded for it race, too",
+      ),
+    sizes: z
+      .array(z.string().transform(orIssue((text) => (parseFileSize(text), text))))
+      .min(1)
+      .optional()
+      .describe(
+        "sizes of such mixes, as 4.2bpw, 38MB or -30%; without a text they are calibrated on a part of the evidence",
+      ),
     out: z.string().default("pare-out").describe("folder for the results"),
     seed: z
       .number()

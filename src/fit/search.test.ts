@@ -11,6 +11,7 @@ import type { Part } from "./yardstick.js";
 const PLAN: EvidencePlan = {
   screens: 24,
   selections: 8,
+  mixTries: 0,
   confirmations: 2,
   screenSize: 4,
   selectionSize: 16,

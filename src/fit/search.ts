@@ -8,6 +8,8 @@
 //    dearer one gets a last try: two tries at 2.5 % each keep the chance of a wrong ACCEPT below 5 %. After that
 //    the baseline is left, where it fits.
 //
+// Mixes of a model are made one by one, and searched by halving (mix-search.ts).
+//
 // Several base models race under one budget (race.ts): each is a family, searched like this on its own, with divergence from its own
 // original, because only that is comparable; what costs more than a candidate that cleared in another family is not looked at.
 //
@@ -50,8 +52,7 @@ export interface SearchOutcome {
 
 export async function search(question: SearchQuestion, measurements: Measurements): Promise<SearchOutcome> {
   const state = new SearchState(question, measurements);
-  await state.screenBroadly();
-  await state.selectAlongFront();
+  await state.explore();
   const { winner, confirmed } = await confirm(state.finalists(), question.keep, measurements);
   return outcomeOf([state], winner, confirmed);
 }
@@ -85,16 +86,30 @@ export function outcomeOf(
     screened: new Map(states.flatMap((state) => [...state.screened])),
     selected,
     confirmed,
-    front: states.flatMap((state) => state.front()),
+    front: frontsOf(states),
     winner,
     closest: [...confirmed, ...selected].sort(([, a], [, b]) => b.kept.mean - a.kept.mean)[0]?.[0],
     dropped: new Map(states.flatMap((state) => [...state.dropped])),
   };
 }
 
+/** Of each model what no other candidate made of it beats, whatever family that is of. */
+function frontsOf(states: readonly SearchState[]): PlannedCandidate[] {
+  const all = states.flatMap((state) => state.front());
+  const cost = states[0]!.question.cost;
+  const divergence = new Map(states.flatMap((state) => [...state.screened]));
+  return [...new Set(all.map(({ base }) => base))].flatMap((base) =>
+    paretoFront(
+      all.filter((one) => one.base === base),
+      cost,
+      (one) => divergence.get(one)!.mean,
+    ),
+  );
+}
+
 /** The search of one family of candidates. */
 export class SearchState {
-  readonly #question: SearchQuestion;
+  readonly question: SearchQuestion;
   readonly #measurements: Measurements;
   readonly #byCost: PlannedCandidate[];
   readonly screened = new Map<PlannedCandidate, Screening>();
@@ -102,20 +117,26 @@ export class SearchState {
   readonly dropped = new Map<PlannedCandidate, string>();
 
   constructor(question: SearchQuestion, measurements: Measurements) {
-    this.#question = question;
+    this.question = question;
     this.#measurements = measurements;
     this.#byCost = [...question.candidates].sort(
       (a, b) => question.cost(a) - question.cost(b) || a.sizeBytes - b.sizeBytes || (a.id < b.id ? -1 : 1),
     );
   }
 
+  /** Finds the cheapest that clears the bar on the selection part. */
+  async explore(): Promise<void> {
+    await this.screenBroadly();
+    await this.selectAlongFront();
+  }
+
   /** What is expected to be on the front comes first, then the rest; each from its ends inwards. */
   async screenBroadly(): Promise<void> {
-    const promising = paretoFront(this.#byCost, this.#question.cost, ({ predictedLoss }) => predictedLoss);
+    const promising = paretoFront(this.#byCost, this.question.cost, ({ predictedLoss }) => predictedLoss);
     const rest = this.#byCost.filter((candidate) => !promising.includes(candidate));
     for (const candidate of [...inwards(promising), ...inwards(rest)]) {
-      if (this.screened.size >= this.#question.plan.screens) return;
-      if (!this.#isOut(candidate)) await this.#screen(candidate);
+      if (this.screened.size >= this.question.plan.screens) return;
+      if (!this.#isOut(candidate)) await this.screen(candidate);
     }
   }
 
@@ -125,11 +146,11 @@ export class SearchState {
       const front = this.front();
       const [below, clearing] = await this.#bisect(front);
       const between = this.#unscreenedBetween(below, clearing);
-      if (between.length === 0 || this.screened.size >= this.#question.plan.screens) return;
+      if (between.length === 0 || this.screened.size >= this.question.plan.screens) return;
       let added = false;
       for (const index of endsThenHalves(between.length)) {
-        if (this.screened.size >= this.#question.plan.screens) break;
-        added = (await this.#screen(between[index]!)) || added;
+        if (this.screened.size >= this.question.plan.screens) break;
+        added = (await this.screen(between[index]!)) !== undefined || added;
       }
       if (!added) return;
     }
@@ -142,7 +163,7 @@ export class SearchState {
 
   /** The candidates that have cleared the bar on the selection part, cheapest first. */
   get cleared(): PlannedCandidate[] {
-    const { keep } = this.#question;
+    const { keep } = this.question;
     return this.#byCost.filter((one) => {
       const quality = this.selected.get(one);
       return quality !== undefined && judge(quality.kept, keep) === "clears";
@@ -165,13 +186,12 @@ export class SearchState {
   /** True where blocks of as many bits, or more, were already far off: another embedding would not save it. */
   #isOut(candidate: PlannedCandidate): boolean {
     if (this.dropped.has(candidate)) return true;
-    const { hopelessDivergence = Infinity } = this.#question;
-    for (const [screened, { mean, standardError }] of this.screened) {
-      if (!(mean - 2 * standardError > hopelessDivergence && candidate.blockBits <= screened.blockBits)) continue;
+    for (const [screened, screening] of this.screened) {
+      if (!(isHopeless(screening, this.question) && candidate.blockBits <= screened.blockBits)) continue;
       if (!this.screened.has(candidate)) {
         this.dropped.set(
           candidate,
-          `${screened.name}, whose blocks have no fewer bits, diverges by ${mean.toPrecision(3)} nats already`,
+          `${screened.name}, whose blocks have no fewer bits, diverges by ${screening.mean.toPrecision(3)} nats already`,
         );
       }
       return true;
@@ -179,20 +199,22 @@ export class SearchState {
     return false;
   }
 
-  async #screen(candidate: PlannedCandidate): Promise<boolean> {
-    if (this.screened.has(candidate)) return false;
+  /** @returns what was measured, now or before; undefined where it can't be any more */
+  protected async screen(candidate: PlannedCandidate): Promise<Screening | undefined> {
+    const known = this.screened.get(candidate);
+    if (known) return known;
     const screening = isOriginal(candidate)
       ? { mean: 0, standardError: 0, tokens: 0 }
       : await this.#measurements.screen(candidate);
     if (screening) this.screened.set(candidate, screening);
-    return screening !== undefined;
+    return screening;
   }
 
   /** Screened candidates that no other beats in cost and divergence, cheapest first. */
   front(): PlannedCandidate[] {
     return paretoFront(
       [...this.screened.keys()].filter((candidate) => !this.dropped.has(candidate)),
-      this.#question.cost,
+      this.question.cost,
       (candidate) => this.screened.get(candidate)!.mean,
     );
   }
@@ -216,17 +238,17 @@ export class SearchState {
   async select(candidate: PlannedCandidate): Promise<Judgement | undefined> {
     if (candidate.isBaseline) return "clears";
     if (!this.selected.has(candidate)) {
-      if (this.selected.size >= this.#question.plan.selections) return undefined;
+      if (this.selected.size >= this.question.plan.selections) return undefined;
       const quality = await this.#measurements.measure(candidate, "selection");
       if (!quality) return undefined;
       if (quality === "error") return "fails"; // what the engine can't run is no answer
       this.selected.set(candidate, quality);
     }
-    return judge(this.selected.get(candidate)!.kept, this.#question.keep);
+    return judge(this.selected.get(candidate)!.kept, this.question.keep);
   }
 
   #unscreenedBetween(below: PlannedCandidate | undefined, clearing: PlannedCandidate | undefined): PlannedCandidate[] {
-    const { cost } = this.#question;
+    const { cost } = this.question;
     const least = below ? cost(below) : -Infinity;
     const most = clearing ? cost(clearing) : Infinity;
     return this.#byCost.filter(
@@ -237,7 +259,7 @@ export class SearchState {
 
   /** The cheapest that cleared, then the next dearer on the front, then the baseline; or, when none cleared, the most promising. */
   finalists(): PlannedCandidate[] {
-    const { keep, cost, plan } = this.#question;
+    const { keep, cost, plan } = this.question;
     const front = this.front();
     const first = front.find(
       (candidate) =>
@@ -256,6 +278,14 @@ export class SearchState {
       .map(([candidate]) => candidate)
       .slice(0, 1);
   }
+}
+
+/** True where a divergence is so large that the task is not worth trying. */
+export function isHopeless(
+  { mean, standardError }: Screening,
+  { hopelessDivergence = Infinity }: Pick<SearchQuestion, "hopelessDivergence">,
+): boolean {
+  return mean - 2 * standardError > hopelessDivergence;
 }
 
 /** An original does not diverge from itself. */

@@ -76,7 +76,8 @@ export function statisticOf(
     alphaPerTry: ALPHA,
     tries,
     errorRate: ALPHA * tries,
-    control: "Bonferroni over the confirmation tries",
+    control:
+      "Bonferroni over the confirmation tries, whose cases no choice has seen, however many candidates were tried before",
   };
   if (yardstick.kind === "text") {
     return {

@@ -151,6 +151,11 @@ class TaskYardstick implements Yardstick {
     return this.#views.get(sha256)!.calibrationText;
   }
 
+  judgedPassages(): string[] {
+    const { selection, confirmation } = this.#parts;
+    return [...selection, ...confirmation].map(({ prompt, messages }) => prompt ?? messages!.at(-1)!.content);
+  }
+
   inUnits(size: number): number {
     return size;
   }

@@ -11,7 +11,7 @@ import { readText } from "../support/read-text.js";
 import type { BaseModel } from "./candidates.js";
 import type { Estimate, Quality } from "./certificate.js";
 import type { FitRequest } from "./request.js";
-import { findRepeats, splitText } from "./split.js";
+import { type Parts, findRepeats, splitText } from "./split.js";
 import { requireOneVocabulary } from "./one-vocabulary.js";
 import type { Measurement, MeasureOptions, Part, Purpose, Screening, Yardstick } from "./yardstick.js";
 
@@ -19,6 +19,8 @@ import type { Measurement, MeasureOptions, Part, Purpose, Screening, Yardstick }
 const WINDOW_LENGTHS = [512, 256, 128, 64, 32];
 /** Windows that a part should have, so that an interval between windows means something. */
 const WINDOWS_WANTED = 8;
+/** Parts of a line, which may be a whole chapter. */
+const PASSAGES = /.{1,120}/gu;
 /** Fewer give no interval at all. */
 const WINDOWS_MIN = 2;
 
@@ -43,7 +45,7 @@ export async function createTextYardstick(
     confirmation: await tokenize(base, parts.confirmation, options),
   };
   const contextLength = windowLength(tokens, base, windowMax);
-  return new TextYardstick(base, parts.calibration, tokens, contextLength, sha256(text), notes);
+  return new TextYardstick(base, parts, tokens, contextLength, sha256(text), notes);
 }
 
 /** All texts as one. */
@@ -66,7 +68,7 @@ class TextYardstick implements Yardstick {
   readonly available: Yardstick["available"];
   readonly contextNeeded: number;
   readonly tokensEach: number;
-  readonly #calibrationText: string;
+  readonly #parts: Parts<string>;
   readonly sha256: string;
   readonly files = [];
   readonly judges = [];
@@ -75,7 +77,7 @@ class TextYardstick implements Yardstick {
 
   constructor(
     base: BaseModel,
-    calibrationText: string,
+    parts: Parts<string>,
     tokens: Record<Part | "calibration", Int32Array>,
     contextLength: number,
     hash: string,
@@ -83,7 +85,7 @@ class TextYardstick implements Yardstick {
   ) {
     this.#base = base;
     this.#tokens = tokens;
-    this.#calibrationText = calibrationText;
+    this.#parts = parts;
     this.contextNeeded = contextLength;
     this.tokensEach = contextLength;
     this.sha256 = hash;
@@ -100,7 +102,13 @@ class TextYardstick implements Yardstick {
   }
 
   calibrationText(): string {
-    return this.#calibrationText;
+    return this.#parts.calibration;
+  }
+
+  judgedPassages(): string[] {
+    const { selection, confirmation } = this.#parts;
+    const lines = `${selection}\n${confirmation}`.split("\n");
+    return lines.flatMap((line) => line.match(PASSAGES) ?? []);
   }
 
   inUnits(size: number): number {

@@ -10,6 +10,11 @@ export function percent(share: number): string {
   return `${Number((share * 100).toFixed(2))}%`;
 }
 
+/** `1 case`, `420 cases`. */
+export function counted(count: number, unit: string): string {
+  return `${count} ${count === 1 ? unit.replace(/s$/, "") : unit}`;
+}
+
 export function capitalized(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

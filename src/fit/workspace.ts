@@ -45,20 +45,15 @@ export class Workspace {
   /**
    * A candidate's file, made when it is not there. Files appear whole, so that one that is there can be trusted.
    *
-   * @param importance importance data of its base model
+   * @param write makes it at a path
    */
-  async candidateFile(
-    candidate: PlannedCandidate,
-    importance: string | undefined,
-    threads: number | undefined,
-    options: RunOptions,
-  ): Promise<string> {
-    if (!candidate.quantize) return candidate.base.path;
+  async candidateFile(candidate: PlannedCandidate, write: (path: string) => Promise<unknown>): Promise<string> {
+    if (!candidate.quantize && !candidate.mix) return candidate.base.path;
     const path = this.path(`candidates/${candidate.id}.gguf`);
     if (existsSync(path)) return path;
     await mkdir(this.path("candidates"), { recursive: true });
     await this.#makeRoom(candidate.sizeBytes);
-    await writeCandidate(candidate, path, importance, threads, options);
+    await write(path);
     return path;
   }
 

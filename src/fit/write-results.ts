@@ -1,4 +1,4 @@
-// What a fit leaves behind: model.gguf, recipe.yaml and importance.gguf on ACCEPT, certificate.json, report.html, model-card.md and, of a
+// What a fit leaves behind: model.gguf, recipe.yaml and what that refers to on ACCEPT, certificate.json, report.html, model-card.md and, of a
 // task, evidence.jsonl always, with what judges at endpoints said in judge.jsonl. Each file is whole or absent. An earlier fit's model does not stay beside a certificate that accepts
 // nothing. The certificate knows the hash of every other file.
 import type { KeyObject } from "node:crypto";
@@ -6,11 +6,13 @@ import { readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 import { PareError } from "../errors.js";
+import { outcomes } from "../passes/quantize/outcome.js";
 import { quantize } from "../passes/quantize/quantize.js";
 import { renderRecipe } from "../passes/recipe.js";
 import { copyFileAtomic, sha256File, writeFileAtomic } from "../support/files.js";
 import { optional } from "../support/optional.js";
 import type { RunOptions } from "../support/progress.js";
+import { renderCalibratedRecipe } from "./allocate/calibrated-recipe.js";
 import type { PlannedCandidate } from "./candidates.js";
 import type { Certificate } from "./certificate.js";
 import { EVIDENCE_FILE, renderEvidence } from "./evidence-file.js";
@@ -18,6 +20,7 @@ import { type FileRecord, recordFile } from "./file-records.js";
 import type { Regression } from "./pair-runner.js";
 import { JUDGE_FILE } from "./judge-record.js";
 import type { Laboratory } from "./laboratory.js";
+import { CALIBRATION_FILE, EFFORT } from "./mixes.js";
 import { renderModelCard } from "./model-card.js";
 import type { FitRequest } from "./request.js";
 import { commandLine } from "./command-line.js";
@@ -25,7 +28,7 @@ import { certificateText, sealed } from "./seal.js";
 import type { SearchOutcome } from "./search.js";
 import { isQuantizedSource } from "./candidates.js";
 import type { Workspace } from "./workspace.js";
-import { IMPORTANCE_NAME, writeCandidate } from "./workspace.js";
+import { IMPORTANCE_NAME } from "./workspace.js";
 
 /** What is done to a winner that is the original. */
 const COPY = "copy";
@@ -36,6 +39,7 @@ export const RESULT_FILES = [
   "model.gguf",
   "recipe.yaml",
   IMPORTANCE_FILE,
+  CALIBRATION_FILE,
   EVIDENCE_FILE,
   JUDGE_FILE,
   "report.html",
@@ -135,7 +139,13 @@ async function writeTexts(
   ];
   const present = files.filter((file): file is [string, string] => file[1] !== undefined);
   for (const [name, text] of present) await writeFileAtomic(join(request.out, name), text);
-  return [...present.map(([name]) => name), ...(outcome.winner?.quantize ? [IMPORTANCE_FILE] : [])];
+  return [...present.map(([name]) => name), ...madeFrom(outcome.winner, laboratory)];
+}
+
+/** What the recipe refers to, beside it. */
+function madeFrom(winner: PlannedCandidate | undefined, { mixes }: Laboratory): string[] {
+  if (winner?.quantize) return [IMPORTANCE_FILE];
+  return winner?.mix && !mixes.textOf(winner.base).isGiven ? [CALIBRATION_FILE] : [];
 }
 
 function regressionsOf({ winner, closest }: SearchOutcome, laboratory: Laboratory): ReportSource["regressions"] {
@@ -154,17 +164,17 @@ async function recordOutput(out: string, name: string, { signal }: RunOptions): 
  * byte.
  */
 async function makeModel(
-  { laboratory, request, workspace }: Results,
+  { laboratory, workspace }: Results,
   winner: PlannedCandidate,
   options: RunOptions,
 ): Promise<string> {
   const path = workspace.path("winner.gguf");
-  if (!winner.quantize) {
+  if (!winner.quantize && !winner.mix) {
     await quantize({ input: winner.base.path, output: path, type: COPY }, options); // the parts of a split one become one file
     return path;
   }
   const measured = await laboratory.fileOf(winner);
-  await writeCandidate(winner, path, await laboratory.importance(winner.base), request.threads, options);
+  await laboratory.write(winner, path);
   const [written, wanted] = [await sha256File(path, options.signal), await sha256File(measured, options.signal)];
   if (written === wanted) return path;
   await rm(path, { force: true });
@@ -180,6 +190,7 @@ async function winnerRecipe(
   winner: PlannedCandidate,
   options: RunOptions,
 ): Promise<string> {
+  if (winner.mix) return mixRecipe(laboratory, winner, request.out, options);
   const { preset, outputType, tokenEmbeddingType, overrides } = winner.quantize ?? {};
   const quantize = {
     type: preset ?? COPY,
@@ -200,6 +211,24 @@ async function winnerRecipe(
   return renderRecipe({
     source: { name: winner.base.model.spec.name, sha256: winner.base.sha256 },
     passes: [{ quantize: { ...quantize, ...(importance ? { importance } : {}) } }],
+  });
+}
+
+/** With the types that were chosen, and the text as it was given or, where it is a part of the evidence, beside the recipe. */
+async function mixRecipe(
+  { mixes }: Laboratory,
+  { base, assignments }: PlannedCandidate,
+  out: string,
+  options: RunOptions,
+): Promise<string> {
+  const { isGiven, texts, contextLength, parseSpecial } = mixes.textOf(base);
+  const part = join(out, CALIBRATION_FILE);
+  if (!isGiven) await copyFileAtomic(texts[0]!.path, part, options.signal);
+  return renderCalibratedRecipe(join(out, "recipe.yaml"), {
+    request: { parseSpecial, effort: EFFORT },
+    result: { tensors: outcomes(base.model, assignments!), calibration: { contextLength } },
+    source: { name: base.model.spec.name, sha256: base.sha256 },
+    sources: { texts: isGiven ? texts : [{ ...texts[0]!, path: part }] },
   });
 }
 

@@ -72,6 +72,8 @@ export interface Yardstick {
   readonly sizes: { calibration: number; selection: number; confirmation: number };
   /** Text to calibrate a model on, written as it is to see it. */
   calibrationText(base: BaseModel): string;
+  /** What candidates are judged by, in pieces that would be found in a text that holds them. */
+  judgedPassages(): string[];
   /** Tokens that the longest window or case needs at once. */
   readonly contextNeeded: number;
   /** Tokens that one window or case costs, decoded ones counted four times. */

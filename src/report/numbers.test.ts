@@ -1,6 +1,16 @@
 import { expect, test } from "vitest";
 
-import { counted, grouped, percent, percentDecimals, percentRange, rate, significant, times } from "./numbers.js";
+import {
+  counted,
+  dollars,
+  grouped,
+  percent,
+  percentDecimals,
+  percentRange,
+  rate,
+  significant,
+  times,
+} from "./numbers.js";
 
 test("percent() and percentRange() give decimals that the interval supports", () => {
   expect(percent(0.9923)).toBe("99.2\u202f%");
@@ -25,4 +35,15 @@ test("times(), rate(), grouped() and counted() read as people write", () => {
   expect([times(30, 11), times(120, 10), rate(411.6), rate(61.34)]).toEqual(["2.7", "12", "412", "61.3"]);
   expect(grouped(1234567)).toBe("1\u202f234\u202f567");
   expect([counted(1, "cases"), counted(420, "cases")]).toEqual(["1 case", "420 cases"]);
+});
+
+test("dollars() gives amounts that stand beside each other the same number of digits", () => {
+  expect([0.00798, 0.0104, 1.254, 12.34, 1234, -0.5].map(dollars)).toEqual([
+    "$0.00798",
+    "$0.0104",
+    "$1.25",
+    "$12.3",
+    "$1\u202f234",
+    "−$0.500",
+  ]);
 });

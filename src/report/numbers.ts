@@ -34,6 +34,12 @@ export function significant(value: number): string {
   return value.toFixed(Math.min(7, Math.max(0, 2 - magnitude)));
 }
 
+/** `$0.00798`, `$0.0104`, `$12.3`, `$1 234`: three digits, of large amounts all, so that amounts beside each other compare. */
+export function dollars(value: number): string {
+  const amount = Math.abs(value);
+  return `${value < 0 ? "−" : ""}$${amount >= 100 ? grouped(amount) : significant(amount)}`;
+}
+
 /** `412`, `61.3`: tokens per second. */
 export function rate(tokensPerSecond: number): string {
   return tokensPerSecond >= 100 ? tokensPerSecond.toFixed(0) : tokensPerSecond.toFixed(1);

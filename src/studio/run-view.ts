@@ -183,6 +183,7 @@ const DOING: Record<string, string> = {
   plan: "planned the candidates",
   device: "looked at the device",
   calibrate: "collected importance data",
+  sizes: "measured what rounding each tensor does",
   speed: "timed",
   load: "measured latencies of",
   products: "timed matrix products",

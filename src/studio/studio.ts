@@ -1,6 +1,6 @@
 // `pare studio`: a page on this machine that shows fits as they go. It listens on the loopback address and nowhere else, and lets in no
 // page of another site.
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { basename, join } from "node:path";
@@ -44,13 +44,14 @@ const HOST = "127.0.0.1";
 /**
  * Opens the studio until it is closed.
  *
- * @throws {PareError} when the port is taken
+ * @throws {PareError} when a folder is not there, or the port is taken
  * @example
  * await using studio = await openStudio({ folders: ["lean"], port: 0 });
  * console.log(studio.url);
  */
 export async function openStudio(options: StudioOptions = {}): Promise<Studio> {
   const { folders = ["."], models = [], port = 8090, threads, version = "0.0.0" } = options;
+  await requireFolders(folders);
   const runs = new LiveRuns(folders);
   const chat = new ChatModels({ threads, version });
   const app = createStudio(runs, chat, models.map(parseModel));
@@ -67,6 +68,20 @@ export async function openStudio(options: StudioOptions = {}): Promise<Studio> {
     server.listen(port, HOST, resolve);
   });
   return running(server, runs, chat, options.signal);
+}
+
+/** A misspelt folder would be watched for ever. */
+async function requireFolders(folders: readonly string[]): Promise<void> {
+  for (const folder of folders) {
+    const found = await stat(folder).catch(() => undefined);
+    if (found?.isDirectory()) continue;
+    throw new PareError(
+      `Cannot watch "${folder}": ${found ? "it is a file, not a folder" : "there is no such folder"}`,
+      {
+        hint: "Name the output folder of a fit, or a folder that will hold some; pare fit --out makes one as it begins",
+      },
+    );
+  }
 }
 
 function running(server: Server, runs: LiveRuns, chat: ChatModels, signal: AbortSignal | undefined): Studio {

@@ -33,6 +33,18 @@ export class JudgeSpending {
   }
 
   /**
+   * The same of a price alone, where a cap is for others, too.
+   *
+   * @throws {UsageError} when there is a price, and none of the cases is judged at an endpoint
+   */
+  requirePriceUse({ path, cases }: { path: string; cases: readonly TaskCase[] }): void {
+    if (this.#prices === undefined || cases.some(isPaidFor)) return;
+    throw new UsageError(`Nothing in "${path}" is scored by a judge at an endpoint, and the price of one is given`, {
+      hint: "Leave out --judge-price",
+    });
+  }
+
+  /**
    * Dollars that judging one answer to each case costs at most; 0 without a cap.
    *
    * @param maxTokens tokens of an answer at most, where a case doesn't say

@@ -19,17 +19,22 @@ import type { CalibratedRequest, CalibratedResult } from "./quantize-calibrated.
 
 /** What a recipe is written from. */
 export interface CalibratedWork {
-  request: CalibratedRequest;
+  request: Pick<CalibratedRequest, "type" | "parseSpecial" | "effort" | "recover" | "without">;
   result: Pick<CalibratedResult, "tensors" | "cache" | "calibration">;
   source: { name?: string | undefined; sha256: string };
   sources: CalibrationSources;
 }
 
 /** Writes how a file was made, whole or not at all. Paths are relative to the recipe. */
-export async function writeCalibratedRecipe(
+export async function writeCalibratedRecipe(path: string, work: CalibratedWork): Promise<void> {
+  await writeFileAtomic(path, await renderCalibratedRecipe(path, work));
+}
+
+/** The text of a recipe that will lie at a path. */
+export async function renderCalibratedRecipe(
   path: string,
   { request, result, source, sources: { texts, statistics } }: CalibratedWork,
-): Promise<void> {
+): Promise<string> {
   const { tensors, cache, calibration } = result;
   const label = mixLabel(tensors);
   const calibrate: QuantizeStep["calibrate"] = {
@@ -51,7 +56,7 @@ export async function writeCalibratedRecipe(
     tensorTypes: groupTypes(tensors.filter(({ name, shape, from }) => isQuantizable({ name, shape, type: from }))),
     calibrate,
   };
-  await writeFileAtomic(path, renderRecipe({ source, passes: [{ quantize }] }));
+  return renderRecipe({ source, passes: [{ quantize }] });
 }
 
 /**

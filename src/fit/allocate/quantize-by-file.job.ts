@@ -10,11 +10,11 @@ import { EFFORTS } from "./effort.js";
 import { factsOfFile } from "./facts-of-file.js";
 import { openFinishedInputs } from "./finished-inputs.js";
 import { measureLayerErrors } from "./measure-layer-errors.js";
+import { evenMeasurements } from "./even-measurements.js";
 import {
   type CalibratedJobInput,
   type CalibratedJobOutput,
   chooseAssignments,
-  evenMeasurements,
   changedTypes,
   write,
 } from "./quantize-calibrated.job.js";

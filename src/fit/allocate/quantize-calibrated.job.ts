@@ -1,33 +1,28 @@
 // The child's side of `quantizeCalibrated`: the model in memory, its statistics, the choice of types, the rounding, the file.
-import { PairedStatistics, fastestPrecision } from "../../calibrate/paired-statistics.js";
+import { fastestPrecision } from "../../calibrate/paired-statistics.js";
 import type { GgmlType } from "../../formats/gguf/ggml-types.js";
 import { writeGguf } from "../../formats/gguf/write.js";
-import { type Model, elementCount } from "../../model/model.js";
-import { openModel } from "../../model/open.js";
-import { physicalCores } from "../../native/cores.js";
-import { loadEngine } from "../../native/engine.js";
+import type { Model } from "../../model/model.js";
 import type { JobContext } from "../../native/isolate.js";
 import { LlamaModel } from "../../native/llama-model.js";
 import { type TypeAssignments, type TypeOverride, assignTypes } from "../../passes/quantize/assign-types.js";
 import { type TensorOutcome, outcomes } from "../../passes/quantize/outcome.js";
 import { outputMetadata } from "../../passes/quantize/output-metadata.js";
-import { middleOf } from "../../evaluate/baseline-record.js";
 import { parseChoices } from "../../passes/quantize/parse-choices.js";
 import type { QuantizeOptions } from "../../passes/quantize/quantize-options.js";
 import type { Effort } from "../../passes/quantize/round/problem.js";
-import { RoundingPool } from "../../passes/quantize/round/rounding-pool.js";
 import type { CacheBudget, CacheTypes } from "./cache-budget.js";
 import { CacheMeter, type MeasuredCache } from "./cache-meter.js";
-import { type CalibrationWindows, dealWindows, spread } from "./calibration-windows.js";
+import { type Bench, measureTypes, probeWindowsOf, withBench } from "./calibration-bench.js";
+import { type CalibrationWindows, spread } from "./calibration-windows.js";
 import { candidateTypes } from "./candidate-types.js";
 import { type CacheOutcome, chooseCache } from "./choose-cache.js";
 import { requireRoom } from "./device-memory.js";
-import { EFFORTS, driftGroupsOf, recoveryStepsOf, substitutionsOf } from "./effort.js";
+import { EFFORTS, driftGroupsOf, recoveryStepsOf } from "./effort.js";
 import type { Measurements } from "./measurement-schema.js";
-import { NOMINAL_ERRORS } from "./layer-error.js";
 import type { MethodPart } from "../../passes/quantize/method-parts.js";
-import { measureTensors } from "./measure-tensors.js";
 import { type Finish, finishMix } from "./finish-mix.js";
+import { evenMeasurements } from "./even-measurements.js";
 import { factsOfFile } from "./facts-of-file.js";
 import { openFinishedInputs } from "./finished-inputs.js";
 import { mixLabel } from "./mix-label.js";
@@ -92,47 +87,32 @@ export interface CalibratedJobOutput {
   warnings: string[];
 }
 
-/** Memory for the sums of one group of layers; a wide model's take more, see `sumsBudget`. */
-const SUMS_BYTES = 400 * 2 ** 20;
 /** Memory for the original and the candidate side by side. */
 const TWO_MODELS_BYTES_MAX = 2 ** 30;
 const DRIFT_SHARE = 0.25;
 /** Tokens whose mean squares whole mixes are rounded by on trial. */
 const TRIAL_STATISTICS_TOKENS = 8192;
-/** Tokens at a window's start on which nothing is measured: without what goes before, they say little of a model. */
-const UNSCORED_TOKENS = 32;
 
-export async function run(job: CalibratedJobInput, context: JobContext): Promise<CalibratedJobOutput> {
-  const engine = loadEngine();
-  const threads = job.threads ?? physicalCores();
+export function run(job: CalibratedJobInput, context: JobContext): Promise<CalibratedJobOutput> {
+  return withBench(job, context, (bench) => quantizeOn(bench, job, context));
+}
+
+async function quantizeOn(bench: Bench, job: CalibratedJobInput, context: JobContext): Promise<CalibratedJobOutput> {
+  const { model, lab, windows, firstScored, threads, shared } = bench;
   const effort = EFFORTS[job.effort];
-  await using model = await openModel(job.input);
-  using lab = await WeightLab.open(engine, job.input, { threads });
-  const windows = dealWindows(lab.model, job.texts, effort, job);
-  const { contextLength, measurement } = windows;
-  const firstScored = Math.min(UNSCORED_TOKENS, middleOf(contextLength));
-  lab.measureBaseline({ tokens: measurement, contextLength, firstScored });
-  await using pool = new RoundingPool(threads);
-  const shared = {
-    lab,
-    pool,
-    windows: windows.statistics,
-    contextLength,
-    measurementWindows: windows.measurementWindows,
-    sumsBytes: SUMS_BYTES,
-    onProgress: context.progress,
-    breathe: context.flush,
-  };
   const meter = new CacheMeter({
     spec: model.spec,
-    windowTokens: contextLength,
+    windowTokens: windows.contextLength,
     measure: (types) => lab.divergence({ ...types, flashAttention: "on" }),
     known: job.table?.kvCache,
     onProgress: context.progress,
     breathe: context.flush,
   });
   const choice = await chooseAssignments(job, model, {
-    measure: (types) => survey(job, types, shared, threads),
+    measure: (types) =>
+      job.without.includes("allocation")
+        ? Promise.resolve(evenMeasurements(lab.source.tensors, types.keys()))
+        : measureTypes(bench, job.effort, types),
     improve: (mix) => improve(mix, effort.mixTrials, shared, threads),
     meter,
   });
@@ -147,7 +127,7 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
   const seeInput = (input: WatchedInput): void => watch.see(input);
   const common = { ...shared, onInput: seeInput, types: changed, effort: rounding, rounded };
   await (finished
-    ? roundByFile({ ...common, finished, source: lab.source, ggml: engine })
+    ? roundByFile({ ...common, finished, source: lab.source, ggml: lab.engine })
     : roundFollowingDrift({ ...common, threads, groups, driftShare: DRIFT_SHARE }));
   const finish = await finishMix({
     ...shared,
@@ -169,8 +149,8 @@ export async function run(job: CalibratedJobInput, context: JobContext): Promise
     ...(choice.predicted !== undefined && { predictedDivergence: choice.predicted }),
     ...finish,
     ...facts(windows),
-    probeWindows: probeWindowsOf(job, windows),
-    warnings: watch.warnings(textRemedy(job.effort, contextLength)),
+    probeWindows: probeWindowsOf(job.effort, windows),
+    warnings: watch.warnings(textRemedy(job.effort, windows.contextLength)),
     ...(finished && factsOfFile(finished, model.tensors, changed.keys(), watch)),
   };
 }
@@ -213,11 +193,6 @@ interface Choice {
   predicted?: number;
   cache?: CacheOutcome;
 }
-
-type Shared = Pick<
-  Parameters<typeof measureTensors>[0],
-  "lab" | "pool" | "windows" | "contextLength" | "sumsBytes" | "onProgress" | "breathe"
-> & { measurementWindows: number };
 
 /**
  * A type for every tensor, and where memory is shared the KV cache.
@@ -265,7 +240,7 @@ export async function chooseAssignments(
 async function improve(
   mix: Allocation,
   trialsMax: number,
-  shared: Shared,
+  shared: Bench["shared"],
   threads: number,
 ): Promise<Pick<Allocation, "assignments" | "predictedDivergence">> {
   const { lab, windows, contextLength, measurementWindows, onProgress, breathe } = shared;
@@ -288,46 +263,6 @@ async function improve(
     assignments: reassign(mix.assignments, improved.types),
     predictedDivergence: improved.loss ?? mix.predictedDivergence,
   };
-}
-
-/** What types are chosen from; without allocation every weight counts the same. */
-async function survey(
-  job: CalibratedJobInput,
-  types: ReadonlyMap<string, readonly GgmlType[]>,
-  shared: Shared,
-  threads: number,
-): Promise<Measurements["tensors"]> {
-  if (job.without.includes("allocation")) return evenMeasurements(shared.lab.source.tensors, types.keys());
-  const { sampleRows, surveyTokens } = EFFORTS[job.effort];
-  const substitutions = substitutionsOf(EFFORTS[job.effort], shared.lab.model.parameters);
-  const windows = spread(shared.windows, Math.max(1, Math.floor(surveyTokens / shared.contextLength)));
-  const { model: original, engine } = shared.lab;
-  const precision = fastestPrecision(engine);
-  const statistics = new PairedStatistics({ original, threads, contextLength: shared.contextLength, precision });
-  const plan = { sampleRows, substitutions, probeWindows: probeWindowsOf(job, shared), effort: "default" } as const;
-  return measureTensors({ ...shared, ...plan, windows, statistics, types });
-}
-
-/** Windows that a substitution is measured on. */
-function probeWindowsOf(
-  { effort }: CalibratedJobInput,
-  { measurementWindows, contextLength }: Pick<CalibrationWindows, "measurementWindows" | "contextLength">,
-): number {
-  return Math.min(measurementWindows, Math.max(1, Math.floor(EFFORTS[effort].probeTokens / contextLength)));
-}
-
-/** As if the divergence that a rounding causes went by the number of weights alone. */
-export function evenMeasurements(
-  tensors: ReadonlyMap<string, { type: GgmlType; shape: readonly number[] }>,
-  names: Iterable<string>,
-): Measurements["tensors"] {
-  return Object.fromEntries(
-    [...names].map((name) => {
-      const { type, shape } = tensors.get(name)!;
-      const divergence = { mean: elementCount(shape), standardError: 0, tokens: 1 };
-      return [name, { type, shape: [...shape], types: { q4_0: { layerError: NOMINAL_ERRORS.q4_0!, divergence } } }];
-    }),
-  );
 }
 
 /** Writes the file. @returns its bytes */

@@ -17,7 +17,8 @@ import { renderRecipe } from "../../passes/recipe.js";
 import { sha256File } from "../../support/files.js";
 import type { Measurements } from "./measurement-schema.js";
 import { emptyMeasurements, writeMeasurements } from "./measurement-table.js";
-import { chooseAssignments, evenMeasurements } from "./quantize-calibrated.job.js";
+import { evenMeasurements } from "./even-measurements.js";
+import { chooseAssignments } from "./quantize-calibrated.job.js";
 import { quantizeCalibrated } from "./quantize-calibrated.js";
 
 let folder: string;

@@ -44,6 +44,19 @@ export function parseSizeTarget(text: string): SizeTarget {
   throw new UsageError(`"${text}" is no size`, { hint: `Write one like ${FORMS}` });
 }
 
+/**
+ * Reads a size of a file by itself, where a device has been named elsewhere.
+ *
+ * @throws {UsageError} when the text is no size, or names a device
+ */
+export function parseFileSize(text: string): Exclude<SizeTarget, { kind: "device" }> {
+  const target = parseSizeTarget(text);
+  if (target.kind !== "device") return target;
+  throw new UsageError(`"${text}" is a device's memory, the size of a file is wanted`, {
+    hint: "Write one like 4.2bpw, 38MB, 12345678B or -30%; the device is named by --device",
+  });
+}
+
 /** What sizes are worked out from. */
 export type SizedModel = Pick<Model, "spec" | "metadata" | "tensors" | "fileSizeBytes">;
 
