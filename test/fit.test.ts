@@ -154,7 +154,7 @@ describe.skipIf(!model || !text)("pare fit on text", () => {
     expect(winner!.candidate).toMatch(/^mix@/);
     const mix = trials.find(({ verdict }) => verdict === "winner")!;
     expect(winner!.sizeBytes).toBe(mix.sizeBytes);
-    const part = outputs!.find(({ path }) => path === "calibration.txt")!;
+    const part = outputs!.find(({ path }) => path === "mix-calibration.txt")!;
     expect(mix.recipe).toMatchObject({ quantize: { calibrate: { texts: [{ sha256: part.sha256 }] } } });
     const again = join(out, "again.gguf");
     const recipe = ["--recipe", join(out, "recipe.yaml"), "--threads", "1"];

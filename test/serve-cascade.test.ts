@@ -1,5 +1,8 @@
 // A cascade as a client sees it: the small model's answer where it is sure, else the large one's, or another server's.
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
@@ -129,6 +132,21 @@ describe("a full queue", () => {
     await fill(server);
     expect((await post(server, "/v1/completions", short)).status).toBe(200);
     expect(entries.find(isOfBoth)).toMatchObject({ answeredBy: ["home"] });
+  });
+
+  test("at another server is an error: no more answers are under way there than may wait", async () => {
+    const silent = createServer().listen(0, "127.0.0.1"); // it never answers
+    const asked = once(silent, "request");
+    await once(silent, "listening");
+    const large = { url: `http://127.0.0.1:${(silent.address() as AddressInfo).port}/v1`, model: "home" };
+    const { server } = await startCascade({ threshold: 1.5, large }, { waitingMax: 1 });
+    await using _ = server;
+    const first = post(server, "/v1/completions", short).catch(() => undefined); // until the server stops
+    await asked;
+    expect((await post(server, "/v1/completions", short)).status).toBe(503);
+    silent.closeAllConnections();
+    expect((await first)!.status).toBe(502);
+    silent.close();
   });
 
   test("of the large model is an error", async () => {

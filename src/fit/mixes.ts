@@ -22,7 +22,7 @@ import type { Yardstick } from "./yardstick.js";
 /** How much time each mix takes to round. */
 export const EFFORT = "default";
 /** The calibration part of the evidence, where mixes were made from it: beside the recipe that uses it. */
-export const CALIBRATION_FILE = "calibration.txt";
+export const CALIBRATION_FILE = "mix-calibration.txt";
 /** Where no text is given. */
 export const CALIBRATION_PART = "calibration part";
 /** Shorter passages may stand in two texts by chance. */

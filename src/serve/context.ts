@@ -4,7 +4,7 @@ import type { Context } from "hono";
 import { timeLimit } from "../support/time-limit.js";
 import type { ModelSet, ServedModel } from "./model-set.js";
 import type { Scope } from "./answer.js";
-import { RequestError } from "./failure.js";
+import { RequestError, overloaded } from "./failure.js";
 import type { Client } from "./guard/api-keys.js";
 import type { RequestRecord } from "./observe/request-record.js";
 import type { Asked, Router } from "./route/router.js";
@@ -39,12 +39,7 @@ export function scopeOf(c: ServeContext, around: Surroundings, asked: Omit<Asked
   const model = modelOf(c, around, asked);
   const record = c.get("record");
   record.model = model.name;
-  if (!asksElsewhere(model) && model.engine.load.waiting >= waitingMax) {
-    throw new RequestError(503, `${waitingMax} requests wait for "${model.name}" already`, {
-      code: "overloaded",
-      retryAfterSeconds: 5,
-    });
-  }
+  if (!asksElsewhere(model) && model.engine.load.waiting >= waitingMax) throw overloaded(waitingMax, model.name);
   const limit = timeLimit(requestMs);
   const { leave } = record;
   record.leave = () => {
@@ -55,7 +50,7 @@ export function scopeOf(c: ServeContext, around: Surroundings, asked: Omit<Asked
   return { model, client: c.get("client").name, signal, waitingMax, record };
 }
 
-/** Whether it is a cascade with another server, which says itself when too many wait; the engine here is its small model's. */
+/** Whether it is a cascade with another server, whose answers are counted apart; the engine here is its small model's. */
 function asksElsewhere({ cascade }: ServedModel): boolean {
   return cascade !== undefined && "endpoint" in cascade.large;
 }

@@ -26,6 +26,12 @@ export class RequestError extends PareError {
   }
 }
 
+/** What a model says to one request more than may wait for it. */
+export function overloaded(waitingMax: number, model: string): RequestError {
+  const options = { code: "overloaded", retryAfterSeconds: 5 };
+  return new RequestError(503, `${waitingMax} requests wait for "${model}" already`, options);
+}
+
 /** What is answered. */
 export interface Failure {
   status: number;

@@ -1,11 +1,11 @@
 // One run at a time in a folder: two would remove each other's files, cut each other's journal and mix their results.
 // A lock names the process that holds it. One that was killed leaves its lock behind, which the next one takes over.
 import { readFileSync } from "node:fs";
-import { mkdir, readFile, rm, rmdir, stat } from "node:fs/promises";
+import { mkdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 import { PareError } from "../errors.js";
-import { AtomicFile, writeFailure, writeFileAtomic } from "./files.js";
+import { writeFailure, writeFileAtomic } from "./files.js";
 
 /** Locks of this process. */
 const held = new Set<string>();
@@ -33,10 +33,11 @@ export class FolderLock implements AsyncDisposable {
     let made: string | undefined;
     try {
       made = await mkdir(dirname(place), { recursive: true });
-      while (!(await claim(place))) {
+      if (!(await claim(place))) {
         const holder = await holderOf(place);
         if (holder !== undefined) throw busy(what, holder);
-        await clearStale(place);
+        await rm(place, { force: true }); // of a process that is no more
+        if (!(await claim(place))) throw busy(what, (await holderOf(place)) ?? 0);
       }
     } catch (cause) {
       held.delete(place);
@@ -61,28 +62,14 @@ export class FolderLock implements AsyncDisposable {
   }
 }
 
-/** Writes the lock, whole: whoever sees it sees whose it is. @returns false where there is one */
+/** Writes the lock. @returns false where there is one */
 async function claim(path: string): Promise<boolean> {
-  await using file = await AtomicFile.create(path);
-  await file.write(new TextEncoder().encode(identityOf(process.pid)));
-  return file.commitNew();
-}
-
-/**
- * Removes a lock of a process that is no more. One process at a time does, under a lock of its own: else two would see the same
- * stale lock, and the second remove what the first has put in its place.
- */
-async function clearStale(path: string): Promise<void> {
-  const guard = `${path}.stale`;
-  if (!(await claim(guard))) {
-    if ((await holderOf(guard)) === undefined) await clearStale(guard);
-    return;
-  }
   try {
-    const isThere = await stat(path).catch(() => undefined); // a lock that is not may be claimed in the next moment
-    if (isThere && (await holderOf(path)) === undefined) await rm(path, { force: true });
-  } finally {
-    await rm(guard, { force: true });
+    await writeFile(path, identityOf(process.pid), { flag: "wx" });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
   }
 }
 

@@ -2,6 +2,7 @@
 // small one's answer is held back until it is judged: nobody reads the beginning of an answer that is not taken.
 import { PareError } from "../../errors.js";
 import { type AnswerPiece, askEngine, type Question, type Scope } from "../answer.js";
+import { overloaded } from "../failure.js";
 import type { ServedCascade } from "../model-set.js";
 import { RequestRecord } from "../observe/request-record.js";
 import { askEndpoint } from "./ask-endpoint.js";
@@ -15,7 +16,7 @@ export async function* askCascade(
 ): AsyncGenerator<AnswerPiece> {
   const { small, large } = cascade;
   const askLarge =
-    "endpoint" in large ? endpointAsker(large.endpoint, scope, question) : () => askEngine(scope, question);
+    "endpoint" in large ? endpointAsker(cascade, large.endpoint, scope, question) : () => askEngine(scope, question);
   const answer = isForSmall(question) ? await trySmall(scope, cascade, question) : undefined;
   let by: string | undefined = answer ? small.name : large.name;
   for await (const piece of answer ?? askLarge()) {
@@ -25,14 +26,27 @@ export async function* askCascade(
   }
 }
 
-/** Composes the request at once, and sends it when it is called. */
+/** Answers that a cascade waits for elsewhere. */
+const underWay = new WeakMap<ServedCascade, number>();
+
+/** Composes the request at once, and sends it when it is called. @throws {RequestError} 503 when too many are under way */
 function endpointAsker(
+  cascade: ServedCascade,
   endpoint: Parameters<typeof askEndpoint>[0],
   scope: Scope,
   question: Question,
 ): () => AsyncGenerator<AnswerPiece> {
   const request = endpointRequest(endpoint, question);
-  return () => askEndpoint(endpoint, scope, request);
+  return async function* () {
+    const others = underWay.get(cascade) ?? 0;
+    if (others >= scope.waitingMax) throw overloaded(scope.waitingMax, scope.model.name);
+    underWay.set(cascade, others + 1);
+    try {
+      yield* askEndpoint(endpoint, scope, request);
+    } finally {
+      underWay.set(cascade, underWay.get(cascade)! - 1);
+    }
+  };
 }
 
 /** Tokens are those of one vocabulary, calls those of one template, and a text that is scored is the large model's to score. */
