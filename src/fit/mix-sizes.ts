@@ -4,7 +4,8 @@ import { UsageError } from "../errors.js";
 import { bitsPerWeight } from "../model/memory.js";
 import type { Model } from "../model/model.js";
 import { formatBytes } from "../support/units.js";
-import { allocate } from "./allocate/allocate.js";
+import { allocationProblem } from "./allocate/allocate.js";
+import { smallestBytes } from "./allocate/choose-types.js";
 import { evenMeasurements } from "./allocate/even-measurements.js";
 import { headerBytes, parseFileSize, targetBytes, weightsTotal } from "./allocate/size-target.js";
 import { openTypes } from "./allocate/solve-mix.js";
@@ -22,11 +23,23 @@ export interface MixSize {
   fileBytes: number;
 }
 
-/** Bytes of the smallest mix of a model. */
-export function smallestMixBytes(model: Model): number {
+/**
+ * Bytes of the smallest mix of a model, or of the smallest from a size on: fewer types are open to larger files, so a file that is
+ * a little larger than one that can be made may not exist.
+ */
+export function smallestMixBytes(model: Model, from = 0): number {
+  return leastBytes(model, leastBytes(model, from)); // what is open to tiny files may not be open to the smallest there is
+}
+
+/** Bytes of the smallest file that the types come to that are open to a file of a size. */
+function leastBytes(model: Model, fileBytes: number): number {
   const table = { tensors: evenMeasurements(model.tensors, model.tensors.keys()) };
-  const types = openTypes(model, { fileBytes: 0 }, "default");
-  return allocate({ model, table, types, fileBytes: model.fileSizeBytes! }).smallestBytes;
+  const types = openTypes(model, { fileBytes }, "default");
+  return smallestBytes(allocationProblem({ model, table, types, fileBytes }));
+}
+
+function isReachable(model: Model, fileBytes: number): boolean {
+  return leastBytes(model, fileBytes) <= fileBytes && fileBytes < model.fileSizeBytes!;
 }
 
 /**
@@ -37,12 +50,11 @@ export function smallestMixBytes(model: Model): number {
  */
 export async function mixSizes(models: readonly Model[], asked: readonly string[] | undefined): Promise<MixSize[][]> {
   if (asked === undefined) return Promise.all(models.map(steps));
-  const ranges = models.map((model) => ({ model, least: smallestMixBytes(model), most: model.fileSizeBytes! }));
-  const sizes: MixSize[][] = ranges.map(() => []);
+  const sizes: MixSize[][] = models.map(() => []);
   for (const size of new Set(asked)) {
     const bytes = await Promise.all(models.map((model) => targetBytes(parseFileSize(size), model)));
-    const isWithin = ranges.map(({ least, most }, i) => bytes[i]! >= least && bytes[i]! < most);
-    if (!isWithin.includes(true)) throw outOfReach(size, bytes[0]!, ranges[0]!);
+    const isWithin = models.map((model, i) => isReachable(model, bytes[i]!));
+    if (!isWithin.includes(true)) throw outOfReach(size, bytes[0]!, models[0]!);
     for (const [i, list] of sizes.entries()) if (isWithin[i]) list.push({ size, fileBytes: bytes[i]! });
   }
   return sizes.map(ascending);
@@ -56,7 +68,7 @@ async function steps(model: Model): Promise<MixSize[]> {
   for (let bits = first; bits <= bitsMax; bits *= STEP) {
     const size = `${bits.toFixed(2)}bpw`;
     const fileBytes = await targetBytes(parseFileSize(size), model);
-    if (fileBytes >= least) sizes.push({ size, fileBytes });
+    if (isReachable(model, fileBytes)) sizes.push({ size, fileBytes });
   }
   return sizes;
 }
@@ -67,12 +79,13 @@ function ascending(sizes: readonly MixSize[]): MixSize[] {
   return [...byBytes.values()].sort((a, b) => a.fileBytes - b.fileBytes);
 }
 
-function outOfReach(size: string, bytes: number, { least, most }: { least: number; most: number }): UsageError {
+function outOfReach(size: string, bytes: number, model: Model): UsageError {
+  const [least, most] = [smallestMixBytes(model, bytes), model.fileSizeBytes!];
   const found =
     bytes < least
       ? `the smallest mix of types takes ${formatBytes(least)} (${least} bytes)`
       : `the model itself has ${formatBytes(most)}`;
   return new UsageError(`Cannot make a mix of ${size}, ${formatBytes(bytes)}: ${found}`, {
-    hint: `Ask for a size from ${least}B on and below ${most}B, or for none: then steps over all sizes race`,
+    hint: `Ask for a size from ${Math.min(least, smallestMixBytes(model))}B on and below ${most}B, or for none: then steps over all sizes race`,
   });
 }

@@ -151,3 +151,27 @@ test("race() of mixes alone confirms the smallest that clears, or has no winner"
   expect((await ask(mixes, measurements)).winner?.name).toBe("mix@3");
   expect((await ask(mixes.slice(0, 2), measurements)).winner).toBeUndefined();
 });
+
+test("race() tries a model's mixes where only a preset of it missed the bar, not where the original did", async () => {
+  const big = family("big", 100, 1, 8, true);
+  const poor = family("poor", 20, 0.7);
+  const mixes = mixesOf(poor, 10, 0.86, 8); // from mix5 on they keep 0.91
+  const presets = poor.filter(({ name }) => name !== "original");
+  const without = fakeMeasurements();
+  const { winner, dropped } = await ask([...big, ...presets, ...mixes], without.measurements);
+  expect([winner?.base.path, winner?.name]).toEqual(["poor", "mix@5"]);
+  expect(dropped.get(presets[0]!)).toMatch(/q4, the best of this model, misses the bar already/);
+  const whole = fakeMeasurements();
+  expect((await ask([...big, ...poor, ...mixes], whole.measurements)).winner?.base.path).toBe("big");
+  expect(whole.bought.filter((what) => what.includes("mix"))).toEqual([]);
+});
+
+test("race() leaves out a model's mixes where the largest misses the bar", async () => {
+  const { bought, measurements } = fakeMeasurements();
+  const presets = family("poor", 20, 0.7).slice(0, 3);
+  const mixes = mixesOf(presets, 10, 0.5, 8);
+  const { winner, dropped } = await ask([...family("big", 100, 1, 8, true), ...presets, ...mixes], measurements);
+  expect(winner?.base.path).toBe("big");
+  expect(bought.filter((what) => what.includes("mix"))).toEqual(["selection mix7"]);
+  expect(dropped.get(mixes[0]!)).toMatch(/mix@7, the largest mix of this model, misses/);
+});

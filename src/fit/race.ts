@@ -2,7 +2,8 @@
 // divergence from its own original, which needs one vocabulary, and judged by the task against the one baseline, which does not.
 //
 // 1. Of every family but the baseline's, the candidate that loses least is tried first. Where even that misses the bar, rounding it
-//    further will not clear it, and the family is out for the price of one trial.
+//    further will not clear it, and the family is out for the price of one trial. Mixes go with it where that was the original;
+//    where only a preset fits or was asked for, they get a trial of their own.
 // 2. The families that are left are searched in the order of their cheapest candidate. Whatever costs as much as a candidate that
 //    has cleared, or more, is dominated: it is never screened.
 //    Mixes of a model are a family of their own (mix-search.ts), searched last: those are made one by one.
@@ -17,6 +18,7 @@ import {
   SearchState,
   confirm,
   outcomeOf,
+  isOriginal,
   search,
 } from "./search.js";
 
@@ -56,25 +58,32 @@ function sharedPlan(plan: EvidencePlan, families: number): EvidencePlan {
   return { ...plan, screens: Math.max(SCREENS_MIN, Math.floor(plan.screens / Math.max(1, families))) };
 }
 
-/** @returns the families of models whose best candidate may clear the bar; that of the baseline always does */
+/** @returns the families whose best candidate may clear the bar; those of the baseline always do */
 async function qualify(states: readonly SearchState[]): Promise<SearchState[]> {
   const models = [...new Set(states.map((state) => state.head.base))];
   if (models.length === 1) return [...states];
   const running: SearchState[] = [];
   for (const model of models) {
     const own = states.filter((state) => state.head.base === model);
-    const hasBaseline = own.some((state) => state.byCost.some(({ isBaseline }) => isBaseline));
-    const [first] = own.sort((a, b) => Number(isOfMixes(a.byCost)) - Number(isOfMixes(b.byCost)));
-    const { head } = first!;
-    const judgement = hasBaseline ? "clears" : await first!.select(head);
-    if (judgement !== "fails") running.push(...own);
-    else {
-      for (const state of own) {
-        state.drop((candidate) => candidate !== head, `${head.name}, the best of this model, misses the bar already`);
-      }
-    }
+    running.push(...(await qualifyOwn(own.sort((a, b) => Number(isOfMixes(a.byCost)) - Number(isOfMixes(b.byCost))))));
   }
   return running;
+}
+
+/** Where the model as it is misses the bar, so do its mixes; a preset says nothing of those, which may lose less. */
+async function qualifyOwn(own: readonly SearchState[]): Promise<readonly SearchState[]> {
+  const [first, ...others] = own;
+  if (!first) return [];
+  if (await mayClear(first)) return own;
+  const { head, byCost } = first;
+  const isBound = byCost.some(isOriginal);
+  const reason = `${head.name}, the ${isOfMixes(byCost) ? "largest mix" : "best"} of this model, misses the bar already`;
+  for (const state of isBound ? own : [first]) state.drop((candidate) => candidate !== head, reason);
+  return isBound ? [] : qualifyOwn(others);
+}
+
+async function mayClear(state: SearchState): Promise<boolean> {
+  return state.byCost.some(({ isBaseline }) => isBaseline) || (await state.select(state.head)) !== "fails";
 }
 
 /** What is made in a moment first, then mixes, each from the cheapest on: what costs more than one that has cleared is never made. */

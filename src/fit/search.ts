@@ -288,8 +288,8 @@ export function isHopeless(
   return mean - 2 * standardError > hopelessDivergence;
 }
 
-/** An original does not diverge from itself. */
-function isOriginal({ isBaseline, name }: PlannedCandidate): boolean {
+/** True for a model that is left as it is, which does not diverge from itself. */
+export function isOriginal({ isBaseline, name }: Pick<PlannedCandidate, "isBaseline" | "name">): boolean {
   return isBaseline || name === ORIGINAL;
 }
 
