@@ -1,4 +1,5 @@
 // The studio in a real Chromium: a journal that grows while the page is open, filters, cases, two models at once; desktop and phone, light and dark.
+import { tmpdir } from "node:os";
 import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -180,7 +181,7 @@ describe.skipIf(!chromiumPath)("the studio in Chromium", () => {
 });
 
 test("the studio listens on this machine alone, and to pages of no other site", async () => {
-  await using alone = await openStudio({ folders: [folder.path("")], port: 0 });
+  await using alone = await openStudio({ folders: [tmpdir()], port: 0 });
   expect(new URL(alone.url).hostname).toBe("127.0.0.1");
   const asked = (headers: Record<string, string>) => fetch(`${alone.url}/api/runs`, { headers });
   expect((await asked({})).status).toBe(200);
