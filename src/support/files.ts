@@ -2,7 +2,7 @@
 // question "is there room?" asked before long work.
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, mkdir, open, rename, rm, stat, statfs } from "node:fs/promises";
+import { type FileHandle, constants, copyFile, link, mkdir, open, rename, rm, stat, statfs } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 import { PareError, ResourceError, UsageError, messageOf } from "../errors.js";
@@ -99,6 +99,23 @@ export class AtomicFile implements AsyncDisposable {
     unfinished.delete(this);
   }
 
+  /**
+   * Puts the file at its path, whole, unless something is there already.
+   *
+   * @returns whether it is there now; what was written under the temporary name goes with disposal
+   */
+  async commitNew(): Promise<boolean> {
+    await this.#handle?.close();
+    this.#handle = undefined;
+    try {
+      await linkOrCopy(this.temporaryPath, this.path);
+      return true;
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === "EEXIST") return false;
+      throw writeFailure(this.path, cause);
+    }
+  }
+
   /** Removes what was written, unless it was committed. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (!unfinished.has(this)) return;
@@ -107,6 +124,16 @@ export class AtomicFile implements AsyncDisposable {
     await this.#handle?.close().catch(() => undefined);
     this.#handle = undefined;
     await rm(this.temporaryPath, { force: true });
+  }
+}
+
+/** A second name for a file; where the file system knows no such thing a copy, which is there before it is whole. */
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") throw error;
+    await copyFile(from, to, constants.COPYFILE_EXCL); // systems refuse links in many ways; what is truly wrong, this says, too
   }
 }
 

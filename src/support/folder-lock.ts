@@ -1,11 +1,14 @@
 // One run at a time in a folder: two would remove each other's files, cut each other's journal and mix their results.
 // A lock names the process that holds it. One that was killed leaves its lock behind, which the next one takes over.
 import { readFileSync } from "node:fs";
-import { mkdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, rmdir, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 
 import { PareError } from "../errors.js";
-import { writeFailure, writeFileAtomic } from "./files.js";
+import { AtomicFile, writeFailure, writeFileAtomic } from "./files.js";
+
+/** After that nobody is writing an empty lock any more. */
+const EMPTY_MS_MAX = 2000;
 
 /** Locks of this process. */
 const held = new Set<string>();
@@ -33,11 +36,10 @@ export class FolderLock implements AsyncDisposable {
     let made: string | undefined;
     try {
       made = await mkdir(dirname(place), { recursive: true });
-      if (!(await claim(place))) {
+      while (!(await claim(place))) {
         const holder = await holderOf(place);
         if (holder !== undefined) throw busy(what, holder);
-        await rm(place, { force: true }); // of a process that is no more
-        if (!(await claim(place))) throw busy(what, (await holderOf(place)) ?? 0);
+        await clearStale(place);
       }
     } catch (cause) {
       held.delete(place);
@@ -62,15 +64,39 @@ export class FolderLock implements AsyncDisposable {
   }
 }
 
-/** Writes the lock. @returns false where there is one */
+/** Writes the lock, whole: whoever sees it sees whose it is. @returns false where there is one */
 async function claim(path: string): Promise<boolean> {
-  try {
-    await writeFile(path, identityOf(process.pid), { flag: "wx" });
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw error;
+  await using file = await AtomicFile.create(path);
+  await file.write(new TextEncoder().encode(identityOf(process.pid)));
+  return await file.commitNew(); // the file is put away with the block, not before it has its second name
+}
+
+/**
+ * Removes a lock of a process that is no more. One process at a time does, under a lock of its own: else two would see the same
+ * stale lock, and the second remove what the first has put in its place.
+ */
+async function clearStale(path: string): Promise<void> {
+  const guard = `${path}.stale`;
+  if (!(await claim(guard))) {
+    if ((await holderOf(guard)) === undefined) await clearStale(guard);
+    return;
   }
+  try {
+    if (await isStale(path)) await rm(path, { force: true });
+  } finally {
+    await rm(guard, { force: true });
+  }
+}
+
+/**
+ * Whether a lock names a process that is no more, or nobody for long: where the file system has no links, it is there before it
+ * says whose it is. One that has just gone is not stale: in the next moment it may be another's, and nobody else's may be removed.
+ */
+async function isStale(path: string): Promise<boolean> {
+  const written = await readFile(path, "utf8").catch(() => undefined);
+  if (written !== "") return written !== undefined && livingHolder(written) === undefined;
+  const lock = await stat(path).catch(() => undefined);
+  return lock !== undefined && Date.now() - lock.mtimeMs > EMPTY_MS_MAX;
 }
 
 function busy(what: string, holder: number): PareError {
@@ -88,7 +114,10 @@ export async function toldUnder(path: string): Promise<string | undefined> {
 
 /** The other process that holds a lock, if it is alive. */
 async function holderOf(path: string): Promise<number | undefined> {
-  const written = await readFile(path, "utf8").catch(() => "");
+  return livingHolder(await readFile(path, "utf8").catch(() => ""));
+}
+
+function livingHolder(written: string): number | undefined {
   const holder = Number.parseInt(written, 10);
   if (!(holder > 0) || holder === process.pid || !isAlive(holder)) return undefined;
   return written.startsWith(identityOf(holder)) ? holder : undefined;
