@@ -7,6 +7,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { basename } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -74,12 +75,7 @@ async function ask(side, { prompt, expect, maxTokens, stop }) {
   if (!response.ok) throw new Error(text);
   const { value: line } = await side.log.next();
   side.seconds += cpuSeconds(side.child.pid) - before;
-  side.answeredBySmall +=
-    JSON.parse(line).answeredBy?.[0] ===
-    cascade.small
-      .split("/")
-      .at(-1)
-      .replace(/\.gguf$/, "");
+  side.answeredBySmall += JSON.parse(line).answeredBy?.[0] === basename(cascade.small, ".gguf");
   side.right += JSON.parse(text).choices[0].text.trim() === expect;
 }
 

@@ -54,9 +54,8 @@ export function pareCommands(model, method, { sizeBytes, pins = [] }) {
 export async function whyUnavailable(method) {
   if (!isPare(method)) return undefined;
   const help = (await runPare(["quantize", "--help"])).output;
-  const missing = ["--size", "--calibrate", ...furtherWords(method).filter((word) => word.startsWith("--"))].find(
-    (word) => !help.includes(word),
-  );
+  const options = ["--size", "--calibrate", ...furtherWords(method).filter((word) => word.startsWith("--"))];
+  const missing = options.find((option) => !help.includes(option));
   return missing && `pare quantize has no ${missing}`;
 }
 

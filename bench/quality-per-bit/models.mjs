@@ -48,11 +48,7 @@ export function stories260K() {
     contextLength: 256,
     isChat: false,
     windows: { calibration: 128, heldOut: 96, outOfDomain: 32 },
-    texts: {
-      calibration: storiesAnd(260),
-      heldOut: () => read("data/stories-heldout.txt"),
-      outOfDomain: outsideStories,
-    },
+    texts: storyTexts(260),
   };
 }
 
@@ -64,11 +60,7 @@ function stories15M() {
     contextLength: 256, // all it was trained on
     isChat: false,
     windows: { calibration: 128, heldOut: 96, outOfDomain: 32 },
-    texts: {
-      calibration: storiesAnd(15),
-      heldOut: () => read("data/stories-heldout.txt"),
-      outOfDomain: outsideStories,
-    },
+    texts: storyTexts(15),
   };
 }
 
@@ -111,16 +103,17 @@ function smolLm2_135M(path) {
   };
 }
 
-/** What is there gives stories15M 12 800 tokens; the rest the model writes in the same way. */
-function storiesAnd(seed) {
-  return async ({ path, tokensWanted, threads }) =>
-    `${read("data/stories-calibration.txt")}\n${await ownDocuments(path, { tokensWanted, threads, seed })}`;
-}
-
-function outsideStories() {
-  return jsonLines(read("data/gsm8k/test.jsonl"))
-    .map(({ question }) => `${question}\n`)
-    .join("");
+/** Children's stories; what is there gives stories15M 12 800 tokens to calibrate on, and the rest the model writes in the same way. */
+function storyTexts(seed) {
+  return {
+    calibration: async ({ path, tokensWanted, threads }) =>
+      `${read("data/stories-calibration.txt")}\n${await ownDocuments(path, { tokensWanted, threads, seed })}`,
+    heldOut: () => read("data/stories-heldout.txt"),
+    outOfDomain: () =>
+      jsonLines(read("data/gsm8k/test.jsonl"))
+        .map(({ question }) => `${question}\n`)
+        .join(""),
+  };
 }
 
 function chatTurn(question, answer) {
