@@ -100,7 +100,7 @@ test("fit never measures for mixes that the device can't hold, and lists them as
     ["mix@6bpw", false, "does-not-fit"],
   ]);
   expect(mixes[0]!.recipe).toMatchObject({
-    quantize: { size: "5bpw", calibrate: { texts: [{ file: "calibration.txt" }] } },
+    quantize: { size: "5bpw", calibrate: { texts: [{ file: "mix-calibration.txt" }] } },
   });
 });
 

@@ -13,6 +13,7 @@ import { solveMix } from "./allocate/solve-mix.js";
 import { calibrationWindow } from "./calibration-window.js";
 import { type BaseModel, type CandidateOptions, type PlannedCandidate, mixed, sketched } from "./candidates.js";
 import type { Certificate } from "./certificate.js";
+import { evidenceLeak } from "./evidence-leak.js";
 import type { Journal } from "./journal.js";
 import { type MixSize, mixSizes } from "./mix-sizes.js";
 import type { FitRequest } from "./request.js";
@@ -25,8 +26,6 @@ export const EFFORT = "default";
 export const CALIBRATION_FILE = "mix-calibration.txt";
 /** Where no text is given. */
 export const CALIBRATION_PART = "calibration part";
-/** Shorter passages may stand in two texts by chance. */
-const TELLING_CHARACTERS = 24;
 /** Of what candidates are judged by, so much makes it the same text. */
 const SAME_SHARE = 0.9;
 
@@ -204,16 +203,19 @@ export class Mixes {
   /** A text that holds what candidates are judged by would flatter them, and be no proof. */
   #lookForLeaks({ isGiven, texts }: MixText): void {
     if (!isGiven) return;
-    const passages = this.#setup.yardstick.judgedPassages().filter(({ length }) => length >= TELLING_CHARACTERS);
-    const known = passages.filter((passage) => texts.some(({ text }) => text.includes(passage)));
-    if (known.length === 0) return;
-    if (known.length >= SAME_SHARE * passages.length) {
+    const judged = this.#setup.yardstick.judgedPassages();
+    const { found, passages } = evidenceLeak(
+      judged,
+      texts.map(({ text }) => text),
+    );
+    if (found === 0) return;
+    if (found >= SAME_SHARE * passages) {
       throw new UsageError("The text to calibrate on holds what candidates are judged by", {
         hint: "Name another text, or give sizes alone with --size: then mixes are calibrated on a part that judges nothing",
       });
     }
     this.notes.push(
-      `${known.length} of ${passages.length} passages that candidates are judged by stand in the text that mixes are calibrated on, which flatters them`,
+      `${found} of ${passages} passages that candidates are judged by stand in the text that mixes are calibrated on, which flatters them`,
     );
   }
 
